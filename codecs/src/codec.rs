@@ -1,0 +1,132 @@
+//! The contract between a protocol and the data plane. It names no protocol and touches no socket.
+
+use crate::edits::Edits;
+use crate::message::{FieldSpan, Fields, RequestHead, ResponseHead};
+
+/// Names one request/response exchange on one connection. HTTP/1 counts its exchanges; HTTP/2 uses the wire's ids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord, Default)]
+pub struct StreamId(pub u64);
+
+/// What the peer said. Every message is one head, any number of `Data`, at most one `Trailers`, one `End`.
+///
+/// `'a` covers the receive buffer, the codec's own holder of a cut head, and the scratch space: an event must be
+/// dealt with before the next call.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A request begins (server side).
+    Request { stream: StreamId, head: RequestHead<'a> },
+    /// A response begins (client side). A status of 100..=199 other than 101 is interim: another head follows.
+    Response { stream: StreamId, head: ResponseHead<'a> },
+    /// Body bytes, lent from the input given to `decode`: never copied, never empty.
+    Data { stream: StreamId, bytes: &'a [u8] },
+    /// Trailer fields; those that must not be merged or forwarded are already marked hop-by-hop.
+    Trailers { stream: StreamId, fields: Fields<'a> },
+    /// The message is whole.
+    End { stream: StreamId },
+    /// The peer gave up on this exchange alone (never on HTTP/1).
+    Reset { stream: StreamId },
+}
+
+/// How many of the announced payload bytes may follow the framing just written, and what must follow them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Grant {
+    /// At most what was asked for; less where the protocol's flow control says so.
+    pub allowed: usize,
+    /// Framing that must be sent right behind the payload (chunked coding's CRLF); usually empty.
+    pub suffix: &'static [u8],
+}
+
+/// What the end of the peer's byte stream (FIN) meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InputEnd {
+    /// Nothing was under way: a clean end between messages.
+    Idle,
+    /// A message delimited by the end of the connection is now whole (RFC 9112 section 6.3, case 8), or a tunnel's
+    /// side has ended.
+    Message(StreamId),
+}
+
+/// Bytes that break the protocol, with the status the internal vocabulary (HTTP's) has for them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{reason} (status {status})")]
+pub struct ProtocolError {
+    /// What a server answers: 400, 413, 414, 417, 431, 501, 505. A client side maps every one to 502.
+    pub status: u16,
+    /// What was wrong, for the log and the local reply's body.
+    pub reason: &'static str,
+}
+
+/// Space that all codecs of one core share while they decode one event, so that an idle connection holds none.
+#[derive(Default, Debug)]
+pub struct Scratch {
+    /// The fields of the head or trailers now lent out.
+    pub spans: Vec<FieldSpan>,
+}
+
+/// One side of one connection. A server codec decodes requests and encodes responses, a client codec the reverse.
+pub trait Codec {
+    /// Takes what it can from the front of `input` and tells the next event.
+    ///
+    /// `Ok(None)` with input left over means that the codec will not look at it before the exchange under way has
+    /// ended (a pipelined request, bytes behind an Upgrade): keep it and call again then. `Ok(None)` with nothing
+    /// left means that more bytes are needed. After an error the connection must not be read again.
+    fn decode<'s, 'i: 's>(
+        &'s mut self,
+        scratch: &'s mut Scratch,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, ProtocolError>;
+
+    /// The peer ended its byte stream. An error means that a message was cut short.
+    fn decode_end(&mut self) -> Result<InputEnd, ProtocolError>;
+
+    /// Client side: names a new outgoing exchange, or `None` at the concurrency the connection allows.
+    fn open(&mut self) -> Option<StreamId>;
+
+    /// Client side: writes a request head as `edits` change it.
+    fn encode_request(&mut self, stream: StreamId, head: &RequestHead<'_>, edits: &Edits, out: &mut Vec<u8>);
+
+    /// Server side: writes a response head as `edits` change it. Interim heads (1xx) may precede the final one.
+    fn encode_response(&mut self, stream: StreamId, head: &ResponseHead<'_>, edits: &Edits, out: &mut Vec<u8>);
+
+    /// Writes the framing before `length` payload bytes (`length` > 0) and grants how many may follow.
+    fn encode_data(&mut self, stream: StreamId, length: usize, out: &mut Vec<u8>) -> Grant;
+
+    /// Writes trailers where the framing has room for them (chunked coding), else nothing. `encode_end` follows.
+    fn encode_trailers(&mut self, stream: StreamId, fields: &Fields<'_>, out: &mut Vec<u8>);
+
+    /// Ends the outgoing message.
+    fn encode_end(&mut self, stream: StreamId, out: &mut Vec<u8>);
+
+    /// Server side: a whole answer of the proxy's own, with `body` as text/plain, in the protocol's terms.
+    /// `stream` is `None` when the request could not be understood. `extra` are complete header lines (`a: b\r\n`).
+    fn encode_local_reply(
+        &mut self,
+        stream: Option<StreamId>,
+        status: u16,
+        extra: &[u8],
+        body: &[u8],
+        out: &mut Vec<u8>,
+    );
+
+    /// The outgoing side announces from now on that this connection ends (`Connection: close`, GOAWAY).
+    fn close_after_current(&mut self);
+
+    /// Whether another exchange may follow once the one under way has ended on both sides.
+    fn is_reusable(&self) -> bool;
+
+    /// Whether no message is under way in either direction.
+    fn is_idle(&self) -> bool;
+
+    /// How many body bytes of the message being received are still to come as plain bytes, if that is known and the
+    /// bytes carry no framing: what the kernel may relay unseen. `u64::MAX` for a tunnel. `None` if not relayable.
+    fn relayable_in(&self) -> Option<u64>;
+
+    /// Whether payload may be sent without any framing, so that the kernel may relay into this side.
+    fn relayable_out(&self) -> bool;
+
+    /// `length` body bytes of the message being received went by without being decoded; may make `End` due.
+    fn skip_in(&mut self, length: u64);
+
+    /// `length` payload bytes were sent without `encode_data`.
+    fn skip_out(&mut self, length: u64);
+}

@@ -1,0 +1,17 @@
+//! Wire protocols of Sidering: bytes in, events out, and framing back.
+//!
+//! A codec is a state machine over one connection. It performs no I/O, reads no clock, and never keeps a body byte:
+//! [`Codec::decode`] lends ranges of the caller's receive buffer and [`Codec::encode_data`] writes only the framing
+//! around payload the caller sends itself. Everything a codec understands is told in one neutral message
+//! ([`message`]): a head, data, trailers, an end. Adding a protocol is one folder here and one line in [`registry`].
+
+pub mod carry;
+pub mod codec;
+pub mod edits;
+pub mod http1;
+pub mod message;
+pub mod registry;
+
+pub use codec::{Codec, Event, Grant, InputEnd, ProtocolError, Scratch, StreamId};
+pub use edits::Edits;
+pub use message::{BodyLength, Field, FieldName, FieldSpan, Fields, Method, RequestHead, ResponseHead, Version};
