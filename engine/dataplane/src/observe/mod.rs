@@ -1,0 +1,3 @@
+//! What is counted and logged on a core, in forms that cost nothing to write and are named and printed elsewhere.
+
+pub mod counters;
