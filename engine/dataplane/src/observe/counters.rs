@@ -1,6 +1,7 @@
 //! Counters that one core writes and the control thread reads: single-writer atomics, so that counting is a plain
 //! load and store without a lock prefix. Nothing here formats or names a metric for export.
 
+use super::histogram::Histogram;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count with one writing thread. Readers on other threads see it a little late, never torn.
@@ -55,4 +56,97 @@ pub struct EngineCounters {
     pub relayed_bytes: Counter,
     /// Gauge: connections the engine holds, closing ones included.
     pub connections: Counter,
+}
+
+/// What the data plane counts for one listener on one core.
+#[derive(Debug, Default)]
+pub struct ListenerCounters {
+    pub connections_total: Counter,
+    /// Gauge.
+    pub connections_active: Counter,
+    /// Connections closed at once because of `max_connections`.
+    pub connections_overflow: Counter,
+    /// Times accepting paused because no descriptor was left.
+    pub accept_paused: Counter,
+    pub requests_total: Counter,
+    /// Gauge.
+    pub requests_active: Counter,
+    /// Responses by the first digit of their status, 1..=5.
+    pub responses: [Counter; 5],
+    /// Requests that broke the protocol.
+    pub protocol_errors: Counter,
+    /// Requests or connections ended by a timeout of the listener.
+    pub timeouts: Counter,
+    /// Bytes of messages received from and sent to downstream, heads included, relayed ones too.
+    pub received_bytes: Counter,
+    pub sent_bytes: Counter,
+    /// From a request's first byte to the last byte of its response handed to the kernel.
+    pub request_time: Histogram,
+    /// The part of it that the proxy itself took: not waiting for either peer, nor for a connect.
+    pub process_time: Histogram,
+}
+
+/// What the data plane counts for one cluster on one core.
+#[derive(Debug, Default)]
+pub struct ClusterCounters {
+    pub connections_total: Counter,
+    /// Gauge.
+    pub connections_active: Counter,
+    /// Gauge: of the active ones, those waiting in the pool.
+    pub connections_idle: Counter,
+    pub connect_failures: Counter,
+    pub connect_timeouts: Counter,
+    pub requests_total: Counter,
+    /// Gauge.
+    pub requests_active: Counter,
+    /// Gauge: requests waiting for a connection.
+    pub requests_pending: Counter,
+    /// Requests refused because of `max_pending`.
+    pub requests_overflow: Counter,
+    /// Requests sent again because their pooled connection turned out to be closed.
+    pub requests_retried_stale: Counter,
+    pub request_timeouts: Counter,
+    /// Responses cut short or broken by the upstream.
+    pub response_errors: Counter,
+    pub responses: [Counter; 5],
+    pub received_bytes: Counter,
+    pub sent_bytes: Counter,
+    /// From the request's head sent to the end of the response.
+    pub request_time: Histogram,
+    /// One for each endpoint, in the cluster's order.
+    pub endpoints: Vec<EndpointCounters>,
+}
+
+/// What the data plane counts for one endpoint on one core.
+#[derive(Debug, Default)]
+pub struct EndpointCounters {
+    pub connections_total: Counter,
+    /// Gauge.
+    pub connections_active: Counter,
+    pub connect_failures: Counter,
+    pub requests_total: Counter,
+    /// Gauge.
+    pub requests_active: Counter,
+    /// Requests that failed in the endpoint's hands, 5xx included.
+    pub requests_error: Counter,
+}
+
+/// What the data plane counts on one core, whatever listener or cluster it was for.
+#[derive(Debug, Default)]
+pub struct CoreCounters {
+    /// Body bytes copied in user space: 0 on the plain paths.
+    pub body_bytes_copied: Counter,
+    /// Body bytes of tails of at most 2 KiB that were copied behind their head so that their slot goes home early.
+    pub tail_bytes_copied: Counter,
+    /// Body bytes that went by inside the kernel.
+    pub body_bytes_relayed: Counter,
+    /// Access-log records dropped because the writer was behind.
+    pub access_log_dropped: Counter,
+    /// Gauge: the version of the snapshot in use.
+    pub snapshot_version: Counter,
+    /// Gauges of what must be zero when nothing goes on.
+    pub streams_active: Counter,
+    pub connections_active: Counter,
+    /// Gauge: timers pending.
+    pub timers: Counter,
 }
