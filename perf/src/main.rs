@@ -1,0 +1,32 @@
+//! Measurements of Sidering: a load generator, origin servers, the comparison with other proxies, and flame graphs.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+
+mod http;
+mod load;
+mod origin;
+mod process;
+mod runtime;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Puts load on an HTTP/1 server or a TCP stream and reports latencies.
+    Load(load::LoadOptions),
+    /// Serves cheap answers or bytes, for a proxy to stand in front of.
+    Origin(origin::OriginOptions),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().command {
+        Command::Load(options) => load::run(options),
+        Command::Origin(options) => origin::run(&options),
+    }
+}
