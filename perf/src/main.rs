@@ -1,6 +1,7 @@
 //! Measurements of Sidering: a load generator, origin servers, the comparison with other proxies, and flame graphs.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
+mod compare;
 mod http;
 mod load;
 mod origin;
@@ -22,11 +23,14 @@ enum Command {
     Load(load::LoadOptions),
     /// Serves cheap answers or bytes, for a proxy to stand in front of.
     Origin(origin::OriginOptions),
+    /// Measures Sidering side by side with other proxies.
+    Compare(compare::CompareOptions),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Load(options) => load::run(options),
         Command::Origin(options) => origin::run(&options),
+        Command::Compare(options) => compare::run(options),
     }
 }

@@ -1,0 +1,170 @@
+//! The cases: what is put on the proxies, who takes part, and the goals.
+
+use super::figures::{
+    BYTES_PER_CONNECTION, CPU_US, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS,
+};
+use super::goal::Goal;
+use super::peer::{Peer, Peer::*};
+
+/// One comparison.
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) shape: Shape,
+    /// Who takes part, in the order of the table.
+    pub(crate) peers: &'static [Peer],
+    /// The figure whose ratios the table shows.
+    pub(crate) main_figure: &'static str,
+    pub(crate) goals: &'static [Goal],
+}
+
+/// What is done to a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Http { connections: u32, body_bytes: u64, new_connection_per_request: bool },
+    Stream { connections: u32 },
+    IdleConnections { connections: u32 },
+    IdleMemory,
+    Startup { starts: u32 },
+    HalfRate { connections: u32, body_bytes: u64 },
+}
+
+const EVERYONE: &[Peer] = &[Ours, OursAgain, Nginx, Haproxy, Envoy, Floor];
+const PROXIES: &[Peer] = &[Ours, Nginx, Haproxy, Envoy];
+const STREAM_GOALS: &[Goal] = &[
+    Goal::ratio_at_least(GB_PER_CPU_SECOND, Nginx, 1.5),
+    Goal::ratio_at_least(GB_PER_CPU_SECOND, Haproxy, 1.5),
+];
+
+pub(crate) static CASES: [Case; 12] = [
+    Case {
+        goals: &[
+            Goal::ratio_at_most(CPU_US, Nginx, 0.75),
+            Goal::ratio_at_most(CPU_US, Envoy, 0.27),
+            Goal::ratio_at_most(CPU_US, Floor, 1.12),
+        ],
+        ..http("http1-c64", "HTTP/1, 100-byte answers, 64 connections", 64, 100)
+    },
+    Case {
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.85)],
+        ..http("http1-c1", "HTTP/1, 100-byte answers, 1 connection", 1, 100)
+    },
+    Case {
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.85)],
+        ..http("http1-c16", "HTTP/1, 100-byte answers, 16 connections", 16, 100)
+    },
+    Case {
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.95)],
+        ..http("body-64k", "HTTP/1, 64 KiB answers, 16 connections", 16, 64 * 1024)
+    },
+    Case {
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.65)],
+        ..http("body-1m", "HTTP/1, 1 MiB answers, 8 connections", 8, 1024 * 1024)
+    },
+    Case {
+        shape: Shape::Http { connections: 16, body_bytes: 100, new_connection_per_request: true },
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.9)],
+        ..http("newconn", "HTTP/1, a new connection for each request, 16 at a time", 16, 100)
+    },
+    stream("tcp-c1", "plain TCP stream, 1 connection", 1),
+    stream("tcp-c8", "plain TCP stream, 8 connections", 8),
+    Case {
+        name: "idle-10k",
+        about: "own memory of each of 10,000 connections that made one request and idle",
+        shape: Shape::IdleConnections { connections: 10_000 },
+        peers: PROXIES,
+        main_figure: BYTES_PER_CONNECTION,
+        goals: &[Goal::at_most(BYTES_PER_CONNECTION, 700.0)],
+    },
+    Case {
+        name: "startup",
+        about: "process start to first proxied answer, median of 20 starts",
+        shape: Shape::Startup { starts: 20 },
+        peers: &[Ours, Nginx],
+        main_figure: STARTUP_MS,
+        goals: &[Goal::at_most(STARTUP_MS, 20.0)],
+    },
+    Case {
+        name: "idle-rss",
+        about: "own memory of the idle process",
+        shape: Shape::IdleMemory,
+        peers: PROXIES,
+        main_figure: MEMORY_BYTES,
+        goals: &[Goal::at_most(MEMORY_BYTES, 10.0 * 1024.0 * 1024.0)],
+    },
+    Case {
+        name: "p99-half",
+        about: "open loop at half of nginx's requests per second at 64 connections",
+        shape: Shape::HalfRate { connections: 64, body_bytes: 100 },
+        peers: &[Ours, OursAgain, Nginx],
+        main_figure: P99_US,
+        goals: &[Goal::ratio_at_most(P99_US, Nginx, 1.0)],
+    },
+];
+
+/// The case of that name.
+pub(crate) fn find(name: &str) -> Option<&'static Case> {
+    CASES.iter().find(|case| case.name == name)
+}
+
+const fn http(name: &'static str, about: &'static str, connections: u32, body_bytes: u64) -> Case {
+    Case {
+        name,
+        about,
+        shape: Shape::Http { connections, body_bytes, new_connection_per_request: false },
+        peers: EVERYONE,
+        main_figure: CPU_US,
+        goals: &[],
+    }
+}
+
+const fn stream(name: &'static str, about: &'static str, connections: u32) -> Case {
+    Case {
+        name,
+        about,
+        shape: Shape::Stream { connections },
+        peers: EVERYONE,
+        main_figure: GB_PER_CPU_SECOND,
+        goals: STREAM_GOALS,
+    }
+}
+
+impl Shape {
+    /// Plain TCP rather than HTTP.
+    pub(crate) fn is_stream(self) -> bool {
+        matches!(self, Self::Stream { .. })
+    }
+
+    /// Downstream connections that a proxy must be able to hold.
+    pub(crate) fn connections(self) -> u32 {
+        match self {
+            Self::Http { connections, .. }
+            | Self::Stream { connections }
+            | Self::IdleConnections { connections }
+            | Self::HalfRate { connections, .. } => connections,
+            Self::IdleMemory | Self::Startup { .. } => 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_every_case_has_a_goal() {
+        for case in &CASES {
+            assert!(std::ptr::eq(find(case.name).expect("it is in the table"), case), "{}", case.name);
+            assert!(!case.goals.is_empty(), "{}", case.name);
+        }
+    }
+
+    #[test]
+    fn whoever_is_measured_against_takes_part() {
+        for case in &CASES {
+            for goal in case.goals {
+                assert!(goal.against.is_none_or(|peer| case.peers.contains(&peer)), "{}", case.name);
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The configuration that each proxy gets for the same task.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// What a proxy is to do: listen here, forward there.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    pub(crate) listen: SocketAddr,
+    pub(crate) origin: SocketAddr,
+    /// Plain TCP rather than HTTP/1.
+    pub(crate) stream: bool,
+    /// Downstream connections to hold at once.
+    pub(crate) connections: u32,
+}
+
+/// Connections to the origin that stay open for reuse: at least as many as any case has requests in flight.
+const UPSTREAM_KEPT: u32 = 128;
+
+pub(crate) fn ours(task: &Task) -> String {
+    let Task { listen, origin, stream, .. } = task;
+    let clusters = format!("clusters:\n- name: origin\n  endpoints: [\"{origin}\"]\n");
+    if *stream {
+        return format!(
+            "listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
+        );
+    }
+    format!(
+        r#"listeners:
+- name: web
+  address: {listen}
+  protocol: http1
+  virtual_hosts:
+  - domains: ["*"]
+    routes:
+    - match: {{ prefix: / }}
+      cluster: origin
+{clusters}"#
+    )
+}
+
+/// Debian's nginx.conf with one worker, no access log, upstream connections kept, and room for the connections.
+/// Its limit of requests per connection is lifted on both sides, in nginx's favour.
+pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
+    let Task { listen, origin, stream, connections } = task;
+    let folder = folder.display();
+    // Debian's own number unless the case needs more: nginx allocates for all of them at the start.
+    let worker_connections = if *connections > 300 { 16_384 } else { 768 };
+    let common = format!(
+        "daemon off;\nuser www-data;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx-error.log;\n\
+         include /etc/nginx/modules-enabled/*.conf;\nevents {{ worker_connections {worker_connections}; }}\n"
+    );
+    if *stream {
+        return format!(
+            "{common}stream {{\n  server {{ listen {listen}; proxy_pass {origin}; }}\n}}\n"
+        );
+    }
+    format!(
+        r#"{common}http {{
+  sendfile on;
+  tcp_nopush on;
+  types_hash_max_size 2048;
+  include /etc/nginx/mime.types;
+  default_type application/octet-stream;
+  gzip on;
+  access_log off;
+  client_body_temp_path {folder}/nginx-body;
+  proxy_temp_path {folder}/nginx-proxy;
+  fastcgi_temp_path {folder}/nginx-fastcgi;
+  uwsgi_temp_path {folder}/nginx-uwsgi;
+  scgi_temp_path {folder}/nginx-scgi;
+  keepalive_requests 100000000;
+  upstream origin {{
+    server {origin};
+    keepalive {UPSTREAM_KEPT};
+    keepalive_requests 100000000;
+  }}
+  server {{
+    listen {listen} backlog=16384;
+    location / {{
+      proxy_pass http://origin;
+      proxy_http_version 1.1;
+      proxy_set_header Connection "";
+    }}
+  }}
+}}
+"#
+    )
+}
+
+pub(crate) fn haproxy(task: &Task) -> String {
+    let Task { listen, origin, stream, connections } = task;
+    let mode = if *stream { "tcp" } else { "http" };
+    let reuse = if *stream { "" } else { "  http-reuse always\n" };
+    let maxconn = connections + 200;
+    // The limit of descriptors can be too low for two per connection, though idle ones take only one.
+    format!(
+        "global\n  nbthread 1\n  maxconn {maxconn}\n  no strict-limits\n\
+         defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
+         frontend front\n  bind {listen} backlog 16384\n  maxconn {maxconn}\n  default_backend origin\n\
+         backend origin\n{reuse}  server origin {origin}\n"
+    )
+}
+
+pub(crate) fn envoy(task: &Task) -> String {
+    let Task { listen, origin, stream, .. } = task;
+    let filter = if *stream { ENVOY_STREAM } else { ENVOY_HTTP };
+    format!(
+        r#"static_resources:
+  listeners:
+  - name: front
+    address: {listen_address}
+    filter_chains:
+    - filters:
+{filter}  clusters:
+  - name: origin
+    type: STATIC
+    connect_timeout: 5s
+    load_assignment:
+      cluster_name: origin
+      endpoints:
+      - lb_endpoints:
+        - endpoint:
+            address: {origin_address}
+"#,
+        listen_address = envoy_address(*listen),
+        origin_address = envoy_address(*origin),
+    )
+}
+
+const ENVOY_STREAM: &str = r#"      - name: envoy.filters.network.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: front
+          cluster: origin
+"#;
+
+const ENVOY_HTTP: &str = r#"      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          codec_type: HTTP1
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+              - match: { prefix: / }
+                route: { cluster: origin }
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+"#;
+
+fn envoy_address(address: SocketAddr) -> String {
+    format!("{{ socket_address: {{ address: {}, port_value: {} }} }}", address.ip(), address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(stream: bool, connections: u32) -> Task {
+        let listen = SocketAddr::from(([127, 0, 0, 1], 4001));
+        let origin = SocketAddr::from(([127, 0, 0, 1], 4002));
+        Task { listen, origin, stream, connections }
+    }
+
+    #[test]
+    fn every_config_names_both_ports() {
+        for stream in [false, true] {
+            let task = task(stream, 64);
+            let texts = [ours(&task), nginx(&task, Path::new("/t")), haproxy(&task), envoy(&task)];
+            for text in texts {
+                assert!(text.contains("4001") && text.contains("4002"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn ours_follows_the_native_configuration() {
+        assert_eq!(
+            ours(&task(true, 1)),
+            "listeners:\n- name: stream\n  address: 127.0.0.1:4001\n  protocol: tcp\n  cluster: origin\n\
+             clusters:\n- name: origin\n  endpoints: [\"127.0.0.1:4002\"]\n"
+        );
+        assert!(ours(&task(false, 1)).contains("    - match: { prefix: / }\n      cluster: origin\n"));
+    }
+
+    #[test]
+    fn limits_are_raised_where_a_case_needs_it() {
+        assert!(nginx(&task(false, 64), Path::new("/t")).contains("worker_connections 768"));
+        assert!(nginx(&task(false, 10_000), Path::new("/t")).contains("worker_connections 16384"));
+        assert!(haproxy(&task(false, 10_000)).contains("maxconn 10200"));
+    }
+}
