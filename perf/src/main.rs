@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
 
 mod compare;
+mod flamegraph;
 mod http;
 mod load;
 mod origin;
@@ -25,6 +26,8 @@ enum Command {
     Origin(origin::OriginOptions),
     /// Measures Sidering side by side with other proxies.
     Compare(compare::CompareOptions),
+    /// Draws where a proxy spends its CPU time under a case's load.
+    Flamegraph(flamegraph::FlamegraphOptions),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,5 +35,6 @@ fn main() -> anyhow::Result<()> {
         Command::Load(options) => load::run(options),
         Command::Origin(options) => origin::run(&options),
         Command::Compare(options) => compare::run(options),
+        Command::Flamegraph(options) => flamegraph::run(options),
     }
 }

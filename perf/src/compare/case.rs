@@ -1,8 +1,6 @@
 //! The cases: what is put on the proxies, who takes part, and the goals.
 
-use super::figures::{
-    BYTES_PER_CONNECTION, CPU_US, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS,
-};
+use super::figures::{BYTES_PER_CONNECTION, CPU_US, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS};
 use super::goal::Goal;
 use super::peer::{Peer, Peer::*};
 

@@ -51,9 +51,7 @@ pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
          include /etc/nginx/modules-enabled/*.conf;\nevents {{ worker_connections {worker_connections}; }}\n"
     );
     if *stream {
-        return format!(
-            "{common}stream {{\n  server {{ listen {listen}; proxy_pass {origin}; }}\n}}\n"
-        );
+        return format!("{common}stream {{\n  server {{ listen {listen}; proxy_pass {origin}; }}\n}}\n");
     }
     format!(
         r#"{common}http {{
@@ -92,8 +90,9 @@ pub(crate) fn haproxy(task: &Task) -> String {
     let Task { listen, origin, stream, connections } = task;
     let mode = if *stream { "tcp" } else { "http" };
     let reuse = if *stream { "" } else { "  http-reuse always\n" };
-    let maxconn = connections + 200;
-    // The limit of descriptors can be too low for two per connection, though idle ones take only one.
+    // HAProxy gives up kept origin connections when descriptors, counted from maxconn, get scarce: leave it plenty.
+    // The system's limit can be too low for two per connection, though idle ones take only one.
+    let maxconn = (connections + 200).max(4096);
     format!(
         "global\n  nbthread 1\n  maxconn {maxconn}\n  no strict-limits\n\
          defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n\
@@ -192,6 +191,7 @@ mod tests {
     fn limits_are_raised_where_a_case_needs_it() {
         assert!(nginx(&task(false, 64), Path::new("/t")).contains("worker_connections 768"));
         assert!(nginx(&task(false, 10_000), Path::new("/t")).contains("worker_connections 16384"));
+        assert!(haproxy(&task(false, 64)).contains("maxconn 4096"));
         assert!(haproxy(&task(false, 10_000)).contains("maxconn 10200"));
     }
 }

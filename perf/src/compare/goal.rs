@@ -80,9 +80,7 @@ mod tests {
 
     #[test]
     fn ratios_and_plain_figures_are_judged() {
-        let ratio_to = |_, peer| {
-            (peer == Peer::Nginx).then_some(Ratio { median: 0.75, min: 0.7, max: 0.8 })
-        };
+        let ratio_to = |_, peer| (peer == Peer::Nginx).then_some(Ratio { median: 0.75, min: 0.7, max: 0.8 });
         let goal = Goal::ratio_at_most(CPU_US, Peer::Nginx, 0.75);
         assert_eq!(goal.judge(None, ratio_to).met, Some(true));
         assert_eq!(Goal::ratio_at_least(CPU_US, Peer::Nginx, 0.8).judge(None, ratio_to).met, Some(false));

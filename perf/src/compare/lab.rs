@@ -1,9 +1,10 @@
 //! The bench of a comparison: origins and load on one core, the proxies on the other.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,9 +50,8 @@ impl Lab {
         child::stay_on(LOAD_CORE)?;
         let folder = Folder::create()?;
         let this_program = std::env::current_exe()?;
-        let origin = |arguments: &[&str], log: &str| {
-            start_origin(&this_program, arguments, folder.path().join(log))
-        };
+        let origin =
+            |arguments: &[&str], log: &str| start_origin(&this_program, arguments, folder.path().join(log));
         let (http_origin, http_address) = origin(&["origin"], "http-origin.log")?;
         let (stream_origin, stream_address) = origin(&["origin", "--tcp", "source"], "stream-origin.log")?;
         Ok(Self { http_origin, stream_origin, http_address, stream_address, this_program, binaries, folder })
@@ -108,6 +108,25 @@ impl Lab {
         })
     }
 
+    /// Starts a tool that watches a proxy, beside the load.
+    pub(crate) fn start_tool(&self, program: &Path, arguments: Vec<OsString>) -> anyhow::Result<Group> {
+        let log = self.folder.path().join("tool.log");
+        Group::start(Start {
+            program,
+            arguments,
+            core: LOAD_CORE,
+            log: &log,
+            pipe_output: false,
+            pipe_input: false,
+            guarded: true,
+        })
+    }
+
+    /// The folder for files of this comparison, which goes away with it.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Fails if an origin has ended: nothing measured after that means anything.
     pub(crate) fn check_origins(&mut self) -> anyhow::Result<()> {
         for origin in [&mut self.http_origin, &mut self.stream_origin] {
@@ -137,13 +156,14 @@ impl Proxy {
 
     fn wait_until_ready(&mut self, stream: bool, began: Instant) -> anyhow::Result<()> {
         loop {
-            let fault = match if stream { probe::receive(self.address) } else { probe::fetch(self.address, 100) } {
-                Ok(()) => {
-                    self.started_in = began.elapsed();
-                    return Ok(());
-                }
-                Err(fault) => fault,
-            };
+            let fault =
+                match if stream { probe::receive(self.address) } else { probe::fetch(self.address, 100) } {
+                    Ok(()) => {
+                        self.started_in = began.elapsed();
+                        return Ok(());
+                    }
+                    Err(fault) => fault,
+                };
             let wrong = matches!(fault, probe::ProbeFault::Wrong(_));
             if wrong || self.group.has_ended().is_some() || began.elapsed() > START_PATIENCE {
                 return Err(self.complaint(&format!("on {}: {fault}", self.address)));
@@ -153,11 +173,7 @@ impl Proxy {
     }
 }
 
-fn start_origin(
-    program: &std::path::Path,
-    arguments: &[&str],
-    log: PathBuf,
-) -> anyhow::Result<(Group, SocketAddr)> {
+fn start_origin(program: &Path, arguments: &[&str], log: PathBuf) -> anyhow::Result<(Group, SocketAddr)> {
     let mut group = Group::start(Start {
         program,
         arguments: arguments.iter().map(Into::into).collect(),

@@ -76,7 +76,11 @@ pub(crate) fn load_arguments(shape: Shape, proxy: &Proxy, seconds: f64) -> Vec<S
     let address = proxy.address;
     let target = match shape {
         Shape::Http { body_bytes, .. } | Shape::HalfRate { body_bytes, .. } => {
-            vec![format!("http://{address}/bytes/{body_bytes}"), "--expect-bytes".into(), body_bytes.to_string()]
+            vec![
+                format!("http://{address}/bytes/{body_bytes}"),
+                "--expect-bytes".into(),
+                body_bytes.to_string(),
+            ]
         }
         _ => vec![format!("tcp://{address}"), "--flow".into(), "receive".into()],
     };

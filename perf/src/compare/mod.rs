@@ -68,8 +68,9 @@ pub(crate) fn run(options: CompareOptions) -> anyhow::Result<()> {
         // Written after each case: a long run that is ended early has not been for nothing.
         if let Some(path) = &options.json {
             let text = serde_json::to_string_pretty(&report::json(&outcomes, effort))?;
-            fs::write(path, text + "\n")
-                .with_context(|| format!("compare: cannot write {}; name another --json file", path.display()))?;
+            fs::write(path, text + "\n").with_context(|| {
+                format!("compare: cannot write {}; name another --json file", path.display())
+            })?;
         }
     }
     print!("{}", report::summary(&outcomes));

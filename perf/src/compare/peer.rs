@@ -74,7 +74,8 @@ impl Peer {
             }
             Self::Ours | Self::OursAgain => {
                 let path = file("yaml");
-                let arguments = vec!["run".into(), "-c".into(), path.clone().into(), "--workers".into(), "1".into()];
+                let arguments =
+                    vec!["run".into(), "-c".into(), path.clone().into(), "--workers".into(), "1".into()];
                 (path, configs::ours(task), arguments)
             }
             Self::Nginx => {

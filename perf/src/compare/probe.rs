@@ -77,7 +77,9 @@ fn check(answer: &[u8], body_bytes: u64) -> Result<(), ProbeFault> {
         return Err(ProbeFault::NotReady(io::Error::other(format!("status line '{line}'"))));
     }
     if head::framing(answer_head).is_none_or(|framing| framing.content_length != Some(body_bytes)) {
-        return Err(ProbeFault::Wrong("the head doesn't give the content-length that the origin sent".to_owned()));
+        return Err(ProbeFault::Wrong(
+            "the head doesn't give the content-length that the origin sent".to_owned(),
+        ));
     }
     if body.len() as u64 != body_bytes {
         return Err(ProbeFault::Wrong(format!("{} bytes of body instead of {body_bytes}", body.len())));
@@ -96,7 +98,10 @@ mod tests {
     fn every_byte_counts() {
         let good = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc";
         assert!(check(good, 3).is_ok());
-        assert!(matches!(check(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabd", 3), Err(ProbeFault::Wrong(_))));
+        assert!(matches!(
+            check(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabd", 3),
+            Err(ProbeFault::Wrong(_))
+        ));
         assert!(matches!(check(good, 4), Err(ProbeFault::Wrong(_))));
         assert!(matches!(check(b"HTTP/1.1 503 No\r\n\r\n", 3), Err(ProbeFault::NotReady(_))));
         assert!(matches!(check(b"", 3), Err(ProbeFault::NotReady(_))));

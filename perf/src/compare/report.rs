@@ -110,11 +110,8 @@ fn case_json(outcome: &Outcome) -> Value {
         .iter()
         .map(|verdict| json!({ "goal": verdict.text, "value": verdict.value, "met": verdict.met }))
         .collect();
-    let failures: Vec<Value> = outcome
-        .failures
-        .iter()
-        .map(|(peer, what)| json!({ "proxy": peer.name(), "what": what }))
-        .collect();
+    let failures: Vec<Value> =
+        outcome.failures.iter().map(|(peer, what)| json!({ "proxy": peer.name(), "what": what })).collect();
     json!({
         "name": outcome.case.name,
         "about": outcome.case.about,

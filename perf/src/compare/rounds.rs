@@ -149,7 +149,11 @@ fn time_starts(lab: &Lab, outcome: &mut Outcome, peers: &[Peer], starts: u32) {
 impl Outcome {
     /// Those that were measured, in the order of the case.
     pub(crate) fn measured(&self) -> impl Iterator<Item = Peer> {
-        self.case.peers.iter().copied().filter(|peer| self.rounds.iter().any(|round| round.contains_key(peer)))
+        self.case
+            .peers
+            .iter()
+            .copied()
+            .filter(|peer| self.rounds.iter().any(|round| round.contains_key(peer)))
     }
 
     pub(crate) fn medians_of(&self, peer: Peer) -> Figures {

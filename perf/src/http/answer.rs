@@ -208,10 +208,7 @@ mod tests {
     #[test]
     fn wrong_answers_are_told_apart() {
         assert_eq!(read_all(b"SSH-2.0-nothing\r\n\r\n"), Err(AnswerFault::Malformed));
-        assert_eq!(
-            read_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"),
-            Err(AnswerFault::Excess)
-        );
+        assert_eq!(read_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab"), Err(AnswerFault::Excess));
         let mut reader = AnswerReader::new(false);
         assert_eq!(reader.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab"), Ok(None));
         assert_eq!(reader.end(), Err(AnswerFault::Short));

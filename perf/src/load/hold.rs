@@ -55,12 +55,7 @@ pub(crate) fn until_input_ends() {
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
 
-async fn open_some(
-    held: Rc<Held>,
-    connector: Rc<Connector>,
-    recorder: Rc<Recorder>,
-    request: &'static [u8],
-) {
+async fn open_some(held: Rc<Held>, connector: Rc<Connector>, recorder: Rc<Recorder>, request: &'static [u8]) {
     while held.left.get() > 0 {
         held.left.set(held.left.get() - 1);
         let began = Instant::now();

@@ -96,7 +96,7 @@ pub(crate) fn run(options: LoadOptions) -> anyhow::Result<()> {
         bail!("load: --rate and --hold need requests; use an http:// target");
     }
     let json = options.json;
-    let report = crate::runtime::block_on(async move {
+    crate::runtime::block_on(async move {
         let report = measure(&options, &target).await;
         // The report goes out before the runtime is torn down, which waits for every operation in flight.
         print(&report, json)?;
@@ -105,8 +105,7 @@ pub(crate) fn run(options: LoadOptions) -> anyhow::Result<()> {
         }
         std::io::stdout().flush()?;
         std::process::exit(i32::from(report.requests == 0 && report.bytes == 0))
-    });
-    report
+    })
 }
 
 async fn measure(options: &LoadOptions, target: &Target) -> Report {
@@ -128,7 +127,11 @@ async fn measure(options: &LoadOptions, target: &Target) -> Report {
 }
 
 /// Starts one task per connection, and the clock of the open loop; resolves when all connections are done.
-fn start(options: &LoadOptions, target: &Target, recorder: &Rc<Recorder>) -> impl Future<Output = ()> + use<> {
+fn start(
+    options: &LoadOptions,
+    target: &Target,
+    recorder: &Rc<Recorder>,
+) -> impl Future<Output = ()> + use<> {
     let mut tasks = Vec::new();
     let request = target.request(&options.method, options.body_bytes, options.new_connection_per_request);
     let connector = Rc::new(connect::Connector::new(target.address, options.source_addresses));

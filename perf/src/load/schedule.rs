@@ -74,8 +74,7 @@ pub(crate) async fn run_clock(schedule: Rc<Schedule>) {
 
 fn ticking_timer(tick: Duration) -> rustix::io::Result<File> {
     let timer = rustix::time::timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
-    let interval =
-        Timespec { tv_sec: tick.as_secs() as i64, tv_nsec: i64::from(tick.subsec_nanos()) };
+    let interval = Timespec { tv_sec: tick.as_secs() as i64, tv_nsec: i64::from(tick.subsec_nanos()) };
     let every = Itimerspec { it_interval: interval, it_value: interval };
     rustix::time::timerfd_settime(&timer, TimerfdTimerFlags::empty(), &every)?;
     Ok(File::from(timer))

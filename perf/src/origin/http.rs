@@ -68,7 +68,8 @@ async fn send(conn: &TcpStream, answers: &Answers, outgoing: Option<Outgoing>) -
             let mut sent = first;
             while sent < pattern_bytes {
                 let begin = (sent % pattern.len() as u64) as usize;
-                let end = pattern.len().min(begin + (pattern_bytes - sent).min(pattern.len() as u64) as usize);
+                let end =
+                    pattern.len().min(begin + (pattern_bytes - sent).min(pattern.len() as u64) as usize);
                 conn.write_all(pattern.slice(begin..end)).await.0?;
                 sent += (end - begin) as u64;
             }

@@ -81,8 +81,7 @@ fn begin(conn: TcpStream, mode: Option<StreamMode>, delay: Duration, answers: &R
 }
 
 fn listen(address: SocketAddr) -> anyhow::Result<std::net::TcpListener> {
-    let socket =
-        socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket
         .bind(&address.into())
