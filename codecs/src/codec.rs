@@ -14,17 +14,43 @@ pub struct StreamId(pub u64);
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A request begins (server side).
-    Request { stream: StreamId, head: RequestHead<'a> },
+    Request {
+        /// The exchange that it opens.
+        stream: StreamId,
+        /// Lent until the next call.
+        head: RequestHead<'a>,
+    },
     /// A response begins (client side). A status of 100..=199 other than 101 is interim: another head follows.
-    Response { stream: StreamId, head: ResponseHead<'a> },
+    Response {
+        /// The exchange that it answers.
+        stream: StreamId,
+        /// Lent until the next call.
+        head: ResponseHead<'a>,
+    },
     /// Body bytes, lent from the input given to `decode`: never copied, never empty.
-    Data { stream: StreamId, bytes: &'a [u8] },
+    Data {
+        /// The exchange they belong to.
+        stream: StreamId,
+        /// A range of the input.
+        bytes: &'a [u8],
+    },
     /// Trailer fields; those that must not be merged or forwarded are already marked hop-by-hop.
-    Trailers { stream: StreamId, fields: Fields<'a> },
+    Trailers {
+        /// The exchange they belong to.
+        stream: StreamId,
+        /// Lent until the next call.
+        fields: Fields<'a>,
+    },
     /// The message is whole.
-    End { stream: StreamId },
+    End {
+        /// The exchange it belongs to.
+        stream: StreamId,
+    },
     /// The peer gave up on this exchange alone (never on HTTP/1).
-    Reset { stream: StreamId },
+    Reset {
+        /// The exchange given up.
+        stream: StreamId,
+    },
 }
 
 /// How many of the announced payload bytes may follow the framing just written, and what must follow them.
@@ -86,7 +112,13 @@ pub trait Codec {
     fn encode_request(&mut self, stream: StreamId, head: &RequestHead<'_>, edits: &Edits, out: &mut Vec<u8>);
 
     /// Server side: writes a response head as `edits` change it. Interim heads (1xx) may precede the final one.
-    fn encode_response(&mut self, stream: StreamId, head: &ResponseHead<'_>, edits: &Edits, out: &mut Vec<u8>);
+    fn encode_response(
+        &mut self,
+        stream: StreamId,
+        head: &ResponseHead<'_>,
+        edits: &Edits,
+        out: &mut Vec<u8>,
+    );
 
     /// Writes the framing before `length` payload bytes (`length` > 0) and grants how many may follow.
     fn encode_data(&mut self, stream: StreamId, length: usize, out: &mut Vec<u8>) -> Grant;

@@ -14,4 +14,6 @@ pub mod registry;
 
 pub use codec::{Codec, Event, Grant, InputEnd, ProtocolError, Scratch, StreamId};
 pub use edits::Edits;
-pub use message::{BodyLength, Field, FieldName, FieldSpan, Fields, Method, RequestHead, ResponseHead, Version};
+pub use message::{
+    BodyLength, Field, FieldName, FieldSpan, Fields, Method, RequestHead, ResponseHead, Version,
+};

@@ -6,35 +6,60 @@
 pub enum FieldName {
     /// Any other name: compare [`Field::name`] (ASCII case-insensitive).
     Other,
+    /// RFC 9110 section 7.2.
     Host,
+    /// RFC 9110 section 7.6.1.
     Connection,
+    /// RFC 9110 section 8.6.
     ContentLength,
+    /// RFC 9112 section 6.1.
     TransferEncoding,
+    /// RFC 2068 section 19.7.1.
     KeepAlive,
+    /// Never standard; dropped.
     ProxyConnection,
+    /// RFC 9110 section 11.7.1.
     ProxyAuthenticate,
+    /// RFC 9110 section 11.7.2.
     ProxyAuthorization,
+    /// RFC 9110 section 10.1.4.
     Te,
+    /// RFC 9110 section 6.6.2.
     Trailer,
+    /// RFC 9110 section 7.8.
     Upgrade,
+    /// RFC 9110 section 10.1.1.
     Expect,
+    /// RFC 9110 section 7.6.3.
     Via,
+    /// RFC 9110 section 6.6.1.
     Date,
+    /// RFC 9110 section 10.2.4.
     Server,
+    /// RFC 9110 section 10.1.5.
     UserAgent,
+    /// The addresses a request came through.
     XForwardedFor,
+    /// The scheme the client used.
     XForwardedProto,
+    /// The request's name in logs and traces.
     XRequestId,
 }
 
 /// Where one field stands in its head's bytes. `line_start..line_end` is the whole line with its CRLF.
 #[derive(Clone, Copy, Debug)]
 pub struct FieldSpan {
+    /// Offset of the name's first byte.
     pub line_start: u32,
+    /// Offset of the value's first byte.
     pub value_start: u32,
+    /// Bytes of the value, without the whitespace around it.
     pub value_len: u32,
+    /// Offset behind the line's CRLF.
     pub line_end: u32,
+    /// Bytes of the name.
     pub name_len: u16,
+    /// The name, if it is well known.
     pub name: FieldName,
     /// Not to be forwarded as it stands: connection-level (RFC 9110 section 7.6.1), nominated by `Connection`, or
     /// framing that the outgoing codec writes itself.
@@ -44,9 +69,13 @@ pub struct FieldSpan {
 /// One field of a head.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'a> {
+    /// As received, in whatever case.
     pub name: &'a [u8],
+    /// Without the whitespace around it.
     pub value: &'a [u8],
+    /// The name, if it is well known.
     pub known: FieldName,
+    /// See [`FieldSpan::hop_by_hop`].
     pub hop_by_hop: bool,
     /// The line as received, `name: value CRLF`.
     pub line: &'a [u8],
@@ -128,8 +157,11 @@ pub enum BodyLength {
 /// The protocol version the peer spoke.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
+    /// RFC 1945, RFC 9112 section 9.3.
     Http10,
+    /// RFC 9112, and every later minor version of 1.
     Http11,
+    /// RFC 9113.
     Http2,
 }
 
@@ -147,15 +179,25 @@ impl Version {
 /// The request method; unknown tokens are forwarded as they are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Method<'a> {
+    /// RFC 9110 section 9.3.1.
     Get,
+    /// RFC 9110 section 9.3.2: its response has no body.
     Head,
+    /// RFC 9110 section 9.3.3.
     Post,
+    /// RFC 9110 section 9.3.4.
     Put,
+    /// RFC 9110 section 9.3.5.
     Delete,
+    /// RFC 9110 section 9.3.6: asks for a tunnel.
     Connect,
+    /// RFC 9110 section 9.3.7.
     Options,
+    /// RFC 9110 section 9.3.8.
     Trace,
+    /// RFC 5789.
     Patch,
+    /// Any other token.
     Other(&'a [u8]),
 }
 
@@ -204,7 +246,9 @@ impl<'a> Method<'a> {
 /// The first part of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestHead<'a> {
+    /// What is asked for.
     pub method: Method<'a>,
+    /// The version the client spoke.
     pub version: Version,
     /// Host and optional port, from the target's absolute form, from CONNECT's target, or from Host, in this order;
     /// empty if none was given (HTTP/1.0).
@@ -213,7 +257,9 @@ pub struct RequestHead<'a> {
     pub path: &'a [u8],
     /// The Host line must be written anew from `authority` because the target's host overrode it (or it is missing).
     pub authority_overrides_host: bool,
+    /// Every field, hop-by-hop ones included.
     pub fields: Fields<'a>,
+    /// How long the body is.
     pub body: BodyLength,
     /// The protocols of a valid Upgrade (field nominated by Connection, no body), as sent.
     pub upgrade: Option<&'a [u8]>,
@@ -224,11 +270,15 @@ pub struct RequestHead<'a> {
 /// The first part of a response.
 #[derive(Clone, Copy, Debug)]
 pub struct ResponseHead<'a> {
+    /// 100..=599.
     pub status: u16,
+    /// The version the server spoke.
     pub version: Version,
     /// HTTP/1's reason phrase, as sent; may be empty.
     pub reason: &'a [u8],
+    /// Every field, hop-by-hop ones included.
     pub fields: Fields<'a>,
+    /// How long the body is. [`BodyLength::Streamed`] if the head opens a tunnel (101, or 2xx to CONNECT).
     pub body: BodyLength,
 }
 

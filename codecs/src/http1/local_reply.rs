@@ -1,0 +1,31 @@
+//! Writes answers of the proxy's own. It looks at no request and changes no state.
+
+use super::{status, write};
+
+/// What frames a local reply besides its status.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReplyFraming {
+    /// HEAD asks for the head alone.
+    pub omits_body: bool,
+    /// The line that says whether the connection outlives the reply; may be empty.
+    pub connection_line: &'static [u8],
+}
+
+/// Writes a whole response with `body` as plain text and `extra` complete header lines.
+pub(super) fn write_reply(status: u16, extra: &[u8], body: &[u8], framing: ReplyFraming, out: &mut Vec<u8>) {
+    let has_content = !matches!(status, 100..=199 | 204 | 304);
+    out.reserve(128 + extra.len() + body.len());
+    write::status_line(status, status::reason_phrase(status), out);
+    if has_content {
+        if !body.is_empty() {
+            write::line(b"content-type", b"text/plain", out);
+        }
+        write::content_length(body.len() as u64, out);
+    }
+    out.extend_from_slice(extra);
+    out.extend_from_slice(framing.connection_line);
+    out.extend_from_slice(b"\r\n");
+    if has_content && !framing.omits_body {
+        out.extend_from_slice(body);
+    }
+}
