@@ -1,0 +1,193 @@
+//! A compiled access-log format: text with operators in it, or JSON. It turns a record into one line.
+
+use super::escape;
+use super::operator::{Context, Operator, Shown};
+use sidering_dataplane::config::{AccessLogFields, Snapshot};
+use sidering_dataplane::observe::access_log::AccessRecord;
+
+/// What Envoy writes if nobody tells it otherwise.
+pub const DEFAULT_TEXT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" \
+     %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_RECEIVED% %BYTES_SENT% %DURATION% \
+     %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \
+     \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"";
+
+/// The members of a line of `format: json`.
+const JSON: &str = "start_time=%START_TIME% method=%REQ(:METHOD)% path=%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% \
+     protocol=%PROTOCOL% response_code=%RESPONSE_CODE% response_flags=%RESPONSE_FLAGS% \
+     response_code_details=%RESPONSE_CODE_DETAILS% bytes_received=%BYTES_RECEIVED% bytes_sent=%BYTES_SENT% \
+     duration=%DURATION% upstream_service_time=%UPSTREAM_SERVICE_TIME% x_forwarded_for=%REQ(X-FORWARDED-FOR)% \
+     user_agent=%REQ(USER-AGENT)% request_id=%REQ(X-REQUEST-ID)% authority=%REQ(:AUTHORITY)% \
+     upstream_host=%UPSTREAM_HOST% upstream_cluster=%UPSTREAM_CLUSTER% \
+     downstream_remote_address=%DOWNSTREAM_REMOTE_ADDRESS% downstream_local_address=%DOWNSTREAM_LOCAL_ADDRESS% \
+     listener=%LISTENER_NAME% route_line=%ROUTE_LINE%";
+
+/// A format, ready to write lines.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Format {
+    /// As written in the configuration.
+    pub source: String,
+    /// What records must carry for it.
+    pub fields: AccessLogFields,
+    json: bool,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Piece {
+    /// Text between operators; in JSON, the key of the operator that follows.
+    Literal(String),
+    Value(Operator),
+}
+
+/// Why a format was not understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatError {
+    /// Characters from the start of the format.
+    pub offset: usize,
+    /// Characters that are wrong.
+    pub width: usize,
+    pub message: String,
+    pub expected: String,
+}
+
+impl Format {
+    /// Compiles `text`, `json`, or a string with operators.
+    pub fn parse(source: &str) -> Result<Format, FormatError> {
+        let mut fields = AccessLogFields::default();
+        let pieces = match source {
+            "text" => pieces(DEFAULT_TEXT, &mut fields)?,
+            "json" => {
+                let pieces = pieces(JSON, &mut fields)?;
+                pieces.into_iter().map(Piece::into_json_key).collect()
+            }
+            source if source.contains('%') => pieces(source, &mut fields)?,
+            source => {
+                return Err(FormatError {
+                    offset: 0,
+                    width: source.chars().count(),
+                    message: "a format without operators".to_owned(),
+                    expected: "text, json, or a string of %...% operators".to_owned(),
+                });
+            }
+        };
+        Ok(Format { source: source.to_owned(), fields, json: source == "json", pieces })
+    }
+
+    /// Appends the record's line, with its line feed. `snapshot` is the one the record was made under, if it is still
+    /// known; `origin_unix_micros` is when the process's monotonic clock began.
+    pub fn write(
+        &self,
+        record: &AccessRecord<'_>,
+        snapshot: Option<&Snapshot>,
+        origin_unix_micros: u64,
+        out: &mut Vec<u8>,
+    ) {
+        let context =
+            Context { snapshot, origin_unix_micros, request_fields: self.fields.request_fields.len() };
+        let mut value = vec![];
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(text) => out.extend_from_slice(text.as_bytes()),
+                Piece::Value(operator) => {
+                    value.clear();
+                    match (operator.write(record, &context, &mut value), self.json) {
+                        (Shown::Nothing, true) => out.extend_from_slice(b"null"),
+                        (Shown::Nothing, false) => out.push(b'-'),
+                        (Shown::Number, _) => out.extend_from_slice(&value),
+                        (Shown::Text, true) => escape::json(&value, out),
+                        (Shown::Text, false) => escape::text(&value, out),
+                    }
+                }
+            }
+        }
+        if self.json {
+            out.push(b'}');
+        }
+        if out.last() != Some(&b'\n') {
+            out.push(b'\n');
+        }
+    }
+}
+
+impl Piece {
+    fn into_json_key(self) -> Piece {
+        match self {
+            Piece::Literal(text) => {
+                let open = if text.starts_with(' ') { ',' } else { '{' };
+                Piece::Literal(format!("{open}\"{}\":", text.trim().trim_end_matches('=')))
+            }
+            value => value,
+        }
+    }
+}
+
+fn pieces(source: &str, fields: &mut AccessLogFields) -> Result<Vec<Piece>, FormatError> {
+    let mut pieces = vec![];
+    let mut literal = String::new();
+    let mut rest = source;
+    while let Some((before, behind)) = rest.split_once('%') {
+        literal.push_str(before);
+        let start = source.len() - behind.len() - 1;
+        if let Some(behind) = behind.strip_prefix('%') {
+            literal.push('%');
+            rest = behind;
+            continue;
+        }
+        let operator = read_operator(behind, fields);
+        let (operator, behind) = operator.map_err(|(length, message, expected)| FormatError {
+            offset: source[..start].chars().count(),
+            width: source[start..start + 1 + length].chars().count(),
+            message,
+            expected,
+        })?;
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
+        }
+        pieces.push(Piece::Value(operator));
+        rest = behind;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() {
+        pieces.push(Piece::Literal(literal));
+    }
+    Ok(pieces)
+}
+
+/// How many bytes are wrong, what is wrong, and what was expected.
+type Mistake = (usize, String, String);
+
+/// Reads an operator behind its first percent sign, and tells what follows its last.
+fn read_operator<'s>(text: &'s str, fields: &mut AccessLogFields) -> Result<(Operator, &'s str), Mistake> {
+    let name_length = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+    let (name, mut rest) = text.split_at(name_length);
+    let mut argument = None;
+    if let Some(behind) = rest.strip_prefix('(') {
+        let Some((inside, behind)) = behind.split_once(')') else {
+            return Err((text.len(), format!("%{name}( is not closed"), "a closing parenthesis".to_owned()));
+        };
+        argument = Some(inside);
+        rest = behind;
+    }
+    let mut limit = None;
+    if let Some(behind) = rest.strip_prefix(':') {
+        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
+        limit = behind[..digits].parse().ok();
+        if limit.is_none() || argument.is_none() {
+            let length = text.len() - behind.len() + digits;
+            return Err((length, format!("a bad limit behind %{name}"), "%REQ(X):LENGTH%".to_owned()));
+        }
+        rest = &behind[digits..];
+    }
+    let length = text.len() - rest.len();
+    let Some(behind) = rest.strip_prefix('%') else {
+        let expected = "%NAME% or %NAME(argument)%; a percent sign itself is %%".to_owned();
+        return Err((length, "an operator without its closing %".to_owned(), expected));
+    };
+    match Operator::read(name, argument, limit, fields) {
+        Ok(operator) => Ok((operator, behind)),
+        Err(expected) => Err((length + 1, format!("`%{}%` is not understood", &text[..length]), expected)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

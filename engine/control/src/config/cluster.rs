@@ -1,0 +1,155 @@
+//! Reads clusters, and keeps their names so that routes can refer to them.
+
+use super::problem::{Place, Problems};
+use super::section::{Section, address, choice, integer, list, name};
+use super::suggest::nearest;
+use super::tree::{Tree, Value};
+use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, PoolLimits};
+use sidering_dataplane::io::Address;
+use std::collections::HashMap;
+
+/// Protocols of the format that this version does not speak.
+pub(super) const LATER_PROTOCOLS: &[&str] =
+    &["http2", "bolt", "dubbo", "dubbo_thrift", "tars", "auto", "grpc"];
+const LATER_BALANCERS: &[&str] = &["least_request", "random", "peak_ewma", "ring_hash", "maglev"];
+const LARGEST_COUNT: u64 = 10_000_000;
+
+/// The clusters of a file under reading.
+pub(super) struct Clusters {
+    clusters: Vec<Cluster>,
+    /// Of each cluster: whether the file says its protocol.
+    explicit: Vec<bool>,
+    names: HashMap<String, u32>,
+}
+
+impl Clusters {
+    pub(super) fn read(tree: Option<&Tree>, problems: &Problems) -> Clusters {
+        let mut read = Clusters { clusters: vec![], explicit: vec![], names: HashMap::new() };
+        let mut lines: HashMap<String, u32> = HashMap::new();
+        for item in tree.map_or(&[][..], |tree| list(tree, "clusters", problems)) {
+            let (cluster, name_place, explicit) = cluster(item, problems);
+            if cluster.name.is_empty() {
+                continue;
+            }
+            if let Some(line) = lines.insert(cluster.name.clone(), name_place.line) {
+                let message = format!("a second cluster named `{}`", cluster.name);
+                problems.error(name_place, message, format!("another name; the first is on line {line}"));
+                lines.insert(cluster.name, line);
+                continue;
+            }
+            read.names.insert(cluster.name.clone(), read.clusters.len() as u32);
+            read.clusters.push(cluster);
+            read.explicit.push(explicit);
+        }
+        read
+    }
+
+    /// What a listener that speaks `protocol` means by a cluster's name. A cluster that does not say its protocol
+    /// takes that of the first listener that needs more than bytes of it.
+    pub(super) fn refer(&mut self, tree: &Tree, protocol: &'static str, problems: &Problems) -> ClusterIndex {
+        let Some(given) = name(tree, problems) else { return ClusterIndex(0) };
+        let Some(index) = self.names.get(&given).copied() else {
+            let expected = match nearest(&given, self.clusters.iter().map(|cluster| cluster.name.as_str())) {
+                Some(near) => format!("the name of a cluster; did you mean `{near}`?"),
+                None => "the name of a cluster in `clusters`".to_owned(),
+            };
+            problems.error(tree.place, format!("there is no cluster `{given}`"), expected);
+            return ClusterIndex(0);
+        };
+        let cluster = &mut self.clusters[index as usize];
+        if protocol != "tcp" && cluster.protocol != protocol {
+            if self.explicit[index as usize] {
+                let message =
+                    format!("the cluster `{given}` speaks {}, the listener {protocol}", cluster.protocol);
+                problems.error(tree.place, message, format!("a cluster with `protocol: {protocol}`"));
+            } else {
+                cluster.protocol = protocol;
+            }
+        }
+        ClusterIndex(index)
+    }
+
+    pub(super) fn into_clusters(self) -> Vec<Cluster> {
+        self.clusters
+    }
+}
+
+fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
+    let mut section = Section::open("a cluster", tree, problems);
+    let name_tree = section.require("name", "a name that routes refer to");
+    let given = section.find("protocol");
+    let protocol =
+        given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
+    let endpoints = section.require("endpoints", "a list of addresses");
+    let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
+    let endpoints = endpoints.iter().filter_map(|tree| endpoint(tree, problems)).collect();
+    section.choice("lb", &[("round_robin", ())], LATER_BALANCERS);
+    let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
+    let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
+    let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
+    if let Some(tree) = section.find("circuit_breaker") {
+        let mut breaker = Section::open("a circuit breaker", tree, problems);
+        let max_pending = breaker.integer("max_pending", 0..=LARGEST_COUNT, u64::from(pool.max_pending));
+        breaker.later(&["max_requests", "max_retries", "max_connections"]);
+        match (pool_pending, breaker.place_of("max_pending")) {
+            (Some(first), Some(second)) => {
+                let expected = format!("it once; `pool` has it on line {}", first.line);
+                problems.error(second, "`max_pending` is given in `pool` and here", expected);
+            }
+            _ => pool.max_pending = max_pending as u32,
+        }
+        breaker.finish();
+    }
+    section.later(&["tls", "health_check", "outlier_detection"]);
+    section.finish();
+    let place = name_tree.map_or(tree.place, |tree| tree.place);
+    let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
+    let explicit = protocol.is_some();
+    let protocol = protocol.unwrap_or("tcp");
+    (Cluster { name, protocol, endpoints, connect_timeout_ms, pool }, place, explicit)
+}
+
+fn default_pool() -> PoolLimits {
+    PoolLimits { max_connections: 1024, max_pending: 1024, idle_timeout_ms: 60_000 }
+}
+
+fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
+    let default = default_pool();
+    let mut section = Section::open("a pool", tree, problems);
+    let max_connections =
+        section.integer("max_connections", 1..=LARGEST_COUNT, u64::from(default.max_connections));
+    let max_pending = section.integer("max_pending", 0..=LARGEST_COUNT, u64::from(default.max_pending));
+    let idle_timeout_ms = section.duration_ms("idle_timeout", 0, default.idle_timeout_ms);
+    section.finish();
+    PoolLimits { max_connections: max_connections as u32, max_pending: max_pending as u32, idle_timeout_ms }
+}
+
+/// An address alone, or a mapping with a weight.
+fn endpoint(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
+    if !matches!(tree.value, Value::Mapping(_)) {
+        let address = endpoint_address(tree, problems)?;
+        return Some(Endpoint { address, weight: 1 });
+    }
+    let mut section = Section::open("an endpoint", tree, problems);
+    let address = section.require("address", "ip:port").and_then(|tree| endpoint_address(tree, problems));
+    let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
+    section.later(&["metadata", "zone", "priority"]);
+    section.finish();
+    Some(Endpoint { address: address?, weight: weight? as u32 })
+}
+
+fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
+    let address = address(tree, problems)?;
+    if matches!(&address, Address::Ip(ip) if ip.port() == 0) {
+        problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");
+        return None;
+    }
+    Some(address)
+}
+
+fn key_place(tree: &Tree, key: &str) -> Option<Place> {
+    match &tree.value {
+        Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| entry.place),
+        _ => None,
+    }
+}

@@ -1,0 +1,260 @@
+//! Reads listeners.
+
+use super::cluster::{Clusters, LATER_PROTOCOLS};
+use super::problem::{Place, Problems};
+use super::route::virtual_hosts;
+use super::section::{Section, address, choice, list, name, text};
+use super::tree::{Tree, Value};
+use super::units;
+use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
+use sidering_dataplane::config::{
+    ClusterIndex, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, PathMatch, Underscores,
+    VirtualHost,
+};
+use sidering_dataplane::io::{Address, ListenerId};
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Bounds of the bounds.
+const HEADER_BYTES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
+const URI_BYTES: std::ops::RangeInclusive<u64> = 64..=1024 * 1024;
+const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
+
+const HTTP_KEYS: &[&str] = &[
+    "virtual_hosts",
+    "use_remote_address",
+    "generate_request_id",
+    "via",
+    "upgrades",
+    "underscores",
+    "normalize_path",
+    "merge_slashes",
+    "lenient_line_ends",
+];
+const HTTP_LIMITS: &[&str] = &[
+    "header_bytes",
+    "headers",
+    "uri_bytes",
+    "request_headers_timeout",
+    "request_timeout",
+    "stream_idle_timeout",
+];
+
+#[derive(Clone, Copy, PartialEq)]
+enum Protocol {
+    Tcp,
+    /// By the name of the codec.
+    Http(&'static str),
+}
+
+/// Reads all listeners. Their ids are their places in the list.
+pub(super) fn listeners(
+    tree: Option<&Tree>,
+    workers: u32,
+    clusters: &mut Clusters,
+    problems: &Problems,
+) -> Vec<Listener> {
+    let mut names = HashMap::new();
+    let mut addresses = HashMap::new();
+    let mut listeners: Vec<Listener> = vec![];
+    for item in tree.map_or(&[][..], |tree| list(tree, "listeners", problems)) {
+        let (mut listener, places) = listener(item, workers, clusters, problems);
+        listener.id = ListenerId(listeners.len() as u32);
+        if !listener.name.is_empty() {
+            once(&mut names, listener.name.clone(), places.name, "the name", problems);
+        }
+        // Port 0 is another port each time.
+        if let Some(place) = places.address.filter(|_| !is_port_zero(&listener.address)) {
+            once(&mut addresses, units::show_address(&listener.address), place, "the address", problems);
+        }
+        listeners.push(listener);
+    }
+    listeners
+}
+
+/// Whether the system picks the port.
+pub(crate) fn is_port_zero(address: &Address) -> bool {
+    matches!(address, Address::Ip(ip) if ip.port() == 0)
+}
+
+struct Places {
+    name: Place,
+    /// `None` if the address could not be read.
+    address: Option<Place>,
+}
+
+fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Problems) -> (Listener, Places) {
+    let mut section = Section::open("a listener", tree, problems);
+    let name_tree = section.require("name", "a name for logs and metrics");
+    let address_tree = section.require("address", units::ADDRESS);
+    let read = address_tree.and_then(|tree| address(tree, problems));
+    let protocol = section.require("protocol", "tcp, http or http1").and_then(|tree| {
+        let now =
+            [("tcp", Protocol::Tcp), ("http", Protocol::Http("http1")), ("http1", Protocol::Http("http1"))];
+        choice(tree, &now, LATER_PROTOCOLS, problems)
+    });
+    section.later(&["tls", "filters"]);
+    let protocol = protocol.or_else(|| guess(&section));
+    let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
+    let kind = kind(&mut section, protocol, codec, clusters);
+    section.finish();
+    let places = Places {
+        name: name_tree.map_or(tree.place, |tree| tree.place),
+        address: address_tree.filter(|_| read.is_some()).map(|tree| tree.place),
+    };
+    let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
+    let address = read.unwrap_or(Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))));
+    (Listener { id: ListenerId(0), name, address, limits, kind }, places)
+}
+
+/// What a listener with a wrong protocol was probably meant to be, so that the rest of it is judged all the same.
+fn guess(section: &Section<'_>) -> Option<Protocol> {
+    if section.place_of("virtual_hosts").is_some() {
+        return Some(Protocol::Http("http1"));
+    }
+    section.place_of("cluster").map(|_| Protocol::Tcp)
+}
+
+fn kind(
+    section: &mut Section<'_>,
+    protocol: Option<Protocol>,
+    mut codec: CodecOptions,
+    clusters: &mut Clusters,
+) -> ListenerKind {
+    let problems = section.problems;
+    match protocol {
+        Some(Protocol::Tcp) => {
+            let cluster = section.require("cluster", "the name of the cluster that takes the bytes");
+            section.misplaced(HTTP_KEYS, "listeners with `protocol: http`");
+            let cluster = cluster.map_or(ClusterIndex(0), |tree| clusters.refer(tree, "tcp", problems));
+            ListenerKind::Tcp { cluster }
+        }
+        Some(Protocol::Http(protocol)) => {
+            section.misplaced(&["cluster"], "routes; a listener with `protocol: tcp` has one of its own");
+            codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
+            let hosts = section.require("virtual_hosts", "a list of { domains, routes }");
+            let virtual_hosts =
+                hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, problems));
+            let options = http_options(section, &virtual_hosts);
+            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, virtual_hosts }))
+        }
+        None => {
+            section.settle(HTTP_KEYS);
+            section.settle(&["cluster"]);
+            ListenerKind::Tcp { cluster: ClusterIndex(0) }
+        }
+    }
+}
+
+fn limits(
+    tree: Option<&Tree>,
+    workers: u32,
+    protocol: Option<Protocol>,
+    problems: &Problems,
+) -> (ListenerLimits, CodecOptions) {
+    let nothing = Tree { place: Place::default(), value: Value::Mapping(vec![]) };
+    let mut section = Section::open("limits", tree.unwrap_or(&nothing), problems);
+    let max_connections = section.integer("max_connections", CONNECTIONS, 50_000);
+    let idle_timeout_ms = section.duration_ms("idle_timeout", 0, 3_600_000);
+    if protocol == Some(Protocol::Tcp) {
+        section.misplaced(HTTP_LIMITS, "listeners with `protocol: http`");
+    }
+    let codec = CodecOptions::default();
+    let header_bytes = section.size_bytes("header_bytes", HEADER_BYTES, u64::from(codec.header_bytes));
+    let headers = section.integer("headers", 1..=u64::from(MAX_HEADERS), u64::from(codec.headers));
+    let uri_bytes = section.size_bytes("uri_bytes", URI_BYTES, u64::from(codec.uri_bytes).min(header_bytes));
+    if let Some(place) = section.place_of("uri_bytes").filter(|_| uri_bytes > header_bytes) {
+        let expected = format!("at most `header_bytes`, {}", units::show_bytes(header_bytes));
+        problems.error(place, "a request target larger than the head it stands in", expected);
+    }
+    let limits = ListenerLimits {
+        max_connections: max_connections.div_ceil(u64::from(workers.max(1))) as u32,
+        request_headers_timeout_ms: section.duration_ms("request_headers_timeout", 0, 15_000),
+        request_timeout_ms: section.duration_ms("request_timeout", 0, 0),
+        stream_idle_timeout_ms: section.duration_ms("stream_idle_timeout", 0, 300_000),
+        idle_timeout_ms,
+    };
+    section.finish();
+    let codec = CodecOptions {
+        header_bytes: header_bytes as u32,
+        headers: headers as u16,
+        uri_bytes: uri_bytes as u32,
+        lenient_line_ends: false,
+    };
+    (limits, codec)
+}
+
+fn http_options(section: &mut Section<'_>, virtual_hosts: &[VirtualHost]) -> HttpOptions {
+    let problems = section.problems;
+    let underscores =
+        [("allow", Underscores::Allow), ("reject", Underscores::Reject), ("drop", Underscores::Drop)];
+    let normalize_path = looks_at_paths(virtual_hosts);
+    HttpOptions {
+        use_remote_address: section.boolean("use_remote_address", false),
+        generate_request_id: section.boolean("generate_request_id", true),
+        via: section.find("via").and_then(|tree| via(tree, problems)),
+        upgrades: section
+            .find("upgrades")
+            .map_or(vec!["websocket".to_owned()], |tree| upgrades(tree, problems)),
+        underscores: section.choice("underscores", &underscores, &[]).unwrap_or(Underscores::Allow),
+        normalize_path: section.boolean("normalize_path", normalize_path),
+        merge_slashes: section.boolean("merge_slashes", false),
+    }
+}
+
+/// Whether any route tells paths apart: a rule on paths holds only if all spellings of a path are one.
+fn looks_at_paths(virtual_hosts: &[VirtualHost]) -> bool {
+    virtual_hosts.iter().flat_map(|host| &host.routes).any(|route| match &route.path {
+        PathMatch::Any => false,
+        PathMatch::Exact(_) => true,
+        PathMatch::Prefix(prefix) => prefix != "/",
+    })
+}
+
+fn via(tree: &Tree, problems: &Problems) -> Option<String> {
+    let given = text(tree, "a name for Via", problems)?;
+    if is_token(given) {
+        return Some(given.to_owned());
+    }
+    problems.error(
+        tree.place,
+        format!("{} is no name for Via", tree.describe()),
+        "letters, digits, - . _ and the like",
+    );
+    None
+}
+
+/// An empty list is allowed: nothing may be upgraded to.
+fn upgrades(tree: &Tree, problems: &Problems) -> Vec<String> {
+    if matches!(&tree.value, Value::Sequence(items) if items.is_empty()) {
+        return vec![];
+    }
+    let mut upgrades = vec![];
+    for item in list(tree, "protocols", problems) {
+        let Some(given) = text(item, "a protocol such as websocket", problems) else { continue };
+        if is_token(given) {
+            upgrades.push(given.to_ascii_lowercase());
+        } else {
+            problems.error(
+                item.place,
+                format!("{} is not a protocol", item.describe()),
+                "a name such as websocket",
+            );
+        }
+    }
+    upgrades
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn once(seen: &mut HashMap<String, u32>, key: String, place: Place, what: &str, problems: &Problems) {
+    if let Some(line) = seen.get(&key) {
+        let expected = format!("each once; the first is on line {line}");
+        problems.error(place, format!("{what} `{key}` is taken by another listener"), expected);
+        return;
+    }
+    seen.insert(key, place.line);
+}

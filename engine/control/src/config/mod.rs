@@ -1,0 +1,99 @@
+//! The native configuration file: from YAML to a checked [`Snapshot`] and the process's [`Settings`]. It opens no
+//! socket and starts nothing; all mistakes of a file are told in one go.
+
+mod cluster;
+mod listener;
+mod problem;
+mod route;
+mod section;
+mod settings;
+mod suggest;
+mod tree;
+mod units;
+
+pub(crate) use listener::is_port_zero;
+pub use problem::{Place, Problem, Report, Severity};
+pub use settings::{AccessLogSettings, EngineChoice, MOST_WORKERS, Overrides, Settings, usable_cpus};
+pub(crate) use suggest::nearest;
+pub(crate) use units::{show_address, show_bytes, show_ms};
+
+use problem::Problems;
+use section::Section;
+use sidering_dataplane::config::Snapshot;
+use std::path::Path;
+
+/// A file that was understood.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// With version 0, and listener ids that are places in the list: whoever applies it gives it its own.
+    pub snapshot: Snapshot,
+    /// Warnings only.
+    pub report: Report,
+}
+
+/// Why a file gave no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    #[error("{path}: cannot be read: {source}; give a readable file with -c")]
+    Unreadable { path: String, source: std::io::Error },
+    #[error("{path}: {bytes} bytes are too many for a configuration: at most {LARGEST_FILE_BYTES}")]
+    TooLarge { path: String, bytes: u64 },
+    #[error("{0}")]
+    Invalid(Report),
+}
+
+/// Files larger than this aren't read.
+const LARGEST_FILE_BYTES: u64 = 64 << 20;
+const DRAIN_TIMEOUT_MS: u64 = 10_000;
+
+/// Reads and checks a file.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
+    let name = path.display().to_string();
+    let unreadable = |source| LoadError::Unreadable { path: name.clone(), source };
+    let bytes = std::fs::metadata(path).map_err(unreadable)?.len();
+    if bytes > LARGEST_FILE_BYTES {
+        return Err(LoadError::TooLarge { path: name, bytes });
+    }
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => parse(&name, text, overrides).map_err(LoadError::Invalid),
+        Err(error) => Err(LoadError::Invalid(not_text(&name, &bytes, error.valid_up_to()))),
+    }
+}
+
+/// Checks a configuration that is at hand as text; `name` stands in its messages.
+pub fn parse(name: &str, text: &str, overrides: &Overrides) -> Result<Loaded, Report> {
+    let problems = Problems::default();
+    let read = tree::parse(text, &problems).map(|tree| read(&tree, overrides, &problems));
+    let report = Report::new(name, text, problems.into_sorted());
+    match read {
+        Some((settings, snapshot)) if report.errors() == 0 => Ok(Loaded { settings, snapshot, report }),
+        _ => Err(report),
+    }
+}
+
+fn read(tree: &tree::Tree, overrides: &Overrides, problems: &Problems) -> (Settings, Snapshot) {
+    let mut root = Section::open("the configuration", tree, problems);
+    let settings = settings::read(&mut root, overrides);
+    let drain_timeout_ms = root.duration_ms("drain_timeout", 0, DRAIN_TIMEOUT_MS);
+    let listeners = root.require("listeners", "a list of at least one");
+    let mut clusters = cluster::Clusters::read(root.find("clusters"), problems);
+    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, problems);
+    root.finish();
+    let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
+    let clusters = clusters.into_clusters();
+    (settings, Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log })
+}
+
+fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
+    let before = String::from_utf8_lossy(&bytes[..valid]);
+    let line = before.matches('\n').count() as u32 + 1;
+    let column = before.rsplit('\n').next().unwrap_or("").chars().count() as u32 + 1;
+    let problems = Problems::default();
+    problems.error(Place { line, column, width: 1 }, "bytes that are not UTF-8", "a text file in UTF-8");
+    Report::new(name, &String::from_utf8_lossy(bytes), problems.into_sorted())
+}
+
+#[cfg(test)]
+mod tests;

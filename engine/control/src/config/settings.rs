@@ -1,0 +1,143 @@
+//! Reads what concerns the process and not the traffic: workers, engine, admin, access log.
+
+use super::problem::{Place, Problems};
+use super::section::{Section, address, choice, integer, scalar, text};
+use super::tree::{Tree, Value};
+use crate::access_log::Format;
+use sidering_dataplane::io::Address;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+/// More cores than any machine has.
+pub const MOST_WORKERS: u64 = 1024;
+
+/// The settings of the process. Only `access_log` follows a reload; the rest is fixed at the start.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub workers: u32,
+    /// Whether `workers` is the number of CPUs this process may use.
+    pub workers_auto: bool,
+    pub engine: EngineChoice,
+    /// `None`: no admin interface.
+    pub admin: Option<Address>,
+    pub access_log: Option<AccessLogSettings>,
+}
+
+/// Which engine drives the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineChoice {
+    /// The best one that the system allows.
+    Auto,
+    Uring,
+}
+
+impl EngineChoice {
+    /// As the configuration writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            EngineChoice::Auto => "auto",
+            EngineChoice::Uring => "uring",
+        }
+    }
+}
+
+/// Where the access log goes and what its lines look like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccessLogSettings {
+    pub path: PathBuf,
+    pub format: Format,
+}
+
+/// What the command line says over the file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Overrides {
+    pub workers: Option<u32>,
+    pub engine: Option<EngineChoice>,
+}
+
+/// The CPUs this process may use: those of its affinity mask, and no more than its cgroup's quota.
+#[must_use]
+pub fn usable_cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |count| count.get() as u32)
+}
+
+pub(super) fn read(root: &mut Section<'_>, overrides: &Overrides) -> Settings {
+    let problems = root.problems;
+    let configured = root.find("workers").and_then(|tree| workers(tree, problems));
+    let chosen = overrides.workers.or(configured);
+    let engine =
+        root.choice("engine", &[("auto", EngineChoice::Auto), ("uring", EngineChoice::Uring)], &["epoll"]);
+    let admin = match root.find("admin") {
+        None => Some(default_admin()),
+        Some(tree) if matches!(tree.value, Value::Null) || scalar(tree) == Some("off") => None,
+        Some(tree) => admin(tree, problems),
+    };
+    let access_log = root.find("access_log").and_then(|tree| access_log(tree, problems));
+    Settings {
+        workers: chosen.unwrap_or_else(usable_cpus),
+        workers_auto: chosen.is_none(),
+        engine: overrides.engine.or(engine).unwrap_or(EngineChoice::Auto),
+        admin,
+        access_log,
+    }
+}
+
+fn default_admin() -> Address {
+    Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, 15_000)))
+}
+
+/// `None` is auto.
+fn workers(tree: &Tree, problems: &Problems) -> Option<u32> {
+    if scalar(tree).is_some_and(|given| given.starts_with(|first: char| first.is_ascii_digit())) {
+        return integer(tree, 1..=MOST_WORKERS, problems).map(|count| count as u32);
+    }
+    choice(tree, &[("auto", ())], &[], problems);
+    None
+}
+
+fn admin(tree: &Tree, problems: &Problems) -> Option<Address> {
+    let mut section = Section::open("`admin`", tree, problems);
+    let address = section.find("address").map_or(Some(default_admin()), |tree| address(tree, problems));
+    section.finish();
+    address
+}
+
+fn access_log(tree: &Tree, problems: &Problems) -> Option<AccessLogSettings> {
+    let mut section = Section::open("`access_log`", tree, problems);
+    let path = section.find("path").map_or(Some("/dev/stdout"), |tree| {
+        text(tree, "a path of a file, or /dev/stdout", problems).filter(|path| {
+            if path.is_empty() {
+                problems.error(tree.place, "an empty path", "a path of a file, or /dev/stdout");
+            }
+            !path.is_empty()
+        })
+    });
+    let format =
+        section.find("format").map_or_else(|| Format::parse("text").ok(), |tree| format(tree, problems));
+    section.finish();
+    Some(AccessLogSettings { path: PathBuf::from(path?), format: format? })
+}
+
+fn format(tree: &Tree, problems: &Problems) -> Option<Format> {
+    let given = text(tree, "text, json, or a string of %...% operators", problems)?;
+    match Format::parse(given) {
+        Ok(format) => Some(format),
+        Err(error) => {
+            problems.error(inside(tree, given, error.offset, error.width), error.message, error.expected);
+            None
+        }
+    }
+}
+
+/// The place of a part of a scalar, as far as the scalar stands in the file as it reads: on one line and without
+/// escapes. Otherwise the scalar's own place.
+fn inside(tree: &Tree, text: &str, offset: usize, width: usize) -> Place {
+    let length = text.chars().count() as u32;
+    let quote = match tree.place.width {
+        whole if whole == length => 0,
+        whole if whole == length + 2 => 1,
+        _ => return tree.place,
+    };
+    Place { column: tree.place.column + quote + offset as u32, width: width.max(1) as u32, ..tree.place }
+}

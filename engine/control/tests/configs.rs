@@ -1,0 +1,32 @@
+//! Every example in configs/ is a configuration without a single problem.
+
+use sidering_control::config::{Overrides, load};
+use std::path::Path;
+
+#[test]
+fn every_example_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let mut names = vec![];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let loaded = load(&path, &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(loaded.report.problems.is_empty(), "{}", loaded.report);
+        names.push(path.file_name().unwrap().to_string_lossy().into_owned());
+    }
+    for name in ["default.yaml", "http.yaml", "tcp.yaml", "access-log.yaml"] {
+        assert!(names.iter().any(|known| known == name), "{name} is missing");
+    }
+}
+
+#[test]
+fn the_commented_example_says_the_defaults() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let full =
+        load(&folder.join("http.yaml"), &Overrides { workers: Some(1), engine: None }).unwrap().snapshot;
+    let small =
+        load(&folder.join("default.yaml"), &Overrides { workers: Some(1), engine: None }).unwrap().snapshot;
+    assert_eq!(full.listeners[0].limits, small.listeners[0].limits);
+    assert_eq!(full.clusters[0].pool, small.clusters[0].pool);
+    assert_eq!(full.clusters[0].connect_timeout_ms, small.clusters[0].connect_timeout_ms);
+    assert_eq!(full.drain_timeout_ms, small.drain_timeout_ms);
+}
