@@ -44,7 +44,7 @@ pub struct ListenerLimits {
     /// Connections per core at most (the configured number divided by the cores, rounded up). Beyond it a connection
     /// is accepted and closed at once.
     pub max_connections: u32,
-    /// From a request's first byte (on a new connection: from accept) to the end of its head: 408 and close.
+    /// From a request's first byte to the end of its head: 408 and close.
     pub request_headers_timeout_ms: u64,
     /// From a request's first byte to the end of its body: 408 and close.
     pub request_timeout_ms: u64,

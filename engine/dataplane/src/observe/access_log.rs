@@ -200,8 +200,10 @@ mod tests {
         let mut captured = vec![];
         capture(Some(b"curl"), &mut captured);
         capture(None, &mut captured);
-        let flags = ResponseFlags::UPSTREAM_CONNECTION_FAILURE.with(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
-        let record = AccessRecord { status: 503, flags, path: b"/a", captured: &captured, ..Default::default() };
+        let flags =
+            ResponseFlags::UPSTREAM_CONNECTION_FAILURE.with(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
+        let record =
+            AccessRecord { status: 503, flags, path: b"/a", captured: &captured, ..Default::default() };
         let mut bytes = vec![];
         record.encode(&mut bytes);
         record.encode(&mut bytes);

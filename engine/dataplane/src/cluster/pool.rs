@@ -1,0 +1,162 @@
+//! One cluster's connections on one core: the idle ones of each endpoint, the bound on all of them, and the requests that
+//! wait for one. It opens and closes nothing itself.
+
+use crate::cluster::lb::RoundRobin;
+use crate::config::Cluster;
+use crate::io::ConnId;
+use crate::observe::counters::ClusterCounters;
+use crate::stream::StreamKey;
+use sidering_codecs::registry::{Protocol, protocol};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A cluster under one configuration.
+pub struct CoreCluster {
+    pub config: Cluster,
+    pub counters: Arc<ClusterCounters>,
+    /// `None` for clusters whose bytes are carried unseen.
+    pub protocol: Option<&'static Protocol>,
+    balancer: RoundRobin,
+    /// The idle connections of each endpoint; the last one used is taken first, so that the others can time out.
+    idle: Vec<Vec<ConnId>>,
+    connections: u32,
+    waiting: VecDeque<StreamKey>,
+    /// A newer configuration has replaced it: it only finishes what it has.
+    pub retired: bool,
+}
+
+/// Another idle connection moved to a new place of the list, because lists have no holes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evicted {
+    pub moved: Option<(ConnId, u32)>,
+}
+
+impl CoreCluster {
+    /// `start` spreads the first picks of the cores.
+    pub fn new(config: Cluster, counters: Arc<ClusterCounters>, start: usize) -> Self {
+        CoreCluster {
+            protocol: protocol(config.protocol),
+            balancer: RoundRobin::new(&config.endpoints, start),
+            idle: config.endpoints.iter().map(|_| Vec::new()).collect(),
+            connections: 0,
+            waiting: VecDeque::new(),
+            retired: false,
+            config,
+            counters,
+        }
+    }
+
+    /// The endpoint for the next request.
+    pub fn pick(&mut self) -> Option<u32> {
+        self.balancer.pick(&self.config.endpoints).map(|index| index as u32)
+    }
+
+    /// Another endpoint than `failed`, if there is one.
+    pub fn pick_other(&mut self, failed: u32) -> Option<u32> {
+        let first = self.pick()?;
+        if first != failed || self.config.endpoints.len() == 1 {
+            return Some(first);
+        }
+        self.pick()
+    }
+
+    /// Takes the idle connection of `endpoint` that was used last.
+    pub fn take_idle(&mut self, endpoint: u32) -> Option<ConnId> {
+        let conn = self.idle[endpoint as usize].pop()?;
+        self.counters.connections_idle.subtract(1);
+        Some(conn)
+    }
+
+    /// Takes any idle connection, with its endpoint.
+    pub fn take_any_idle(&mut self) -> Option<(ConnId, u32)> {
+        let endpoint = self.idle.iter().position(|idle| !idle.is_empty())? as u32;
+        self.take_idle(endpoint).map(|conn| (conn, endpoint))
+    }
+
+    /// Any idle connection but of `endpoint`: the one unused for longest, to make room.
+    pub fn victim(&self, endpoint: u32) -> Option<(ConnId, u32)> {
+        let others = self.idle.iter().enumerate().filter(|(index, _)| *index != endpoint as usize);
+        others.filter_map(|(index, idle)| idle.first().map(|conn| (*conn, index as u32))).next()
+    }
+
+    /// Puts a connection back; tells its position, to be given to [`remove_idle`](Self::remove_idle).
+    pub fn park(&mut self, endpoint: u32, conn: ConnId) -> u32 {
+        let idle = &mut self.idle[endpoint as usize];
+        idle.push(conn);
+        self.counters.connections_idle.add(1);
+        idle.len() as u32 - 1
+    }
+
+    /// Takes a certain connection out of the idle ones.
+    pub fn remove_idle(&mut self, endpoint: u32, position: u32) -> Evicted {
+        let idle = &mut self.idle[endpoint as usize];
+        idle.swap_remove(position as usize);
+        self.counters.connections_idle.subtract(1);
+        Evicted { moved: idle.get(position as usize).map(|conn| (*conn, position)) }
+    }
+
+    /// The idle connections.
+    pub fn idle_ids(&self) -> Vec<ConnId> {
+        self.idle.iter().flatten().copied().collect()
+    }
+
+    /// Whether one more connection may be opened.
+    pub fn has_room(&self) -> bool {
+        self.connections < self.config.pool.max_connections
+    }
+
+    /// A connection is being opened.
+    pub fn on_opened(&mut self, endpoint: u32) {
+        self.connections += 1;
+        self.counters.connections_total.add(1);
+        self.counters.connections_active.add(1);
+        if let Some(counters) = self.counters.endpoints.get(endpoint as usize) {
+            counters.connections_total.add(1);
+            counters.connections_active.add(1);
+        }
+    }
+
+    /// A connection is gone.
+    pub fn on_closed(&mut self, endpoint: u32) {
+        self.connections -= 1;
+        self.counters.connections_active.subtract(1);
+        if let Some(counters) = self.counters.endpoints.get(endpoint as usize) {
+            counters.connections_active.subtract(1);
+        }
+    }
+
+    /// Lets a request wait for a connection; `false` if too many do.
+    pub fn wait(&mut self, stream: StreamKey) -> bool {
+        if self.waiting.len() >= self.config.pool.max_pending as usize {
+            return false;
+        }
+        self.waiting.push_back(stream);
+        self.counters.requests_pending.add(1);
+        true
+    }
+
+    /// The request that has waited longest.
+    pub fn next_waiting(&mut self) -> Option<StreamKey> {
+        let stream = self.waiting.pop_front()?;
+        self.counters.requests_pending.subtract(1);
+        Some(stream)
+    }
+
+    /// Whether any request waits.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// A waiting request gave up.
+    pub fn stop_waiting(&mut self, stream: StreamKey) {
+        if let Some(position) = self.waiting.iter().position(|waiting| *waiting == stream) {
+            self.waiting.remove(position);
+            self.counters.requests_pending.subtract(1);
+        }
+    }
+
+    /// Whether nothing is left to finish.
+    pub fn is_empty(&self) -> bool {
+        self.connections == 0 && self.waiting.is_empty()
+    }
+}

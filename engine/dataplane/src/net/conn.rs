@@ -1,0 +1,275 @@
+//! One connection's state and the table of them. It knows bytes and bounds, not what they mean.
+
+use crate::buffers::BufferPool;
+use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
+use crate::net::timer::TimerId;
+use crate::observe::counters::CoreCounters;
+use crate::stream::StreamKey;
+use sidering_codecs::Codec;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+/// Queued bytes above which the peer that feeds the queue is paused.
+pub const QUEUE_HIGH_BYTES: u64 = 256 * 1024;
+/// Queued bytes at which it is resumed.
+pub const QUEUE_LOW_BYTES: u64 = 64 * 1024;
+/// Payload segments (each may keep a whole receive slot busy, however few bytes it has) above which it is paused.
+pub const QUEUE_HIGH_SEGMENTS: u32 = 64;
+/// Received chunks that may wait for their exchange to come up before receiving is paused.
+pub const HELD_CHUNKS: usize = 4;
+/// Body bytes up to which a tail is copied behind its head, so that its slot goes home early.
+pub const TAIL_BYTES: usize = 2048;
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Accepted; carries requests.
+    Downstream { listener: ListenerId },
+    /// Opened to an endpoint; carries requests.
+    Upstream { cluster: u32, endpoint: u32 },
+    /// Accepted; its bytes are carried unseen.
+    TunnelDownstream { listener: ListenerId },
+    /// Opened to an endpoint; its bytes are carried unseen.
+    TunnelUpstream { cluster: u32, endpoint: u32 },
+}
+
+/// Where a connection stands.
+///
+/// ```text
+/// downstream:  Idle -> Busy -> Idle ...   Busy|Idle -> Lingering -> (closed)
+/// upstream:    Connecting -> Busy -> Idle -> Busy ... -> (closed)
+/// tunnel:      Connecting -> Busy -> (closed)
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    Connecting,
+    /// No exchange is under way (part of the next request's head may have come).
+    Idle,
+    Busy,
+    /// The last answer and FIN are queued; what still comes in is discarded, so that no RST overtakes the answer.
+    Lingering,
+}
+
+/// The bytes on their way out of one connection.
+#[derive(Debug)]
+pub struct Outbox<C> {
+    /// Framing not handed over yet, so that what follows within the turn rides in the same buffer.
+    staged: Option<Rc<Vec<u8>>>,
+    queued_bytes: u64,
+    /// Payload segments since the queue was last empty.
+    queued_segments: u32,
+    /// Sending is over: everything queued from now on is dropped.
+    failed: bool,
+    payload: PhantomData<C>,
+}
+
+/// One connection.
+pub struct Conn<C> {
+    pub id: ConnId,
+    pub role: Role,
+    pub phase: Phase,
+    pub codec: Option<Box<dyn Codec>>,
+    pub stream: Option<StreamKey>,
+    pub outbox: Outbox<C>,
+    /// Part of the next request's head has come.
+    pub head_started: bool,
+    /// Bytes of an answer to the exchange under way have come (upstream).
+    pub answer_started: bool,
+    /// Received, but not to be looked at before the exchange under way has ended.
+    pub held: Vec<C>,
+    /// The peer has ended its side, or receiving failed.
+    pub input_ended: bool,
+    /// Receiving was paused by us, for backpressure or a relay.
+    pub paused: bool,
+    /// The connection must not carry another exchange, whatever its codec thinks.
+    pub is_poisoned: bool,
+    /// Bytes that passed while lingering.
+    pub lingered_bytes: u32,
+    /// Exchanges that were begun on this connection.
+    pub exchanges: u32,
+    /// Where this connection stands in its endpoint's list of idle ones.
+    pub idle_position: u32,
+    pub timer: ConnTimer,
+    /// When the state under way began: accept, connect, the first byte of a request, idling.
+    pub since: Time,
+}
+
+/// The one timer of a connection. It is set at or before the deadline and looks again when it fires, so that moving the
+/// deadline later (every request does) costs nothing.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct ConnTimer {
+    pub entry: Option<TimerId>,
+    pub set_for: Time,
+}
+
+impl<C: Chunk> Conn<C> {
+    /// A connection that was just accepted or asked for.
+    pub fn new(id: ConnId, role: Role, phase: Phase, now: Time) -> Self {
+        Conn {
+            id,
+            role,
+            phase,
+            codec: None,
+            stream: None,
+            outbox: Outbox::default(),
+            head_started: false,
+            answer_started: false,
+            held: Vec::new(),
+            input_ended: false,
+            paused: false,
+            is_poisoned: false,
+            lingered_bytes: 0,
+            exchanges: 0,
+            idle_position: u32::MAX,
+            timer: ConnTimer::default(),
+            since: now,
+        }
+    }
+}
+
+impl<C> Default for Outbox<C> {
+    fn default() -> Self {
+        Outbox { staged: None, queued_bytes: 0, queued_segments: 0, failed: false, payload: PhantomData }
+    }
+}
+
+impl<C: Chunk> Outbox<C> {
+    /// A buffer to write framing into. What was staged before stands in front of it.
+    pub fn stage(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
+        // It has no second owner before it is handed over, so `make_mut` never copies.
+        Rc::make_mut(self.staged.get_or_insert_with(|| buffers.take()))
+    }
+
+    /// Queues payload: behind the staged framing in the same buffer if it is a short tail, else by reference.
+    pub fn push_payload<I: Io<Chunk = C>>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        whole: &C,
+        part: &[u8],
+        buffers: &mut BufferPool,
+        counters: &CoreCounters,
+    ) {
+        if part.len() <= TAIL_BYTES
+            && let Some(staged) = &mut self.staged
+        {
+            counters.tail_bytes_copied.add(part.len() as u64);
+            Rc::make_mut(staged).extend_from_slice(part);
+            return;
+        }
+        self.flush_staged(io, id, buffers);
+        self.queued_segments += 1;
+        self.push(io, id, Segment::Chunk(whole.subset(part)));
+    }
+
+    /// Hands the staged framing over.
+    pub fn flush_staged<I: Io<Chunk = C>>(&mut self, io: &mut I, id: ConnId, buffers: &mut BufferPool) {
+        if let Some(staged) = self.staged.take()
+            && !staged.is_empty()
+        {
+            buffers.remember(&staged);
+            self.push(io, id, Segment::Bytes(staged));
+        }
+    }
+
+    fn push<I: Io<Chunk = C>>(&mut self, io: &mut I, id: ConnId, segment: Segment<C>) {
+        if self.failed {
+            return;
+        }
+        self.queued_bytes += segment.len() as u64;
+        io.send(id, segment);
+    }
+
+    /// `bytes` were handed to the kernel.
+    pub fn on_sent(&mut self, bytes: usize) {
+        self.queued_bytes = self.queued_bytes.saturating_sub(bytes as u64);
+        if self.queued_bytes == 0 {
+            self.queued_segments = 0;
+        }
+    }
+
+    /// Sending is over.
+    pub fn fail(&mut self) {
+        self.failed = true;
+        self.queued_bytes = 0;
+        self.queued_segments = 0;
+        self.staged = None;
+    }
+
+    /// Whether sending has failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Whether everything was handed to the kernel.
+    pub fn is_empty(&self) -> bool {
+        self.queued_bytes == 0 && self.staged.is_none()
+    }
+
+    /// Whether whoever feeds this queue must pause.
+    pub fn is_high(&self) -> bool {
+        self.queued_bytes > QUEUE_HIGH_BYTES || self.queued_segments > QUEUE_HIGH_SEGMENTS
+    }
+
+    /// Whether whoever feeds this queue may go on.
+    pub fn is_low(&self) -> bool {
+        self.queued_bytes <= QUEUE_LOW_BYTES && self.queued_segments <= QUEUE_HIGH_SEGMENTS
+    }
+}
+
+/// The connections of one core, by [`ConnId`].
+pub struct ConnTable<C> {
+    slots: Vec<Option<Conn<C>>>,
+    len: usize,
+}
+
+impl<C> Default for ConnTable<C> {
+    fn default() -> Self {
+        ConnTable { slots: Vec::new(), len: 0 }
+    }
+}
+
+impl<C: Chunk> ConnTable<C> {
+    /// Enters a connection under its id, whose index must be free.
+    pub fn insert(&mut self, conn: Conn<C>) {
+        let index = conn.id.index as usize;
+        if index >= self.slots.len() {
+            self.slots.resize_with(index + 1, || None);
+        }
+        debug_assert!(self.slots[index].is_none(), "the engine gave out an index twice");
+        self.slots[index] = Some(conn);
+        self.len += 1;
+    }
+
+    /// The connection, if it is still the one the id was made for.
+    pub fn get(&self, id: ConnId) -> Option<&Conn<C>> {
+        self.slots.get(id.index as usize)?.as_ref().filter(|conn| conn.id == id)
+    }
+
+    /// The connection, to change it.
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn<C>> {
+        self.slots.get_mut(id.index as usize)?.as_mut().filter(|conn| conn.id == id)
+    }
+
+    /// Takes the connection out.
+    pub fn remove(&mut self, id: ConnId) -> Option<Conn<C>> {
+        self.get(id)?;
+        self.len -= 1;
+        self.slots[id.index as usize].take()
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The ids of all connections for which `wanted` says so.
+    pub fn ids(&self, wanted: impl Fn(&Conn<C>) -> bool) -> Vec<ConnId> {
+        self.slots.iter().flatten().filter(|conn| wanted(conn)).map(|conn| conn.id).collect()
+    }
+}

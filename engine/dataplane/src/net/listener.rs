@@ -1,0 +1,105 @@
+//! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
+
+use crate::config::{ClusterIndex, Listener, ListenerKind, ListenerLimits, Snapshot};
+use crate::io::{Address, ListenerId};
+use crate::observe::counters::ListenerCounters;
+use crate::route::RouteTable;
+use sidering_codecs::registry::{Protocol, protocol};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One listener under one configuration. Streams in flight keep the one they began with.
+pub struct CoreListener {
+    pub config: Listener,
+    pub snapshot: Arc<Snapshot>,
+    pub counters: Arc<ListenerCounters>,
+    /// The core's key of each of the snapshot's clusters.
+    pub cluster_keys: Rc<[u32]>,
+    pub kind: CoreListenerKind,
+}
+
+/// What the listener's connections carry.
+pub enum CoreListenerKind {
+    /// `cluster` is an index into the snapshot's clusters.
+    Tcp {
+        cluster: ClusterIndex,
+    },
+    Http {
+        protocol: &'static Protocol,
+        routes: RouteTable,
+    },
+}
+
+impl CoreListener {
+    /// Compiles the listener at `index` of the snapshot. A protocol the registry lacks cannot come out of a checked
+    /// configuration; its listener would refuse every connection, so `None` is told.
+    pub fn compile(
+        snapshot: &Arc<Snapshot>,
+        index: usize,
+        counters: &Arc<ListenerCounters>,
+        cluster_keys: &Rc<[u32]>,
+    ) -> Option<Rc<Self>> {
+        let config = snapshot.listeners[index].clone();
+        let kind = match &config.kind {
+            ListenerKind::Tcp { cluster } => CoreListenerKind::Tcp { cluster: *cluster },
+            ListenerKind::Http(http) => CoreListenerKind::Http {
+                protocol: protocol(http.protocol)?,
+                routes: RouteTable::compile(&http.virtual_hosts),
+            },
+        };
+        let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));
+        let cluster_keys = Rc::clone(cluster_keys);
+        Some(Rc::new(CoreListener { config, snapshot, counters, cluster_keys, kind }))
+    }
+
+    /// What stands in for the listener of a connection that outlived it: it routes nothing.
+    pub fn gone() -> Rc<Self> {
+        let limits = ListenerLimits {
+            max_connections: 0,
+            request_headers_timeout_ms: 15_000,
+            request_timeout_ms: 0,
+            stream_idle_timeout_ms: 300_000,
+            idle_timeout_ms: 60_000,
+        };
+        let config = Listener {
+            id: ListenerId(u32::MAX),
+            name: String::new(),
+            address: Address::Ip(([0, 0, 0, 0], 0).into()),
+            limits,
+            kind: ListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
+        };
+        let snapshot = Snapshot {
+            version: 0,
+            listeners: vec![],
+            clusters: vec![],
+            drain_timeout_ms: 0,
+            access_log: None,
+        };
+        Rc::new(CoreListener {
+            config,
+            snapshot: Arc::new(snapshot),
+            counters: Arc::default(),
+            cluster_keys: Rc::from([]),
+            kind: CoreListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
+        })
+    }
+
+    /// The listener's index in its snapshot, `u32::MAX` if it has none.
+    pub fn snapshot_index(&self) -> u32 {
+        let at = self.snapshot.listeners.iter().position(|listener| listener.id == self.config.id);
+        at.map_or(u32::MAX, |at| at as u32)
+    }
+
+    /// The index in the snapshot of the cluster with this key, `u32::MAX` if it has none.
+    pub fn cluster_index(&self, key: u32) -> u32 {
+        self.cluster_keys.iter().position(|&known| known == key).map_or(u32::MAX, |at| at as u32)
+    }
+
+    /// The HTTP part of the configuration; `None` on TCP listeners.
+    pub fn http(&self) -> Option<&crate::config::HttpListener> {
+        match &self.config.kind {
+            ListenerKind::Http(http) => Some(http),
+            ListenerKind::Tcp { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Connections as the data plane sees them: tables, timers, what is queued and held. No protocol here.
+
+pub mod conn;
+pub mod listener;
+pub mod timer;

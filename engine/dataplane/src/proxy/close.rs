@@ -1,0 +1,84 @@
+//! The end of connections: at once, or lingering so that the last answer is not overtaken by a reset.
+
+use crate::io::{CloseMode, ConnId, Io};
+use crate::net::conn::{Conn, Phase, Role};
+use crate::worker::{Work, Worker};
+
+/// Bytes that are read and discarded from a client that was already answered, before it is cut off.
+pub(crate) const LINGER_BYTES: u32 = 1024 * 1024;
+
+impl<I: Io> Worker<I> {
+    /// Ends a connection now and takes it out of every table. Its stream must have been dealt with before.
+    pub(crate) fn close_conn(&mut self, io: &mut I, id: ConnId, mode: CloseMode) {
+        let Some(conn) = self.conns.remove(id) else { return };
+        io.close(id, mode);
+        if let Some(entry) = conn.timer.entry {
+            self.timers.cancel(entry);
+        }
+        match conn.role {
+            Role::Downstream { listener } | Role::TunnelDownstream { listener } => {
+                self.on_downstream_gone(listener.0 as usize);
+            }
+            Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint } => {
+                self.on_upstream_gone(&conn, cluster, endpoint);
+            }
+        }
+    }
+
+    fn on_downstream_gone(&mut self, listener: usize) {
+        if let Some(slot) = self.listeners.get_mut(listener) {
+            slot.connections = slot.connections.saturating_sub(1);
+            if let Some(listener) = &slot.listener {
+                listener.counters.connections_active.subtract(1);
+            }
+        }
+        self.check_drained();
+    }
+
+    fn on_upstream_gone(&mut self, conn: &Conn<I::Chunk>, key: u32, endpoint: u32) {
+        let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
+        if conn.phase == Phase::Idle {
+            let evicted = cluster.remove_idle(endpoint, conn.idle_position);
+            if let Some((moved, position)) = evicted.moved
+                && let Some(moved) = self.conns.get_mut(moved)
+            {
+                moved.idle_position = position;
+            }
+        }
+        cluster.on_closed(endpoint);
+        if cluster.has_waiting() {
+            self.work.push_back(Work::ServeWaiting(key));
+        } else if cluster.retired && cluster.is_empty() {
+            self.clusters[key as usize] = None;
+        }
+    }
+
+    /// Ends a downstream connection behind the answer that is queued. If the client may still be sending, what comes is
+    /// discarded for a while: closing with unread bytes would send a reset that can destroy the answer in its buffers.
+    pub(crate) fn close_behind_answer(&mut self, io: &mut I, id: ConnId, client_may_send: bool) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let nothing_to_come = !client_may_send || conn.input_ended;
+        if conn.outbox.has_failed() || (nothing_to_come && conn.outbox.is_empty()) {
+            self.close_conn(io, id, CloseMode::Graceful);
+            return;
+        }
+        conn.phase = Phase::Lingering;
+        conn.since = self.now;
+        conn.held.clear();
+        io.shutdown(id);
+        if !conn.input_ended {
+            conn.paused = false;
+            io.receive(id);
+        }
+        self.arm_deadline(id);
+    }
+
+    /// Bytes of a client that was already answered.
+    pub(crate) fn discard(&mut self, io: &mut I, id: ConnId, bytes: usize) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.lingered_bytes = conn.lingered_bytes.saturating_add(bytes as u32);
+        if conn.lingered_bytes > LINGER_BYTES {
+            self.close_conn(io, id, CloseMode::Graceful);
+        }
+    }
+}

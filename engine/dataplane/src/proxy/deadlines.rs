@@ -1,0 +1,165 @@
+//! Timeouts. A connection has one timer, set at or before its earliest deadline; when it fires, the deadlines are
+//! worked out anew, and only then something may have timed out.
+
+use crate::config::ListenerLimits;
+use crate::io::{CloseMode, ConnId, Io, Time};
+use crate::net::conn::{Conn, Phase, Role};
+use crate::observe::access_log::ResponseFlags;
+use crate::stream::{Progress, Stream, Upstream};
+use crate::worker::{TimerToken, Worker};
+
+/// How long a client that was answered may go on sending before it is cut off.
+const LINGER_MS: u64 = 5_000;
+
+/// What has timed out, or would next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Limit {
+    Idle,
+    RequestHead,
+    Request,
+    Route,
+    StreamIdle,
+    Connect,
+    Linger,
+}
+
+impl<I: Io> Worker<I> {
+    /// Makes sure that the connection's timer fires at or before its earliest deadline.
+    pub(crate) fn arm_deadline(&mut self, id: ConnId) {
+        let Some((deadline, _)) = self.deadline(id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Some(entry) = conn.timer.entry {
+            if conn.timer.set_for <= deadline {
+                return;
+            }
+            self.timers.cancel(entry);
+        }
+        conn.timer.entry = Some(self.timers.insert(deadline, TimerToken::Conn(id)));
+        conn.timer.set_for = deadline;
+    }
+
+    pub(crate) fn handle_timer(&mut self, io: &mut I, token: TimerToken) {
+        match token {
+            TimerToken::Conn(id) => {
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.timer.entry = None;
+                }
+                match self.deadline(id) {
+                    Some((deadline, limit)) if deadline <= self.now => self.handle_expired(io, id, limit),
+                    _ => self.arm_deadline(id),
+                }
+            }
+            TimerToken::ResumeAccept(listener) => self.resume_accept(io, listener),
+            TimerToken::DrainDeadline => self.stop(io),
+        }
+    }
+
+    fn deadline(&self, id: ConnId) -> Option<(Time, Limit)> {
+        let conn = self.conns.get(id)?;
+        match (conn.role, conn.phase) {
+            (_, Phase::Lingering) => Some((conn.since.after_ms(LINGER_MS), Limit::Linger)),
+            (Role::Upstream { cluster, .. } | Role::TunnelUpstream { cluster, .. }, phase) => {
+                let cluster = &self.clusters.get(cluster as usize)?.as_ref()?.config;
+                match phase {
+                    Phase::Connecting => {
+                        Some((conn.since.after_ms(cluster.connect_timeout_ms), Limit::Connect))
+                    }
+                    Phase::Idle => after(conn.since, cluster.pool.idle_timeout_ms, Limit::Idle),
+                    _ => None,
+                }
+            }
+            (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
+                match conn.stream.and_then(|key| self.streams.get(key)) {
+                    Some(stream) => stream_deadline(stream),
+                    None => {
+                        let listener = self.listeners.get(listener.0 as usize)?.listener.as_ref()?;
+                        waiting_deadline(conn, &listener.config.limits)
+                    }
+                }
+            }
+        }
+    }
+
+    fn handle_expired(&mut self, io: &mut I, id: ConnId, limit: Limit) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let stream = conn.stream;
+        match (limit, stream) {
+            (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
+            (Limit::RequestHead, None) => {
+                self.count_timeout(id);
+                self.reject(io, id, 408, ResponseFlags::default(), "request_headers_timeout");
+            }
+            (Limit::Request, Some(stream)) => {
+                self.count_timeout(id);
+                self.fail_stream(stream, 408, ResponseFlags::default(), "request_overall_timeout");
+            }
+            (Limit::Route, Some(stream)) => {
+                self.count_request_timeout(stream);
+                self.fail_stream(stream, 504, ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout");
+            }
+            (Limit::StreamIdle, Some(stream)) => {
+                self.count_timeout(id);
+                self.expire_idle_stream(io, stream);
+            }
+            _ => self.close_conn(io, id, CloseMode::Graceful),
+        }
+    }
+
+    fn expire_idle_stream(&mut self, io: &mut I, key: crate::stream::StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
+        if stream.is_tunnel {
+            self.abort_tunnel(io, key, ResponseFlags::STREAM_IDLE_TIMEOUT, "idle_timeout");
+            return;
+        }
+        let status = if stream.request == Progress::Ended { 504 } else { 408 };
+        self.fail_stream(key, status, ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout");
+    }
+
+    fn count_timeout(&self, id: ConnId) {
+        if let Some(Role::Downstream { listener } | Role::TunnelDownstream { listener }) = self.role(id)
+            && let Some(Some(listener)) = self.listeners.get(listener.0 as usize).map(|slot| &slot.listener)
+        {
+            listener.counters.timeouts.add(1);
+        }
+    }
+
+    fn count_request_timeout(&self, key: crate::stream::StreamKey) {
+        if let Some(stream) = self.streams.get(key)
+            && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
+        {
+            cluster.counters.request_timeouts.add(1);
+        }
+    }
+}
+
+/// A downstream connection without a stream: idle, or with a part of a head.
+fn waiting_deadline<C>(conn: &Conn<C>, limits: &ListenerLimits) -> Option<(Time, Limit)> {
+    if conn.head_started {
+        after(conn.since, limits.request_headers_timeout_ms, Limit::RequestHead)
+    } else {
+        after(conn.since, limits.idle_timeout_ms, Limit::Idle)
+    }
+}
+
+fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
+    let limits = &stream.listener.config.limits;
+    if stream.is_tunnel {
+        let plain = stream.downstream_stream.is_none();
+        let idle_ms = if plain { limits.idle_timeout_ms } else { limits.stream_idle_timeout_ms };
+        return after(stream.last_activity, idle_ms, Limit::StreamIdle);
+    }
+    let idle = after(stream.last_activity, limits.stream_idle_timeout_ms, Limit::StreamIdle);
+    let whole = stream.request == Progress::Ended || !stream.request_has_body;
+    let other = if !whole {
+        after(stream.started, limits.request_timeout_ms, Limit::Request)
+    } else if stream.response != Progress::Ended && stream.upstream != Upstream::Unrouted {
+        after(stream.request_ended, stream.route_timeout_ms, Limit::Route)
+    } else {
+        None
+    };
+    [idle, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+}
+
+fn after(since: Time, ms: u64, limit: Limit) -> Option<(Time, Limit)> {
+    (ms > 0).then(|| (since.after_ms(ms), limit))
+}

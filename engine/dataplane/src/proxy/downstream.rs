@@ -1,0 +1,253 @@
+//! The client's side: bytes in, requests begun, bodies passed on, the client's end.
+
+use crate::io::{Chunk, CloseMode, ConnId, Io};
+use crate::net::conn::{HELD_CHUNKS, Phase};
+use crate::observe::access_log::ResponseFlags;
+use crate::stream::{Progress, Relay, Stream, StreamKey};
+use crate::worker::Worker;
+use sidering_codecs::{Codec, Event, InputEnd, ProtocolError, StreamId};
+
+/// How the decoding of one chunk came to its end.
+enum Decoded {
+    /// Everything was taken, or what is left waits for the exchange under way.
+    Done,
+    /// The request must wait for an upstream connection.
+    Blocked,
+    Broken(ProtocolError),
+}
+
+impl<I: Io> Worker<I> {
+    pub(crate) fn handle_downstream_bytes(&mut self, io: &mut I, id: ConnId, chunk: I::Chunk) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.phase == Phase::Lingering {
+            self.discard(io, id, chunk.len());
+            return;
+        }
+        let stream = conn.stream;
+        if conn.phase == Phase::Idle && !conn.head_started {
+            conn.head_started = true;
+            conn.since = self.now;
+        }
+        let blocked = stream.and_then(|key| self.streams.get(key)).is_some_and(Stream::is_blocked);
+        if blocked || !conn.held.is_empty() {
+            self.hold(io, id, chunk);
+            return;
+        }
+        self.decode_downstream(io, id, Some(chunk));
+    }
+
+    /// Looks again at what was held back, now that an exchange has ended or a connection has come.
+    pub(crate) fn resume_downstream(&mut self, io: &mut I, id: ConnId) {
+        loop {
+            let Some(conn) = self.conns.get_mut(id) else { return };
+            let stream = conn.stream.and_then(|key| self.streams.get(key));
+            if stream.is_some_and(Stream::is_blocked) || conn.phase == Phase::Lingering {
+                return;
+            }
+            let chunk = (!conn.held.is_empty()).then(|| conn.held.remove(0));
+            if chunk.is_some() && conn.phase == Phase::Idle && !conn.head_started {
+                conn.head_started = true;
+                conn.since = self.now;
+            }
+            let length = chunk.as_ref().map(|chunk| chunk.len());
+            self.decode_downstream(io, id, chunk);
+            let Some(conn) = self.conns.get(id) else { return };
+            match conn.held.first() {
+                None => break,
+                // Put back untouched: the codec waits for the exchange to end.
+                Some(held) if Some(held.len()) == length => return,
+                Some(_) => {}
+            }
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.input_ended {
+            self.end_downstream_input(io, id);
+        } else if conn.paused {
+            self.update_request_flow(io, id);
+        }
+    }
+
+    /// Decodes a chunk; `None` only asks the codec for events that are due without more bytes.
+    pub(crate) fn decode_downstream(&mut self, io: &mut I, id: ConnId, chunk: Option<I::Chunk>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(mut codec) = conn.codec.take() else { return };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut input: &[u8] = chunk.as_deref().unwrap_or_default();
+        let outcome = loop {
+            match codec.decode(&mut scratch, &mut input) {
+                Ok(None) => break Decoded::Done,
+                Err(error) => break Decoded::Broken(error),
+                Ok(Some(Event::Request { stream, head })) => {
+                    let key = self.begin_request(io, id, stream, &head);
+                    if self.streams.get(key).is_some_and(Stream::is_blocked) {
+                        break Decoded::Blocked;
+                    }
+                }
+                Ok(Some(Event::Data { bytes, .. })) => {
+                    self.forward_request_data(io, id, chunk.as_ref(), bytes);
+                }
+                Ok(Some(Event::Trailers { fields, .. })) => {
+                    self.with_upstream(id, |codec, stream, out| codec.encode_trailers(stream, &fields, out));
+                }
+                Ok(Some(Event::End { .. })) => self.end_request(id),
+                Ok(Some(Event::Response { .. } | Event::Reset { .. })) => {}
+            }
+        };
+        let rest = chunk.as_ref().filter(|_| !input.is_empty()).map(|chunk| chunk.subset(input));
+        drop(chunk);
+        self.scratch = scratch;
+        self.after_decoding(io, id, codec, outcome, rest);
+    }
+
+    fn after_decoding(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        codec: Box<dyn Codec>,
+        outcome: Decoded,
+        rest: Option<I::Chunk>,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let is_partial_head = conn.stream.is_none() && conn.head_started;
+        conn.codec = Some(codec);
+        match outcome {
+            Decoded::Broken(error) => self.reject_protocol_error(io, id, error),
+            Decoded::Done | Decoded::Blocked => {
+                if let Some(rest) = rest {
+                    conn.held.insert(0, rest);
+                    self.limit_held(io, id);
+                }
+                self.flush_request(io, id);
+            }
+        }
+        if is_partial_head {
+            self.arm_deadline(id);
+        }
+    }
+
+    fn hold(&mut self, io: &mut I, id: ConnId, chunk: I::Chunk) {
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.held.push(chunk);
+            self.limit_held(io, id);
+        }
+    }
+
+    /// A client that sends ahead is not read any further than a few chunks.
+    fn limit_held(&mut self, io: &mut I, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.held.len() >= HELD_CHUNKS
+            && !conn.paused
+            && !conn.input_ended
+        {
+            conn.paused = true;
+            io.pause(id);
+        }
+    }
+
+    /// Runs `encode` with the codec of the upstream that carries this downstream's request, if there is one.
+    fn with_upstream(
+        &mut self,
+        downstream: ConnId,
+        encode: impl FnOnce(&mut dyn Codec, StreamId, &mut Vec<u8>),
+    ) {
+        let Some(stream) = self.stream_of(downstream).and_then(|key| self.streams.get(key)) else { return };
+        let Some(upstream) = stream.attached() else { return };
+        let Some(conn) = self.conns.get_mut(upstream) else { return };
+        if let Some(codec) = &mut conn.codec {
+            encode(codec.as_mut(), stream.upstream_stream, conn.outbox.stage(&mut self.buffers));
+        }
+    }
+
+    fn forward_request_data(&mut self, io: &mut I, id: ConnId, chunk: Option<&I::Chunk>, bytes: &[u8]) {
+        let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get_mut(key)) else { return };
+        stream.request_body_bytes += bytes.len() as u64;
+        stream.last_activity = self.now;
+        let Some(upstream) = stream.attached() else { return };
+        let Some(conn) = self.conns.get_mut(upstream) else { return };
+        let Some(codec) = &mut conn.codec else { return };
+        let staged = conn.outbox.stage(&mut self.buffers);
+        let grant = codec.encode_data(stream.upstream_stream, bytes.len(), staged);
+        debug_assert_eq!(grant.allowed, bytes.len(), "no protocol with flow control is registered");
+        if let Some(chunk) = chunk {
+            conn.outbox.push_payload(io, upstream, chunk, bytes, &mut self.buffers, &self.counters);
+        }
+        if !grant.suffix.is_empty() {
+            conn.outbox.stage(&mut self.buffers).extend_from_slice(grant.suffix);
+        }
+    }
+
+    fn end_request(&mut self, id: ConnId) {
+        let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get_mut(key)) else { return };
+        stream.request = Progress::Ended;
+        stream.request_relay = Relay::Off;
+        if stream.request_has_body {
+            stream.request_ended = self.now;
+        }
+        self.with_upstream(id, |codec, stream, out| codec.encode_end(stream, out));
+    }
+
+    /// What a chunk left for the upstream goes out, and the client is paused if the upstream cannot keep up.
+    pub(crate) fn flush_request(&mut self, io: &mut I, id: ConnId) {
+        let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get(key)) else { return };
+        let Some(upstream) = stream.attached() else { return };
+        let has_body = stream.request_has_body || stream.is_tunnel;
+        if let Some(conn) = self.conns.get_mut(upstream) {
+            conn.outbox.flush_staged(io, upstream, &mut self.buffers);
+        }
+        if has_body {
+            self.update_request_flow(io, id);
+            self.consider_request_relay(io, id);
+        }
+    }
+
+    /// The client closed its side, or the connection broke.
+    pub(crate) fn handle_downstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.input_ended = true;
+        if !clean {
+            self.abort_downstream(io, id, "downstream_remote_disconnect");
+        } else if conn.held.is_empty() {
+            self.end_downstream_input(io, id);
+        }
+    }
+
+    fn end_downstream_input(&mut self, io: &mut I, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.phase == Phase::Lingering {
+            if conn.outbox.is_empty() {
+                self.close_conn(io, id, CloseMode::Graceful);
+            }
+            return;
+        }
+        let Some(codec) = &mut conn.codec else { return };
+        match (codec.decode_end(), conn.stream) {
+            (Ok(InputEnd::Message(_)), Some(key)) => self.end_tunnel_input(io, key, id),
+            // Half-closed after a whole request: it is still answered.
+            (Ok(_), Some(_)) => {}
+            (Ok(_), None) => self.close_conn(io, id, CloseMode::Graceful),
+            (Err(_), _) => self.abort_downstream(io, id, "downstream_remote_disconnect"),
+        }
+    }
+
+    /// The client is gone: what is under way is given up.
+    pub(crate) fn abort_downstream(&mut self, io: &mut I, id: ConnId, details: &'static str) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.outbox.fail();
+        if let Some(key) = conn.stream {
+            self.give_up_stream(io, key, ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, details);
+        }
+        self.close_conn(io, id, CloseMode::Graceful);
+    }
+
+    pub(crate) fn stream_of(&self, id: ConnId) -> Option<StreamKey> {
+        self.conns.get(id).and_then(|conn| conn.stream)
+    }
+
+    /// The request breaks the protocol: 4xx or 5xx if nothing was answered yet, and the connection ends.
+    fn reject_protocol_error(&mut self, io: &mut I, id: ConnId, error: ProtocolError) {
+        if let Some(Some(listener)) = self.listener_of(id) {
+            listener.counters.protocol_errors.add(1);
+        }
+        self.reject(io, id, error.status, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, error.reason);
+    }
+}

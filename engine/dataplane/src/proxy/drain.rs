@@ -1,0 +1,160 @@
+//! Configurations that come and go, and the end of the worker: draining and stopping.
+
+use crate::cluster::CoreCluster;
+use crate::io::{CloseMode, ConnId, Io, ListenerId};
+use crate::message::Update;
+use crate::net::conn::{Phase, Role};
+use crate::net::listener::CoreListener;
+use crate::worker::{ListenerSlot, TimerToken, Worker};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Whether the worker is on its way out.
+///
+/// ```text
+/// No -> Draining -> Finished
+///   \________________^
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drain {
+    No,
+    /// Nothing new is accepted; what is in flight finishes.
+    Draining,
+    Finished,
+}
+
+impl<I: Io> Worker<I> {
+    /// Swaps the configuration. Listeners that are gone stop accepting; clusters that changed are made anew, and their
+    /// predecessors finish what they have.
+    pub(crate) fn apply(&mut self, io: &mut I, update: &Update) {
+        let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
+        let snapshot = &update.snapshot;
+        let mut wanted = vec![];
+        for (index, config) in snapshot.listeners.iter().enumerate() {
+            let Some(listener) =
+                CoreListener::compile(snapshot, index, &update.listeners[index], &cluster_keys)
+            else {
+                continue;
+            };
+            let at = config.id.0 as usize;
+            wanted.push(at);
+            if at >= self.listeners.len() {
+                self.listeners.resize_with(at + 1, ListenerSlot::default);
+            }
+            let is_new = self.listeners[at].listener.replace(listener).is_none();
+            if is_new {
+                self.resume_accept(io, config.id);
+            }
+        }
+        for at in 0..self.listeners.len() {
+            if self.listeners[at].listener.is_some() && !wanted.contains(&at) {
+                self.remove_listener(io, at);
+            }
+        }
+        self.counters.snapshot_version.set(snapshot.version);
+    }
+
+    fn apply_clusters(&mut self, io: &mut I, update: &Update) -> Vec<u32> {
+        let mut keys = vec![];
+        for (config, counters) in update.snapshot.clusters.iter().zip(&update.clusters) {
+            let same = self.clusters.iter().position(|cluster| {
+                cluster.as_ref().is_some_and(|cluster| !cluster.retired && cluster.config == *config)
+            });
+            keys.push(same.unwrap_or_else(|| {
+                let cluster = CoreCluster::new(config.clone(), Arc::clone(counters), self.core as usize);
+                let free = self.clusters.iter().position(Option::is_none);
+                let at = free.unwrap_or_else(|| {
+                    self.clusters.push(None);
+                    self.clusters.len() - 1
+                });
+                self.clusters[at] = Some(cluster);
+                at
+            }) as u32);
+        }
+        for at in 0..self.clusters.len() {
+            if !keys.contains(&(at as u32)) {
+                self.retire_cluster(io, at);
+            }
+        }
+        keys
+    }
+
+    fn retire_cluster(&mut self, io: &mut I, at: usize) {
+        let Some(cluster) = &mut self.clusters[at] else { return };
+        cluster.retired = true;
+        for id in cluster.idle_ids() {
+            self.close_conn(io, id, CloseMode::Graceful);
+        }
+        if self.clusters[at].as_ref().is_some_and(CoreCluster::is_empty) {
+            self.clusters[at] = None;
+        }
+    }
+
+    fn remove_listener(&mut self, io: &mut I, at: usize) {
+        self.listeners[at].is_accepting = false;
+        io.close_listener(ListenerId(at as u32));
+        self.drain_conns(io, |role| downstream_of(role) == Some(at));
+        self.listeners[at].listener = None;
+    }
+
+    /// Stops accepting; what is in flight gets the drain timeout to finish.
+    pub(crate) fn begin_drain(&mut self, io: &mut I) {
+        if self.drain != Drain::No {
+            return;
+        }
+        self.drain = Drain::Draining;
+        let mut timeout_ms = 0;
+        for at in 0..self.listeners.len() {
+            if let Some(listener) = &self.listeners[at].listener {
+                timeout_ms = listener.snapshot.drain_timeout_ms;
+                self.listeners[at].is_accepting = false;
+                io.close_listener(ListenerId(at as u32));
+            }
+        }
+        self.timers.insert(self.now.after_ms(timeout_ms), TimerToken::DrainDeadline);
+        self.drain_conns(io, |role| downstream_of(role).is_some());
+        self.check_drained();
+    }
+
+    /// Tells the clients of these connections that the next answer is the last; idle ones that were used are closed.
+    /// A connection that never carried a request may have its first one under way: it is still answered.
+    fn drain_conns(&mut self, io: &mut I, concerned: impl Fn(Role) -> bool) {
+        for id in self.conns.ids(|conn| concerned(conn.role)) {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            if let Some(codec) = &mut conn.codec {
+                codec.close_after_current();
+            }
+            if conn.phase == Phase::Idle && !conn.head_started && conn.exchanges > 0 {
+                self.close_behind_answer(io, id, true);
+            }
+        }
+    }
+
+    /// Finished once no client is left.
+    pub(crate) fn check_drained(&mut self) {
+        if self.drain == Drain::Draining && self.listeners.iter().all(|slot| slot.connections == 0) {
+            self.drain = Drain::Finished;
+        }
+    }
+
+    /// Ends everything at once.
+    pub(crate) fn stop(&mut self, io: &mut I) {
+        let everyone: Vec<ConnId> = self.conns.ids(|_| true);
+        for id in everyone {
+            self.close_conn(io, id, CloseMode::Reset);
+        }
+        for at in 0..self.listeners.len() {
+            if self.listeners[at].listener.take().is_some() {
+                io.close_listener(ListenerId(at as u32));
+            }
+        }
+        self.drain = Drain::Finished;
+    }
+}
+
+fn downstream_of(role: Role) -> Option<usize> {
+    match role {
+        Role::Downstream { listener } | Role::TunnelDownstream { listener } => Some(listener.0 as usize),
+        Role::Upstream { .. } | Role::TunnelUpstream { .. } => None,
+    }
+}

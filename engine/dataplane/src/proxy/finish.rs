@@ -1,0 +1,186 @@
+//! The end of streams: counters, the access-log record, and what becomes of the downstream connection.
+
+use crate::io::{CloseMode, Io};
+use crate::net::conn::Phase;
+use crate::observe::access_log::{AccessRecord, ResponseFlags};
+use crate::proxy::drain::Drain;
+use crate::stream::{Progress, Stream, StreamKey, Upstream};
+use crate::worker::{Work, Worker};
+use std::io::Write;
+
+impl<I: Io> Worker<I> {
+    /// The response was handed to the kernel to its last byte.
+    pub(crate) fn finish_stream(&mut self, io: &mut I, key: StreamKey) {
+        let Some(mut stream) = self.streams.remove(key) else { return };
+        self.record_end(io, &stream);
+        let id = stream.downstream;
+        let request_ended = stream.request == Progress::Ended;
+        self.reclaim(&mut stream);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.stream = None;
+        conn.since = self.now;
+        let reusable = !conn.is_poisoned && conn.codec.as_ref().is_some_and(|codec| codec.is_reusable());
+        if !reusable || conn.outbox.has_failed() {
+            let client_may_send = !request_ended || !conn.held.is_empty() || conn.is_poisoned;
+            self.close_behind_answer(io, id, client_may_send);
+            return;
+        }
+        conn.phase = Phase::Idle;
+        let ended = conn.input_ended && conn.held.is_empty();
+        if ended || (self.drain != Drain::No && conn.held.is_empty()) {
+            self.close_behind_answer(io, id, !ended);
+        } else if !conn.held.is_empty() || conn.paused {
+            self.work.push_back(Work::ResumeDownstream(id));
+        } else {
+            self.arm_deadline(id);
+        }
+    }
+
+    /// The stream ends without a whole response; its downstream connection is the caller's to close.
+    pub(crate) fn give_up_stream(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        flags: ResponseFlags,
+        details: &'static str,
+    ) {
+        self.detach_upstream(io, key, CloseMode::Reset);
+        let Some(mut stream) = self.streams.remove(key) else { return };
+        stream.flags = stream.flags.with(flags);
+        stream.details = details;
+        self.record_end(io, &stream);
+        self.reclaim(&mut stream);
+        if let Some(conn) = self.conns.get_mut(stream.downstream) {
+            conn.stream = None;
+        }
+    }
+
+    /// Parts the stream from whatever it has or waits for upstream. An exchange cut short cannot be reused.
+    pub(crate) fn detach_upstream(&mut self, io: &mut I, key: StreamKey, mode: CloseMode) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let (upstream, cluster) =
+            (std::mem::replace(&mut stream.upstream, Upstream::Released), stream.cluster);
+        match upstream {
+            Upstream::Unrouted | Upstream::Released => {}
+            Upstream::Waiting => {
+                if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
+                    cluster.stop_waiting(key);
+                }
+                self.record_upstream_end(key);
+                return;
+            }
+            Upstream::Connecting(id) | Upstream::Attached(id) => {
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.stream = None;
+                }
+                self.close_conn(io, id, mode);
+            }
+        }
+        if !matches!(upstream, Upstream::Released) {
+            self.record_upstream_end(key);
+        }
+    }
+
+    /// Counts the end of the request's time with its cluster.
+    pub(crate) fn record_upstream_end(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) else { return };
+        let counters = &cluster.counters;
+        counters.requests_active.subtract(1);
+        if let Some(sent) = stream.upstream_sent {
+            counters.request_time.record(self.now.micros_since(sent));
+        }
+        if stream.response != Progress::Awaited
+            && let Some(class) = class_of(stream.status)
+        {
+            counters.responses[class].add(1);
+        }
+        if stream.upstream_sent.is_some()
+            && let Some(endpoint) = counters.endpoints.get(stream.endpoint as usize)
+        {
+            endpoint.requests_active.subtract(1);
+            if stream.response != Progress::Ended || stream.status >= 500 {
+                endpoint.requests_error.add(1);
+            }
+        }
+    }
+
+    fn record_end(&mut self, io: &mut I, stream: &Stream) {
+        let counters = &stream.listener.counters;
+        counters.requests_active.subtract(1);
+        if let Some(class) = class_of(stream.status) {
+            counters.responses[class].add(1);
+        }
+        counters.request_time.record(self.now.micros_since(stream.started));
+        counters.process_time.record(process_micros(stream, self.now));
+        if stream.listener.snapshot.access_log.is_some() && self.access_log.is_some() {
+            self.write_record(io, stream);
+        }
+    }
+
+    fn write_record(&mut self, io: &mut I, stream: &Stream) {
+        let mut peer = [0u8; 64];
+        let mut cursor = &mut peer[..];
+        if let Some(address) = io.peer_address(stream.downstream) {
+            let _ = write!(cursor, "{address}");
+        }
+        let left = cursor.len();
+        let mut captured = std::mem::take(&mut self.path_scratch);
+        captured.clear();
+        let log = stream.log.as_deref();
+        if let Some(log) = log {
+            captured.extend_from_slice(&log.captured_request);
+            captured.extend_from_slice(&log.captured_response);
+        }
+        let text = |field: fn(&crate::stream::LogText) -> &Vec<u8>| log.map_or(&b""[..], |log| field(log));
+        let upstream = stream.upstream_sent.zip(stream.response_started);
+        let record = AccessRecord {
+            start_micros: stream.started.micros,
+            duration_micros: self.now.micros_since(stream.started),
+            upstream_micros: upstream.map_or(u64::MAX, |(sent, answered)| answered.micros_since(sent)),
+            received_bytes: stream.request_body_bytes,
+            sent_bytes: stream.response_body_bytes,
+            status: stream.status,
+            flags: stream.flags,
+            snapshot_version: stream.listener.snapshot.version,
+            listener: stream.listener.snapshot_index(),
+            route_line: stream.route_line,
+            cluster: stream.listener.cluster_index(stream.cluster),
+            endpoint: stream.endpoint,
+            method: text(|log| &log.method),
+            path: text(|log| &log.path),
+            protocol: if stream.downstream_stream.is_some() {
+                stream.version.as_str().as_bytes()
+            } else {
+                b""
+            },
+            authority: text(|log| &log.authority),
+            downstream_peer: &peer[..64 - left],
+            details: stream.details.as_bytes(),
+            captured: &captured,
+        };
+        self.record.clear();
+        record.encode(&mut self.record);
+        if let Some(sink) = &mut self.access_log
+            && !sink.try_write(&self.record)
+        {
+            self.counters.access_log_dropped.add(1);
+        }
+        self.path_scratch = captured;
+    }
+}
+
+/// The index of a status's class among the counters of classes.
+fn class_of(status: u16) -> Option<usize> {
+    (100..600).contains(&status).then(|| usize::from(status / 100) - 1)
+}
+
+/// The part of a request's time that was neither the upstream's nor spent on opening a connection: from the request in
+/// to its bytes with the kernel, and from the answer's last byte in to its bytes with the kernel.
+fn process_micros(stream: &Stream, now: crate::io::Time) -> u64 {
+    let behind = now.micros_since(stream.response_ended);
+    let opened = stream.attempts > 0;
+    let ahead =
+        stream.upstream_sent.filter(|_| !opened).map_or(0, |sent| sent.micros_since(stream.request_ended));
+    behind + ahead
+}

@@ -1,0 +1,250 @@
+//! From a request head to its stream: what is refused, the route, and what the head looks like when it goes out.
+
+use crate::config::{HttpOptions, RouteAction, Underscores};
+use crate::io::{ConnId, Io};
+use crate::net::conn::{Phase, Role};
+use crate::net::listener::{CoreListener, CoreListenerKind};
+use crate::observe::access_log::{ResponseFlags, capture};
+use crate::route::normalize::normalize;
+use crate::stream::{LocalReply, LogText, Stream, StreamKey};
+use crate::worker::{Work, Worker};
+use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId};
+use std::rc::Rc;
+
+/// Up to this many X-Forwarded-For lines are made one; more stay as they are, and ours is one more line (which means
+/// the same, RFC 9110 section 5.3).
+const MERGED_FORWARDED_FOR: usize = 8;
+
+impl<I: Io> Worker<I> {
+    /// Opens the stream of a request whose head has come, and sends the head on if it can go at once.
+    pub(crate) fn begin_request(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        codec_stream: StreamId,
+        head: &RequestHead<'_>,
+    ) -> StreamKey {
+        let key = self.open_stream(id, Some(codec_stream));
+        let Some(stream) = self.streams.get_mut(key) else { return key };
+        stream.version = head.version;
+        stream.request_has_body = head.body != BodyLength::None;
+        stream.is_idempotent = head.method.is_idempotent();
+        let listener = Rc::clone(&stream.listener);
+        if let Some(fields) = &listener.snapshot.access_log {
+            let mut log = self.spare_logs.pop().unwrap_or_default();
+            note_request(&mut log, head, &fields.request_fields);
+            stream.log = Some(log);
+        }
+        self.edits.clear();
+        if let Some((status, flags, details)) = self.route(io, key, id, &listener, head) {
+            self.reply_locally(key, LocalReply { status, flags, details, direct: None });
+        }
+        self.arm_deadline(id);
+        key
+    }
+
+    /// A new stream on a downstream connection.
+    pub(crate) fn open_stream(&mut self, id: ConnId, codec_stream: Option<StreamId>) -> StreamKey {
+        let listener = self.listener_of(id).flatten().map(Rc::clone).unwrap_or_else(CoreListener::gone);
+        listener.counters.requests_total.add(1);
+        listener.counters.requests_active.add(1);
+        let started = match self.conns.get(id) {
+            Some(conn) if conn.head_started => conn.since,
+            _ => self.now,
+        };
+        let mut stream = Stream::new(listener, id, started, self.now);
+        stream.downstream_stream = codec_stream;
+        let key = self.streams.insert(stream);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stream = Some(key);
+            conn.phase = Phase::Busy;
+            conn.head_started = false;
+            conn.exchanges = conn.exchanges.saturating_add(1);
+        }
+        key
+    }
+
+    /// Finds the route and starts its action; tells the local reply if the request is refused.
+    fn route(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        id: ConnId,
+        listener: &Rc<CoreListener>,
+        head: &RequestHead<'_>,
+    ) -> Option<(u16, ResponseFlags, &'static str)> {
+        let none = ResponseFlags::default();
+        let (Some(http), CoreListenerKind::Http { routes, .. }) = (listener.http(), &listener.kind) else {
+            return Some((404, ResponseFlags::NO_ROUTE, "route_not_found"));
+        };
+        if head.method == Method::Trace {
+            return Some((405, none, "trace_not_allowed"));
+        }
+        if !self.edit_underscores(&http.options, head) {
+            return Some((400, none, "header_name_with_underscore"));
+        }
+        let mut path = std::mem::take(&mut self.path_scratch);
+        let changed =
+            http.options.normalize_path && normalize(head.path, http.options.merge_slashes, &mut path);
+        if changed {
+            self.edits.set_path(&path);
+        }
+        let is_connect = head.method == Method::Connect;
+        let found = routes.find(head.authority, if changed { &path } else { head.path }, is_connect);
+        self.path_scratch = path;
+        let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
+        let stream = self.streams.get_mut(key)?;
+        stream.route_line = found.route.line;
+        stream.route_timeout_ms = found.route.timeout_ms;
+        match &found.route.action {
+            RouteAction::DirectResponse { status, .. } => {
+                let direct = Some((found.virtual_host as u32, found.index as u32));
+                let reply = LocalReply { status: *status, flags: none, details: "direct_response", direct };
+                self.reply_locally(key, reply);
+                None
+            }
+            RouteAction::Cluster(index) => {
+                stream.cluster = listener.cluster_keys[index.0 as usize];
+                self.edit_request(io, key, id, &http.options, head);
+                self.dispatch_request(io, key, head, is_connect)
+            }
+        }
+    }
+
+    /// Leaves the reply as work: the downstream's codec is decoding.
+    pub(crate) fn reply_locally(&mut self, key: StreamKey, reply: LocalReply) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && stream.reply.is_none()
+        {
+            stream.reply = Some(reply);
+            self.work.push_back(Work::Reply(key));
+        }
+    }
+
+    /// Field names with underscores; `false` if the request is to be refused.
+    fn edit_underscores(&mut self, options: &HttpOptions, head: &RequestHead<'_>) -> bool {
+        if options.underscores == Underscores::Allow {
+            return true;
+        }
+        for (index, field) in head.fields.iter().enumerate() {
+            if field.known == FieldName::Other && field.name.contains(&b'_') {
+                if options.underscores == Underscores::Reject {
+                    return false;
+                }
+                self.edits.remove(index);
+            }
+        }
+        true
+    }
+
+    /// What the proxy itself adds to a request, as the listener's options say.
+    fn edit_request(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        id: ConnId,
+        options: &HttpOptions,
+        head: &RequestHead<'_>,
+    ) {
+        if let Some(upgrade) = head.upgrade
+            && options.upgrades.iter().any(|allowed| names_protocol(upgrade, allowed.as_bytes()))
+        {
+            self.edits.keep_upgrade();
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.wants_upgrade = true;
+            }
+        }
+        if options.use_remote_address {
+            self.append_forwarded_for(io, id, head);
+        }
+        if options.generate_request_id && head.fields.find(FieldName::XRequestId).is_none() {
+            let id = self.new_request_id();
+            self.edits.add_parts(FieldName::XRequestId, b"x-request-id", &[&id]);
+        }
+        if let Some(via) = &options.via {
+            self.edits.add_parts(FieldName::Via, b"via", &[b"1.1 ", via.as_bytes()]);
+        }
+    }
+
+    /// X-Forwarded-For gets the peer's address behind what came; X-Forwarded-Proto is set.
+    fn append_forwarded_for(&mut self, io: &mut I, id: ConnId, head: &RequestHead<'_>) {
+        let came = head.fields.iter().filter(|field| field.known == FieldName::XForwardedFor).count();
+        let merges = came <= MERGED_FORWARDED_FOR;
+        for (index, field) in head.fields.iter().enumerate() {
+            if field.known == FieldName::XForwardedProto || field.known == FieldName::XForwardedFor && merges
+            {
+                self.edits.remove(index);
+            }
+        }
+        self.edits.add_parts(FieldName::XForwardedProto, b"x-forwarded-proto", &[b"http"]);
+        let Some(peer) = io.peer_address(id) else { return };
+        let mut text = [0u8; 64];
+        let peer = write_ip(&peer, &mut text);
+        let mut parts: [&[u8]; 2 * MERGED_FORWARDED_FOR + 1] = [b""; 2 * MERGED_FORWARDED_FOR + 1];
+        let mut used = 0;
+        let merged = head.fields.iter().filter(|field| merges && field.known == FieldName::XForwardedFor);
+        for field in merged {
+            parts[used] = field.value;
+            parts[used + 1] = b", ";
+            used += 2;
+        }
+        parts[used] = peer;
+        self.edits.add_parts(FieldName::XForwardedFor, b"x-forwarded-for", &parts[..=used]);
+    }
+
+    /// A UUID of version 4 (RFC 9562 section 5.4).
+    fn new_request_id(&mut self) -> [u8; 36] {
+        let mut bytes = [0u8; 16];
+        bytes[..8].copy_from_slice(&self.next_random().to_be_bytes());
+        bytes[8..].copy_from_slice(&self.next_random().to_be_bytes());
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let mut text = [b'-'; 36];
+        let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
+        let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        for (place, digit) in places.zip(digits) {
+            text[place] = b"0123456789abcdef"[digit as usize];
+        }
+        text
+    }
+
+    pub(crate) fn listener_of(&self, id: ConnId) -> Option<Option<&Rc<CoreListener>>> {
+        match self.role(id)? {
+            Role::Downstream { listener } | Role::TunnelDownstream { listener } => {
+                Some(self.listeners.get(listener.0 as usize)?.listener.as_ref())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether an Upgrade field's list of protocols names this one.
+fn names_protocol(upgrade: &[u8], protocol: &[u8]) -> bool {
+    upgrade.split(|&byte| byte == b',').any(|name| name.trim_ascii().eq_ignore_ascii_case(protocol))
+}
+
+fn note_request(log: &mut LogText, head: &RequestHead<'_>, captured: &[String]) {
+    for (kept, text) in [
+        (&mut log.method, head.method.as_bytes()),
+        (&mut log.path, head.path),
+        (&mut log.authority, head.authority),
+    ] {
+        kept.clear();
+        kept.extend_from_slice(text);
+    }
+    log.captured_request.clear();
+    log.captured_response.clear();
+    for name in captured {
+        let value = head.fields.find_by_name(name.as_bytes()).map(|field| field.value);
+        capture(value, &mut log.captured_request);
+    }
+}
+
+/// The address without its port.
+fn write_ip<'a>(peer: &std::net::SocketAddr, text: &'a mut [u8; 64]) -> &'a [u8] {
+    use std::io::Write;
+    let mut cursor = &mut text[..];
+    let _ = write!(cursor, "{}", peer.ip());
+    let left = cursor.len();
+    &text[..64 - left]
+}

@@ -1,0 +1,111 @@
+//! Answers of the proxy's own: errors, direct responses, and what to do when an answer has already begun.
+
+use crate::config::RouteAction;
+use crate::io::{CloseMode, ConnId, Io};
+use crate::net::conn::Phase;
+use crate::net::listener::CoreListenerKind;
+use crate::observe::access_log::ResponseFlags;
+use crate::stream::{LocalReply, Progress, Stream, StreamKey};
+use crate::worker::Worker;
+
+impl<I: Io> Worker<I> {
+    /// The stream cannot go on: it is answered with `status` if nothing was answered yet, else cut off visibly.
+    pub(crate) fn fail_stream(
+        &mut self,
+        key: StreamKey,
+        status: u16,
+        flags: ResponseFlags,
+        details: &'static str,
+    ) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.reply = None;
+        }
+        self.reply_locally(key, LocalReply { status, flags, details, direct: None });
+    }
+
+    /// Answers a client whose bytes cannot be read as a request (any further), and ends its connection.
+    pub(crate) fn reject(
+        &mut self,
+        _io: &mut I,
+        id: ConnId,
+        status: u16,
+        flags: ResponseFlags,
+        details: &'static str,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.is_poisoned = true;
+        conn.held.clear();
+        let key = match conn.stream {
+            Some(key) => key,
+            None => self.open_stream(id, None),
+        };
+        self.fail_stream(key, status, flags, details);
+    }
+
+    /// Sends the reply that was left as work.
+    pub(crate) fn send_local_reply(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(reply) = stream.reply.take() else { return };
+        if stream.response == Progress::Ended && !stream.is_tunnel {
+            return;
+        }
+        if stream.response == Progress::Open || stream.is_tunnel {
+            self.cut_off(io, key, reply.flags, reply.details);
+            return;
+        }
+        stream.status = reply.status;
+        stream.flags = stream.flags.with(reply.flags);
+        stream.details = reply.details;
+        stream.response = Progress::Ended;
+        stream.response_ended = self.now;
+        let downstream = stream.downstream;
+        self.detach_upstream(io, key, CloseMode::Graceful);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(conn) = self.conns.get_mut(downstream) else { return };
+        if let Some(codec) = &mut conn.codec {
+            let text = error_text(&reply);
+            let body = direct_body(stream, &reply).unwrap_or(text.as_bytes());
+            let body_bytes = body.len() as u64;
+            if conn.is_poisoned {
+                codec.close_after_current();
+            }
+            let staged = conn.outbox.stage(&mut self.buffers);
+            codec.encode_local_reply(stream.downstream_stream, reply.status, b"", body, staged);
+            stream.response_body_bytes = body_bytes;
+        }
+        conn.outbox.flush_staged(io, downstream, &mut self.buffers);
+        if conn.outbox.is_empty() {
+            self.finish_stream(io, key);
+        }
+    }
+
+    /// The answer has begun and cannot be finished: the client must see that.
+    fn cut_off(&mut self, io: &mut I, key: StreamKey, flags: ResponseFlags, details: &'static str) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let downstream = stream.downstream;
+        let mode = if stream.is_close_delimited || stream.is_tunnel {
+            CloseMode::Reset
+        } else {
+            CloseMode::Graceful
+        };
+        self.give_up_stream(io, key, flags, details);
+        if let Some(conn) = self.conns.get_mut(downstream) {
+            conn.phase = Phase::Busy;
+            self.close_conn(io, downstream, mode);
+        }
+    }
+}
+
+/// The text of an error reply; empty for direct responses.
+fn error_text(reply: &LocalReply) -> String {
+    if reply.direct.is_some() { String::new() } else { format!("{}\n", reply.details.replace('_', " ")) }
+}
+
+fn direct_body<'a>(stream: &'a Stream, reply: &LocalReply) -> Option<&'a [u8]> {
+    let (virtual_host, index) = reply.direct?;
+    let CoreListenerKind::Http { routes, .. } = &stream.listener.kind else { return None };
+    match &routes.route(virtual_host as usize, index as usize)?.action {
+        RouteAction::DirectResponse { body, .. } => Some(body),
+        RouteAction::Cluster(_) => None,
+    }
+}

@@ -1,0 +1,20 @@
+//! What the worker does with what happens: both sides of a request, its end, its failures, its body's way.
+//!
+//! Each file is one part of [`crate::worker::Worker`]'s behaviour. Two rules hold for all of them: while a connection's
+//! codec is out of its place (it is decoding), nothing may write to that connection, so answers are left as work; and
+//! whatever ends a stream goes through `finish`.
+
+mod accept;
+mod close;
+mod deadlines;
+mod downstream;
+pub(crate) mod drain;
+mod finish;
+mod flow;
+mod forwarding;
+mod local_reply;
+mod pick;
+mod relay;
+mod retry;
+mod tunnel;
+mod upstream;

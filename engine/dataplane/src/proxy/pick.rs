@@ -1,0 +1,260 @@
+//! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
+
+use crate::io::{CloseMode, ConnId, Io, IoError};
+use crate::net::conn::{Conn, Phase, Role};
+use crate::observe::access_log::ResponseFlags;
+use crate::stream::{Stream, StreamKey, Upstream};
+use crate::worker::Worker;
+use sidering_codecs::RequestHead;
+use sidering_codecs::registry::CodecOptions;
+
+/// Why a request got no connection: status, flags, details.
+pub(crate) type Refusal = (u16, ResponseFlags, &'static str);
+
+/// At most this many endpoints are tried when connections cannot be established.
+const CONNECT_ATTEMPTS: u8 = 3;
+/// Heads kept for reuse.
+const SPARE_HEADS: usize = 256;
+
+impl<I: Io> Worker<I> {
+    /// Sends the head of a routed request on if an idle connection is there; else keeps it and sees to a connection.
+    pub(crate) fn dispatch_request(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        head: &RequestHead<'_>,
+        is_connect: bool,
+    ) -> Option<Refusal> {
+        let stream = self.streams.get_mut(key)?;
+        let cluster_key = stream.cluster;
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
+            return Some(NO_CLUSTER);
+        };
+        cluster.counters.requests_total.add(1);
+        cluster.counters.requests_active.add(1);
+        let Some(endpoint) = cluster.pick() else { return Some(NO_HEALTHY_UPSTREAM) };
+        stream.endpoint = endpoint;
+        stream.terminates_connect = cluster.protocol.is_none() && is_connect;
+        if cluster.protocol.is_none() && !is_connect {
+            return Some(NO_CLUSTER);
+        }
+        let idle = if stream.terminates_connect { None } else { cluster.take_idle(endpoint) };
+        if idle.is_none() || (stream.is_idempotent && !stream.request_has_body) {
+            self.keep_head(key, head);
+        }
+        match idle {
+            Some(conn) => {
+                self.attach(key, conn);
+                self.encode_request(key, conn, head);
+                None
+            }
+            None => self.open_or_wait(io, key, endpoint),
+        }
+    }
+
+    /// A new connection to the endpoint, or a place in the queue where the cluster has no room for one.
+    pub(crate) fn open_or_wait(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
+        let stream = self.streams.get_mut(key)?;
+        stream.endpoint = endpoint;
+        let cluster_key = stream.cluster;
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
+            return Some(NO_CLUSTER);
+        };
+        if !cluster.has_room() {
+            match cluster.victim(endpoint) {
+                Some((victim, _)) => self.close_conn(io, victim, CloseMode::Graceful),
+                None if cluster.wait(key) => {
+                    stream.upstream = Upstream::Waiting;
+                    return None;
+                }
+                None => {
+                    cluster.counters.requests_overflow.add(1);
+                    return Some((503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow"));
+                }
+            }
+        }
+        self.open(io, key, cluster_key, endpoint)
+    }
+
+    fn open(&mut self, io: &mut I, key: StreamKey, cluster_key: u32, endpoint: u32) -> Option<Refusal> {
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
+            return Some(NO_CLUSTER);
+        };
+        let stream = self.streams.get_mut(key)?;
+        let address = &cluster.config.endpoints[endpoint as usize].address;
+        let id = match io.connect(address) {
+            Ok(id) => id,
+            Err(error) => {
+                cluster.counters.connect_failures.add(1);
+                return Some(cannot_open(error));
+            }
+        };
+        cluster.on_opened(endpoint);
+        let is_raw = stream.is_tunnel || stream.terminates_connect;
+        let role = if is_raw {
+            Role::TunnelUpstream { cluster: cluster_key, endpoint }
+        } else {
+            Role::Upstream { cluster: cluster_key, endpoint }
+        };
+        let mut conn = Conn::new(id, role, Phase::Connecting, self.now);
+        conn.stream = Some(key);
+        conn.codec =
+            cluster.protocol.filter(|_| !is_raw).map(|protocol| (protocol.client)(CodecOptions::default()));
+        self.conns.insert(conn);
+        stream.upstream = Upstream::Connecting(id);
+        stream.attempts += 1;
+        self.arm_deadline(id);
+        None
+    }
+
+    /// The connection carries the stream's request from now on.
+    pub(crate) fn attach(&mut self, key: StreamKey, id: ConnId) {
+        let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get_mut(key)) else { return };
+        conn.phase = Phase::Busy;
+        conn.stream = Some(key);
+        conn.answer_started = false;
+        conn.exchanges = conn.exchanges.saturating_add(1);
+        stream.upstream = Upstream::Attached(id);
+        if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
+            stream.upstream_stream = opened;
+        }
+        if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
+            && let Some(counters) = cluster.counters.endpoints.get(stream.endpoint as usize)
+        {
+            counters.requests_total.add(1);
+            counters.requests_active.add(1);
+        }
+    }
+
+    /// Writes the head, as the edits at hand change it, for the connection; it goes out with the next flush.
+    pub(crate) fn encode_request(&mut self, key: StreamKey, id: ConnId, head: &RequestHead<'_>) {
+        let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get(key)) else { return };
+        if let Some(codec) = &mut conn.codec {
+            let staged = conn.outbox.stage(&mut self.buffers);
+            codec.encode_request(stream.upstream_stream, head, &self.edits, staged);
+        }
+    }
+
+    /// Sends the head that was kept: the stream has got a connection it did not have when its head came.
+    pub(crate) fn send_kept_head(&mut self, io: &mut I, key: StreamKey, id: ConnId) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(head) = stream.head.take() else { return };
+        let mut edits = std::mem::take(&mut self.edits);
+        let lent = head.lend(&mut edits);
+        self.edits = edits;
+        self.encode_request(key, id, &lent);
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.head = Some(head);
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.outbox.flush_staged(io, id, &mut self.buffers);
+        }
+    }
+
+    /// A connection to an endpoint could not be established: another endpoint, or the end of the request.
+    pub(crate) fn handle_connect_failed(&mut self, io: &mut I, id: ConnId, timed_out: bool) {
+        let Some(conn) = self.conns.get(id) else { return };
+        let (Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint }) = conn.role
+        else {
+            return;
+        };
+        let stream = conn.stream;
+        if let Some(Some(cluster)) = self.clusters.get(cluster as usize) {
+            cluster.counters.connect_failures.add(1);
+            if timed_out {
+                cluster.counters.connect_timeouts.add(1);
+            }
+            if let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
+                counters.connect_failures.add(1);
+            }
+        }
+        self.close_conn(io, id, CloseMode::Graceful);
+        if let Some(key) = stream {
+            self.try_another_endpoint(io, key, endpoint, timed_out);
+        }
+    }
+
+    fn try_another_endpoint(&mut self, io: &mut I, key: StreamKey, failed: u32, timed_out: bool) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.upstream = Upstream::Unrouted;
+        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
+        let may_try =
+            stream.attempts < CONNECT_ATTEMPTS && cluster.config.endpoints.len() > 1 && !cluster.retired;
+        let other = if may_try { cluster.pick_other(failed) } else { None };
+        let refusal = match other {
+            Some(endpoint) => self.open_or_wait(io, key, endpoint),
+            None if timed_out => Some(CONNECT_TIMEOUT),
+            None => Some(CONNECT_FAILURE),
+        };
+        if let Some((status, flags, details)) = refusal {
+            self.fail_stream(key, status, flags, details);
+        }
+    }
+
+    /// Serves requests that wait for a connection of the cluster, as far as there is one now.
+    pub(crate) fn serve_waiting(&mut self, io: &mut I, cluster_key: u32) {
+        loop {
+            let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
+            if !cluster.has_waiting() {
+                return;
+            }
+            let idle = cluster.take_any_idle();
+            if idle.is_none() && !cluster.has_room() {
+                return;
+            }
+            let Some(key) = cluster.next_waiting() else { return };
+            let Some(endpoint) = idle.map(|(_, endpoint)| endpoint).or_else(|| cluster.pick()) else {
+                return;
+            };
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            stream.endpoint = endpoint;
+            if let Some((conn, _)) = idle {
+                self.attach(key, conn);
+                self.send_kept_head(io, key, conn);
+                self.resume_after_attach(key);
+            } else if let Some((status, flags, details)) = self.open(io, key, cluster_key, endpoint) {
+                if let Some(stream) = self.streams.get_mut(key) {
+                    stream.upstream = Upstream::Unrouted;
+                }
+                self.fail_stream(key, status, flags, details);
+            }
+        }
+    }
+
+    fn keep_head(&mut self, key: StreamKey, head: &RequestHead<'_>) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let mut kept = stream.head.take().or_else(|| self.spare_heads.pop()).unwrap_or_default();
+        kept.fill(head, &self.edits);
+        stream.head = Some(kept);
+    }
+
+    /// Takes the boxes of an ended stream back.
+    pub(crate) fn reclaim(&mut self, stream: &mut Stream) {
+        if let Some(head) = stream.head.take()
+            && self.spare_heads.len() < SPARE_HEADS
+        {
+            self.spare_heads.push(head);
+        }
+        if let Some(log) = stream.log.take()
+            && self.spare_logs.len() < SPARE_HEADS
+        {
+            self.spare_logs.push(log);
+        }
+    }
+}
+
+const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
+const NO_HEALTHY_UPSTREAM: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
+const CONNECT_FAILURE: Refusal =
+    (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_failure");
+const CONNECT_TIMEOUT: Refusal =
+    (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_timeout");
+
+fn cannot_open(error: IoError) -> Refusal {
+    match error {
+        IoError::DescriptorsExhausted | IoError::OutOfMemory | IoError::AddressNotAvailable => {
+            (503, ResponseFlags::OVERLOAD, "no_descriptor_or_port_for_upstream")
+        }
+        _ => CONNECT_FAILURE,
+    }
+}

@@ -1,0 +1,47 @@
+//! Sending a request again: only if no byte of an answer came, on a connection that others had used before, and only
+//! requests that may be sent twice (RFC 9110 section 9.2.2). A request with a body is not kept, so it is not sent again.
+
+use crate::io::{CloseMode, ConnId, Io};
+use crate::observe::access_log::ResponseFlags;
+use crate::stream::{Progress, StreamKey, Upstream};
+use crate::worker::Worker;
+
+/// Times a request may find its pooled connection closed before it fails.
+const STALE_ATTEMPTS: u8 = 2;
+
+impl<I: Io> Worker<I> {
+    pub(crate) fn may_send_again(&self, key: StreamKey, id: ConnId) -> bool {
+        let (Some(stream), Some(conn)) = (self.streams.get(key), self.conns.get(id)) else { return false };
+        conn.exchanges > 1
+            && !conn.answer_started
+            && stream.response == Progress::Awaited
+            && stream.is_idempotent
+            && !stream.request_has_body
+            && stream.head.is_some()
+            && stream.reply.is_none()
+            && stream.attempts < STALE_ATTEMPTS
+    }
+
+    /// Sends the request on a connection of its own to the same endpoint.
+    pub(crate) fn retry(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(stale) = stream.attached() else { return };
+        stream.upstream = Upstream::Unrouted;
+        stream.upstream_sent = None;
+        let (cluster, endpoint) = (stream.cluster, stream.endpoint);
+        if let Some(Some(cluster)) = self.clusters.get(cluster as usize) {
+            cluster.counters.requests_retried_stale.add(1);
+            if let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
+                counters.requests_active.subtract(1);
+            }
+        }
+        if let Some(conn) = self.conns.get_mut(stale) {
+            conn.stream = None;
+        }
+        self.close_conn(io, stale, CloseMode::Graceful);
+        if let Some((status, flags, details)) = self.open_or_wait(io, key, endpoint) {
+            let flags = flags.with(ResponseFlags::UPSTREAM_CONNECTION_TERMINATION);
+            self.fail_stream(key, status, flags, details);
+        }
+    }
+}

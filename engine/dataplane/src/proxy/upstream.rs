@@ -1,0 +1,289 @@
+//! The upstream's side: connections established, answers in, the upstream's end.
+
+use crate::io::{CloseMode, ConnId, Io, IoError};
+use crate::net::conn::{Phase, Role};
+use crate::observe::access_log::{ResponseFlags, capture};
+use crate::stream::{Progress, Stream, StreamKey, Upstream};
+use crate::worker::{Work, Worker};
+use sidering_codecs::{BodyLength, Codec, Event, FieldName, Fields, InputEnd, ResponseHead, Version};
+
+/// How the decoding of one chunk came to its end.
+enum Decoded {
+    More,
+    /// The response is whole; `clean` if nothing came behind it.
+    Ended {
+        clean: bool,
+    },
+    Broken(&'static str),
+}
+
+impl<I: Io> Worker<I> {
+    pub(crate) fn handle_connected(&mut self, io: &mut I, id: ConnId, result: Result<(), IoError>) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if result.is_err() {
+            self.handle_connect_failed(io, id, false);
+            return;
+        }
+        conn.since = self.now;
+        match (conn.role, conn.stream) {
+            (Role::TunnelUpstream { .. }, Some(key)) => self.establish_tunnel(io, key, id),
+            (_, Some(key)) => {
+                io.receive(id);
+                self.attach(key, id);
+                self.send_kept_head(io, key, id);
+                self.resume_after_attach(key);
+            }
+            // Whoever asked for it has gone: it serves the next one.
+            (Role::Upstream { .. }, None) => {
+                io.receive(id);
+                self.park(id);
+            }
+            (_, None) => self.close_conn(io, id, CloseMode::Graceful),
+        }
+    }
+
+    /// The request's body was held back while there was no connection.
+    pub(crate) fn resume_after_attach(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get(key) {
+            self.work.push_back(Work::ResumeDownstream(stream.downstream));
+        }
+    }
+
+    pub(crate) fn handle_upstream_bytes(&mut self, io: &mut I, id: ConnId, chunk: &I::Chunk) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        // Bytes nobody asked for: an answer to no request could be taken for the answer to the next one.
+        let Some(key) = conn.stream else {
+            self.close_conn(io, id, CloseMode::Graceful);
+            return;
+        };
+        conn.answer_started = true;
+        self.decode_upstream(io, id, key, Some(chunk));
+    }
+
+    /// Decodes a chunk; `None` only asks the codec for events that are due without more bytes.
+    pub(crate) fn decode_upstream(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        key: StreamKey,
+        chunk: Option<&I::Chunk>,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(mut codec) = conn.codec.take() else { return };
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut input: &[u8] = chunk.map(|chunk| &chunk[..]).unwrap_or_default();
+        let outcome = loop {
+            match codec.decode(&mut scratch, &mut input) {
+                Ok(None) => break Decoded::More,
+                Err(error) => break Decoded::Broken(error.reason),
+                Ok(Some(Event::Response { head, .. })) => {
+                    if let Err(reason) = self.forward_response_head(key, &head) {
+                        break Decoded::Broken(reason);
+                    }
+                }
+                Ok(Some(Event::Data { bytes, .. })) => self.forward_response_data(io, key, chunk, bytes),
+                Ok(Some(Event::Trailers { fields, .. })) => self.forward_response_trailers(key, &fields),
+                Ok(Some(Event::End { .. })) => break Decoded::Ended { clean: input.is_empty() },
+                Ok(Some(Event::Request { .. } | Event::Reset { .. })) => {}
+            }
+        };
+        self.scratch = scratch;
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.codec = Some(codec);
+        }
+        match outcome {
+            Decoded::More => self.flush_response(io, key, id),
+            Decoded::Ended { clean } => self.end_response(io, key, id, clean),
+            Decoded::Broken(reason) => {
+                self.count_response_error(key);
+                self.fail_stream(key, 502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);
+            }
+        }
+    }
+
+    fn forward_response_head(&mut self, key: StreamKey, head: &ResponseHead<'_>) -> Result<(), &'static str> {
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        if head.status == 101 && !stream.wants_upgrade {
+            return Err("upgrade_not_asked_for");
+        }
+        stream.last_activity = self.now;
+        self.edits.clear();
+        if !head.is_interim() {
+            note_response(stream, head, self.now);
+            if let Some(via) = stream.listener.http().and_then(|http| http.options.via.as_ref()) {
+                self.edits.add_parts(FieldName::Via, b"via", &[b"1.1 ", via.as_bytes()]);
+            }
+            if head.status == 101 {
+                stream.is_tunnel = true;
+                self.edits.keep_upgrade();
+            }
+        }
+        let (downstream, Some(codec_stream)) = (stream.downstream, stream.downstream_stream) else {
+            return Ok(());
+        };
+        let Some(conn) = self.conns.get_mut(downstream) else { return Ok(()) };
+        if let Some(codec) = &mut conn.codec {
+            let staged = conn.outbox.stage(&mut self.buffers);
+            codec.encode_response(codec_stream, head, &self.edits, staged);
+            stream.is_tunnel |= codec.relayable_in() == Some(u64::MAX);
+        }
+        Ok(())
+    }
+
+    fn forward_response_data(&mut self, io: &mut I, key: StreamKey, chunk: Option<&I::Chunk>, bytes: &[u8]) {
+        let (Some(stream), Some(chunk)) = (self.streams.get_mut(key), chunk) else { return };
+        stream.response_body_bytes += bytes.len() as u64;
+        stream.last_activity = self.now;
+        let Some(codec_stream) = stream.downstream_stream else { return };
+        let downstream = stream.downstream;
+        let Some(conn) = self.conns.get_mut(downstream) else { return };
+        let Some(codec) = &mut conn.codec else { return };
+        let staged = conn.outbox.stage(&mut self.buffers);
+        let grant = codec.encode_data(codec_stream, bytes.len(), staged);
+        debug_assert_eq!(grant.allowed, bytes.len(), "no protocol with flow control is registered");
+        conn.outbox.push_payload(io, downstream, chunk, bytes, &mut self.buffers, &self.counters);
+        if !grant.suffix.is_empty() {
+            conn.outbox.stage(&mut self.buffers).extend_from_slice(grant.suffix);
+        }
+    }
+
+    fn forward_response_trailers(&mut self, key: StreamKey, fields: &Fields<'_>) {
+        self.with_downstream(key, |codec, stream, out| codec.encode_trailers(stream, fields, out));
+    }
+
+    /// Runs `encode` with the codec of the stream's downstream.
+    fn with_downstream(
+        &mut self,
+        key: StreamKey,
+        encode: impl FnOnce(&mut dyn Codec, sidering_codecs::StreamId, &mut Vec<u8>),
+    ) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let Some(codec_stream) = stream.downstream_stream else { return };
+        let Some(conn) = self.conns.get_mut(stream.downstream) else { return };
+        if let Some(codec) = &mut conn.codec {
+            encode(codec.as_mut(), codec_stream, conn.outbox.stage(&mut self.buffers));
+        }
+    }
+
+    /// What a chunk left for the client goes out, and the upstream is paused if the client cannot keep up.
+    fn flush_response(&mut self, io: &mut I, key: StreamKey, id: ConnId) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let (downstream, is_tunnel) = (stream.downstream, stream.is_tunnel);
+        if let Some(conn) = self.conns.get_mut(downstream) {
+            conn.outbox.flush_staged(io, downstream, &mut self.buffers);
+        }
+        self.update_response_flow(io, key, id);
+        self.consider_response_relay(io, key, id);
+        if is_tunnel {
+            self.begin_upgraded(io, key, downstream);
+        }
+    }
+
+    /// The response is whole: the connection goes back to the pool, the stream ends when the last byte is out.
+    fn end_response(&mut self, io: &mut I, key: StreamKey, id: ConnId, clean: bool) {
+        self.with_downstream(key, |codec, stream, out| codec.encode_end(stream, out));
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.response = Progress::Ended;
+        stream.response_ended = self.now;
+        let (downstream, request_ended) = (stream.downstream, stream.request == Progress::Ended);
+        self.record_upstream_end(key);
+        self.release_upstream(io, key, id, clean && request_ended);
+        if let Some(conn) = self.conns.get_mut(downstream) {
+            conn.outbox.flush_staged(io, downstream, &mut self.buffers);
+            if conn.outbox.is_empty() {
+                self.finish_stream(io, key);
+            }
+        }
+    }
+
+    /// Parts the stream from its connection, which is kept if it can carry another exchange.
+    fn release_upstream(&mut self, io: &mut I, key: StreamKey, id: ConnId, keep: bool) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.upstream = Upstream::Released;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable());
+        let retired = match conn.role {
+            Role::Upstream { cluster, .. } => self
+                .clusters
+                .get(cluster as usize)
+                .is_none_or(|cluster| cluster.as_ref().is_none_or(|c| c.retired)),
+            _ => true,
+        };
+        if keep && reusable && !conn.input_ended && !conn.outbox.has_failed() && !retired {
+            if conn.paused {
+                conn.paused = false;
+                io.receive(id);
+            }
+            self.park(id);
+        } else {
+            conn.stream = None;
+            self.close_conn(io, id, CloseMode::Graceful);
+        }
+    }
+
+    /// Puts a connection among the idle ones of its endpoint.
+    fn park(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Role::Upstream { cluster: key, endpoint } = conn.role else { return };
+        let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
+        conn.phase = Phase::Idle;
+        conn.stream = None;
+        conn.since = self.now;
+        conn.idle_position = cluster.park(endpoint, id);
+        if cluster.has_waiting() {
+            self.work.push_back(Work::ServeWaiting(key));
+        }
+        self.arm_deadline(id);
+    }
+
+    /// The upstream closed its side, or the connection broke.
+    pub(crate) fn handle_upstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.input_ended = true;
+        let Some(key) = conn.stream else {
+            self.close_conn(io, id, CloseMode::Graceful);
+            return;
+        };
+        let end = if clean { conn.codec.as_mut().map(|codec| codec.decode_end()) } else { None };
+        let is_tunnel = self.streams.get(key).is_some_and(|stream| stream.is_tunnel);
+        match end {
+            Some(Ok(InputEnd::Message(_))) if is_tunnel => self.end_tunnel_input(io, key, id),
+            Some(Ok(InputEnd::Message(_))) => self.end_response(io, key, id, true),
+            _ => self.handle_upstream_failed(key, id, clean),
+        }
+    }
+
+    /// The upstream went away before its answer was whole.
+    pub(crate) fn handle_upstream_failed(&mut self, key: StreamKey, id: ConnId, clean: bool) {
+        if self.may_send_again(key, id) {
+            self.work.push_back(Work::Retry(key));
+            return;
+        }
+        self.count_response_error(key);
+        let details = if clean { "upstream_connection_termination" } else { "upstream_connection_reset" };
+        self.fail_stream(key, 503, ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, details);
+    }
+
+    fn count_response_error(&self, key: StreamKey) {
+        if let Some(stream) = self.streams.get(key)
+            && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
+        {
+            cluster.counters.response_errors.add(1);
+        }
+    }
+}
+
+fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::Time) {
+    stream.response = Progress::Open;
+    stream.response_started = Some(now);
+    stream.status = head.status;
+    stream.details = "via_upstream";
+    stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;
+    if let (Some(log), Some(fields)) = (&mut stream.log, &stream.listener.snapshot.access_log) {
+        for name in &fields.response_fields {
+            let value = head.fields.find_by_name(name.as_bytes()).map(|field| field.value);
+            capture(value, &mut log.captured_response);
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Streams: one request and its response, the pairing of a downstream with an upstream exchange. Plain state.
+
+mod owned_head;
+mod table;
+
+pub use owned_head::OwnedHead;
+pub use table::{StreamKey, StreamTable};
+
+use crate::io::{ConnId, Time};
+use crate::net::listener::CoreListener;
+use crate::observe::access_log::ResponseFlags;
+use sidering_codecs::{StreamId, Version};
+use std::rc::Rc;
+
+/// How far a message (or one direction of a tunnel) has got.
+///
+/// ```text
+/// Awaited -> Open -> Ended
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Awaited,
+    Open,
+    Ended,
+}
+
+/// Whether the kernel carries a body.
+///
+/// ```text
+/// Off -> Wanted (the source is being paused) -> Running -> Off
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relay {
+    Off,
+    Wanted,
+    Running,
+}
+
+/// Where a stream's request goes, and whether it has got a connection.
+///
+/// ```text
+/// Unrouted -> Waiting -> Connecting -> Attached -> Released
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upstream {
+    /// Not routed to a cluster: a local reply.
+    Unrouted,
+    /// In the cluster's queue.
+    Waiting,
+    Connecting(ConnId),
+    Attached(ConnId),
+    /// The response is whole, or the upstream failed.
+    Released,
+}
+
+/// An answer of the proxy's own, due as soon as the downstream's codec is free.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalReply {
+    pub status: u16,
+    pub flags: ResponseFlags,
+    pub details: &'static str,
+    /// The body, if it is not just the details: index of the route whose direct response it is.
+    pub direct: Option<(u32, u32)>,
+}
+
+/// One request and its response, or one tunnel.
+pub struct Stream {
+    pub listener: Rc<CoreListener>,
+    pub downstream: ConnId,
+    /// `None` for requests that could not be understood and for plain TCP.
+    pub downstream_stream: Option<StreamId>,
+    pub upstream: Upstream,
+    pub upstream_stream: StreamId,
+    /// The core's key of the cluster, `u32::MAX` if none was chosen.
+    pub cluster: u32,
+    pub endpoint: u32,
+    pub route_line: u32,
+    pub route_timeout_ms: u64,
+    pub request: Progress,
+    pub response: Progress,
+    pub request_relay: Relay,
+    pub response_relay: Relay,
+    /// Bytes are carried both ways, without messages: plain TCP, CONNECT, after 101.
+    pub is_tunnel: bool,
+    /// CONNECT that ends here: the upstream gets the bytes only.
+    pub terminates_connect: bool,
+    pub request_has_body: bool,
+    pub is_idempotent: bool,
+    pub wants_upgrade: bool,
+    /// The response's end is the connection's end, so a cut must be shown by RST.
+    pub is_close_delimited: bool,
+    pub attempts: u8,
+    /// The request as it goes out, to send it when there is a connection, or again.
+    pub head: Option<Box<OwnedHead>>,
+    pub reply: Option<LocalReply>,
+    pub version: Version,
+    pub status: u16,
+    pub flags: ResponseFlags,
+    pub details: &'static str,
+    pub request_body_bytes: u64,
+    pub response_body_bytes: u64,
+    pub started: Time,
+    /// When the request was whole (or, without a body, its head).
+    pub request_ended: Time,
+    /// When the request's first bytes were handed to the kernel.
+    pub upstream_sent: Option<Time>,
+    pub response_started: Option<Time>,
+    /// When the last byte of the response came in.
+    pub response_ended: Time,
+    pub last_activity: Time,
+    /// What the access log needs of the heads.
+    pub log: Option<Box<LogText>>,
+}
+
+/// Text for the access log, copied out of heads while they are lent.
+#[derive(Debug, Default)]
+pub struct LogText {
+    pub method: Vec<u8>,
+    pub path: Vec<u8>,
+    pub authority: Vec<u8>,
+    pub captured_request: Vec<u8>,
+    pub captured_response: Vec<u8>,
+}
+
+impl Stream {
+    /// A stream on `downstream` whose first byte came at `started`.
+    pub fn new(listener: Rc<CoreListener>, downstream: ConnId, started: Time, now: Time) -> Self {
+        Stream {
+            listener,
+            downstream,
+            downstream_stream: None,
+            upstream: Upstream::Unrouted,
+            upstream_stream: StreamId(0),
+            cluster: u32::MAX,
+            endpoint: u32::MAX,
+            route_line: 0,
+            route_timeout_ms: 0,
+            request: Progress::Open,
+            response: Progress::Awaited,
+            request_relay: Relay::Off,
+            response_relay: Relay::Off,
+            is_tunnel: false,
+            terminates_connect: false,
+            request_has_body: false,
+            is_idempotent: false,
+            wants_upgrade: false,
+            is_close_delimited: false,
+            attempts: 0,
+            head: None,
+            reply: None,
+            version: Version::Http11,
+            status: 0,
+            flags: ResponseFlags::default(),
+            details: "",
+            request_body_bytes: 0,
+            response_body_bytes: 0,
+            started,
+            request_ended: now,
+            upstream_sent: None,
+            response_started: None,
+            response_ended: now,
+            last_activity: now,
+            log: None,
+        }
+    }
+
+    /// The upstream connection that carries the request, once it is established.
+    pub fn attached(&self) -> Option<ConnId> {
+        match self.upstream {
+            Upstream::Attached(conn) => Some(conn),
+            _ => None,
+        }
+    }
+
+    /// Whether the request's body must wait: there is no connection yet to send it to.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self.upstream, Upstream::Waiting | Upstream::Connecting(_))
+    }
+}

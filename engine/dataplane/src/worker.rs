@@ -1,0 +1,206 @@
+//! One core's machine: its tables, the dispatch of completions, and the list of work that follows each of them.
+//!
+//! What a completion means is in [`crate::proxy`]; this file only knows whom it concerns.
+
+use crate::buffers::BufferPool;
+use crate::cluster::CoreCluster;
+use crate::io::{Completion, ConnId, Io, ListenerId, Machine, Time};
+use crate::message::Message;
+use crate::net::conn::{ConnTable, Role};
+use crate::net::listener::CoreListener;
+use crate::net::timer::TimerWheel;
+use crate::observe::access_log::RecordSink;
+use crate::observe::counters::CoreCounters;
+use crate::proxy::drain::Drain;
+use crate::stream::{LogText, OwnedHead, StreamKey, StreamTable};
+use sidering_codecs::{Edits, Scratch};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a worker is given when it is made.
+pub struct WorkerOptions {
+    /// The number of this core, from 0.
+    pub core: u32,
+    pub counters: Arc<CoreCounters>,
+    /// Where access-log records go, if a configuration asks for them.
+    pub access_log: Option<Box<dyn RecordSink>>,
+    /// Decides request ids and nothing else.
+    pub seed: u64,
+}
+
+/// What is due once the completion under way has been dealt with and every codec is in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Answer the stream's request with its local reply.
+    Reply(StreamKey),
+    /// Look at what the downstream holds back.
+    ResumeDownstream(ConnId),
+    /// A connection of the cluster may be had: serve those that wait.
+    ServeWaiting(u32),
+    /// Send the request again on a fresh connection.
+    Retry(StreamKey),
+    /// Everything of the tunnel may be over.
+    CheckTunnel(StreamKey),
+}
+
+/// What a timer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimerToken {
+    Conn(ConnId),
+    /// Accepting paused for want of descriptors.
+    ResumeAccept(ListenerId),
+    DrainDeadline,
+}
+
+/// A listener slot of this core.
+#[derive(Default)]
+pub(crate) struct ListenerSlot {
+    pub(crate) listener: Option<Rc<CoreListener>>,
+    pub(crate) connections: u32,
+    pub(crate) is_accepting: bool,
+}
+
+/// The data plane of one core.
+pub struct Worker<I: Io> {
+    pub(crate) now: Time,
+    pub(crate) conns: ConnTable<I::Chunk>,
+    pub(crate) streams: StreamTable,
+    pub(crate) timers: TimerWheel<TimerToken>,
+    pub(crate) listeners: Vec<ListenerSlot>,
+    pub(crate) clusters: Vec<Option<CoreCluster>>,
+    pub(crate) buffers: BufferPool,
+    pub(crate) scratch: Scratch,
+    pub(crate) edits: Edits,
+    pub(crate) path_scratch: Vec<u8>,
+    /// The boxes themselves are what is spared: a stream holds a pointer, and taking one allocates nothing.
+    #[expect(clippy::vec_box)]
+    pub(crate) spare_heads: Vec<Box<OwnedHead>>,
+    #[expect(clippy::vec_box)]
+    pub(crate) spare_logs: Vec<Box<LogText>>,
+    pub(crate) record: Vec<u8>,
+    pub(crate) work: VecDeque<Work>,
+    pub(crate) counters: Arc<CoreCounters>,
+    pub(crate) access_log: Option<Box<dyn RecordSink>>,
+    pub(crate) random: u64,
+    pub(crate) core: u32,
+    pub(crate) drain: Drain,
+}
+
+impl<I: Io> Worker<I> {
+    /// A worker without a configuration: it does nothing before its first [`Message::Apply`].
+    pub fn new(options: WorkerOptions) -> Self {
+        Worker {
+            now: Time::default(),
+            conns: ConnTable::default(),
+            streams: StreamTable::default(),
+            timers: TimerWheel::default(),
+            listeners: Vec::new(),
+            clusters: Vec::new(),
+            buffers: BufferPool::default(),
+            scratch: Scratch::default(),
+            edits: Edits::default(),
+            path_scratch: Vec::new(),
+            spare_heads: Vec::new(),
+            spare_logs: Vec::new(),
+            record: Vec::new(),
+            work: VecDeque::new(),
+            counters: options.counters,
+            access_log: options.access_log,
+            random: options.seed | 1,
+            core: options.core,
+            drain: Drain::No,
+        }
+    }
+
+    fn dispatch(&mut self, io: &mut I, completion: Completion<I::Chunk>) {
+        match completion {
+            Completion::Accepted { listener, conn } => self.handle_accepted(io, listener, conn),
+            Completion::AcceptFailed { listener, .. } => self.handle_accept_failed(listener),
+            Completion::Connected { conn, result } => self.handle_connected(io, conn, result),
+            Completion::Received { conn, chunk } => self.handle_received(io, conn, chunk),
+            Completion::ReceiveEnded { conn, result } => match self.role(conn) {
+                Some(Role::Downstream { .. }) => self.handle_downstream_ended(io, conn, result.is_ok()),
+                Some(Role::Upstream { .. }) => self.handle_upstream_ended(io, conn, result.is_ok()),
+                _ => {}
+            },
+            Completion::Paused { conn } => self.handle_paused(io, conn),
+            Completion::Sent { conn, bytes } => self.handle_sent(io, conn, bytes),
+            Completion::SendFailed { conn, .. } => self.handle_send_failed(io, conn),
+            Completion::Relayed { from, bytes, .. } => self.handle_relayed(from, bytes),
+            Completion::RelayEnded { from, end, .. } => self.handle_relay_ended(io, from, end),
+        }
+    }
+
+    fn handle_received(&mut self, io: &mut I, conn: ConnId, chunk: I::Chunk) {
+        match self.role(conn) {
+            Some(Role::Downstream { .. }) => self.handle_downstream_bytes(io, conn, chunk),
+            Some(Role::Upstream { .. }) => self.handle_upstream_bytes(io, conn, &chunk),
+            _ => {}
+        }
+    }
+
+    /// Does what the last completion left to be done. Each piece of work ends or moves a stream, so this ends.
+    fn settle(&mut self, io: &mut I) {
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Reply(stream) => self.send_local_reply(io, stream),
+                Work::ResumeDownstream(conn) => self.resume_downstream(io, conn),
+                Work::ServeWaiting(cluster) => self.serve_waiting(io, cluster),
+                Work::Retry(stream) => self.retry(io, stream),
+                Work::CheckTunnel(stream) => self.check_tunnel(io, stream),
+            }
+        }
+    }
+
+    pub(crate) fn role(&self, conn: ConnId) -> Option<Role> {
+        self.conns.get(conn).map(|conn| conn.role)
+    }
+
+    /// A random number (xorshift64*): for request ids, where nothing depends on its being hard to guess.
+    pub(crate) fn next_random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+impl<I: Io> Machine<I> for Worker<I> {
+    type Message = Message;
+
+    fn handle_completion(&mut self, io: &mut I, now: Time, completion: Completion<I::Chunk>) {
+        self.now = now;
+        self.dispatch(io, completion);
+        self.settle(io);
+    }
+
+    fn handle_message(&mut self, io: &mut I, now: Time, message: Message) {
+        self.now = now;
+        match message {
+            Message::Apply(update) => self.apply(io, &update),
+            Message::Drain => self.begin_drain(io),
+            Message::Stop => self.stop(io),
+        }
+        self.settle(io);
+    }
+
+    fn handle_turn(&mut self, io: &mut I, now: Time) {
+        self.now = now;
+        while let Some(token) = self.timers.pop_due(now) {
+            self.handle_timer(io, token);
+            self.settle(io);
+        }
+        self.counters.timers.set(self.timers.len() as u64);
+        self.counters.streams_active.set(self.streams.len() as u64);
+        self.counters.connections_active.set(self.conns.len() as u64);
+    }
+
+    fn next_deadline(&self) -> Option<Time> {
+        self.timers.next_deadline()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.drain == Drain::Finished
+    }
+}
