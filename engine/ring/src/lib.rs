@@ -1,1 +1,53 @@
-//! placeholder
+//! io_uring as an engine of the data plane: one ring per core, and the loop that drives a core's machine with it.
+//!
+//! This is the only crate with `unsafe`, and it has it in few places: `mapping`, `slot`, `buffer_ring` (memory shared
+//! with the kernel), `kernel` (the queues), `system` (bare calls), and the three lines of `send`, `connect` and
+//! `listener` that promise to keep something alive. Everything else is ordinary safe code that keeps the accounts.
+//!
+//! # How a turn goes
+//! `driver` enters the kernel once (submitting what the last turn asked for, and waiting), looks at the clock once, and
+//! hands every completion to `ring`, which turns it into the data plane's words. Operations that the machine asks for
+//! are only noted; `ring` carries them out at the end of the turn: relays, then recycled buffers, then one receive and
+//! one gathered send per connection that needs one.
+//!
+//! # What keeps memory safe
+//! - A connection's entry, its holder of outgoing bytes and its socket are kept until the last completion of its last
+//!   operation. `close` only bumps the generation and cancels.
+//! - A buffer slot is the kernel's from publication until a completion names it, and then the chunks'. It is published
+//!   again only after the last chunk is dropped.
+//! - The io_uring is closed before buffers are unmapped; if the kernel still held something then, it is leaked.
+
+mod buffer_ring;
+mod close;
+mod conn;
+mod connect;
+mod driver;
+mod errors;
+mod group;
+mod inbox;
+mod kernel;
+mod listener;
+mod mapping;
+mod options;
+mod outgoing;
+mod pipes;
+mod probe;
+mod receive;
+mod relay;
+mod ring;
+mod send;
+mod setup;
+mod slot;
+pub mod socket;
+mod system;
+mod token;
+mod transfer;
+
+pub use driver::run;
+pub use errors::RingError;
+pub use inbox::{Delivery, Mailbox, Receiver, Undelivered, mailbox};
+pub use options::RingOptions;
+pub use probe::{Finding, Need, ProbeReport, probe};
+pub use ring::Ring;
+pub use setup::{SetupReport, TaskRun};
+pub use slot::RingChunk;

@@ -1,0 +1,69 @@
+//! Outgoing connections: the socket, the connect, its outcome.
+
+use sidering_dataplane::io::{Address, Completion, ConnId, IoError};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::conn::SendSide;
+use crate::errors::{from_system, io_error};
+use crate::kernel::Finished;
+use crate::ring::Ring;
+use crate::slot::RingChunk;
+use crate::token::{Operation, Token};
+
+impl Ring {
+    /// `Io::connect`.
+    pub(crate) fn start_connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+        let (socket, address) = open_socket(address).map_err(|error| from_system(&error))?;
+        let Ok(id) = self.conns.insert(socket.into(), SendSide::Connecting) else {
+            return Err(IoError::DescriptorsExhausted);
+        };
+        self.counters.connections.add(1);
+        let conn = self.conns.entry(id.index);
+        conn.in_flight += 1;
+        let address = conn.address.insert(Box::new(address));
+        if let Some(socket) = &conn.socket {
+            let token = Token::new(Operation::Connect, id.index, id.generation);
+            // SAFETY: the address is in a box that the connection keeps until the completion.
+            unsafe { self.kernel.connect(socket, address, token) };
+        }
+        Ok(id)
+    }
+
+    /// The completion of a connect.
+    pub(crate) fn handle_connected(&mut self, token: Token, finished: Finished) -> Option<Completion<RingChunk>> {
+        self.kernel.retire();
+        let conn = self.conns.entry(token.index);
+        conn.in_flight -= 1;
+        conn.address = None;
+        if conn.generation != token.generation {
+            self.handle_late(token.index, true);
+            return None;
+        }
+        let result = if finished.result < 0 {
+            conn.send = SendSide::Ended;
+            Err(io_error(-finished.result))
+        } else {
+            conn.send = SendSide::Open;
+            self.mark_dirty(token.index);
+            Ok(())
+        };
+        let conn = ConnId { index: token.index, generation: token.generation };
+        Some(Completion::Connected { conn, result })
+    }
+}
+
+/// A socket for an address: closed on exec, without Nagle's delay. Not O_NONBLOCK, which would make ring operations
+/// fail where they should wait.
+fn open_socket(address: &Address) -> std::io::Result<(Socket, SockAddr)> {
+    match address {
+        Address::Ip(address) => {
+            let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
+            socket.set_tcp_nodelay(true)?;
+            Ok((socket, SockAddr::from(*address)))
+        }
+        Address::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+            Ok((socket, SockAddr::unix(path.as_path())?))
+        }
+    }
+}

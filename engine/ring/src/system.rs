@@ -1,0 +1,57 @@
+//! The few system calls that neither the standard library nor socket2 offers, each with a safe face. No state.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// A new eventfd: nonblocking, closed on exec.
+pub(crate) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: no pointer is passed.
+    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    check(descriptor)?;
+    // SAFETY: the descriptor is new and ours alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
+}
+
+/// Moves up to `bytes` between a pipe and something else without waiting for the pipe. Whether it waits for the other
+/// side is up to that side's O_NONBLOCK.
+#[inline]
+pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
+    // SAFETY: both descriptors are open for the length of the call, and no offsets are passed.
+    let moved = unsafe {
+        libc::splice(
+            from.as_raw_fd(),
+            std::ptr::null_mut(),
+            to.as_raw_fd(),
+            std::ptr::null_mut(),
+            bytes,
+            flags,
+        )
+    };
+    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
+}
+
+/// Asks for a pipe of `bytes`; the system may refuse an unprivileged process.
+pub(crate) fn resize_pipe(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
+    // SAFETY: no pointer is passed.
+    check(unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes as libc::c_int) })
+}
+
+/// Turns O_NONBLOCK on or off in one call.
+pub(crate) fn set_nonblocking(socket: BorrowedFd<'_>, nonblocking: bool) -> io::Result<()> {
+    let mut value = libc::c_int::from(nonblocking);
+    // SAFETY: FIONBIO reads one int, which lives across the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONBIO, &raw mut value) })
+}
+
+/// Whether a read, or an accept, has something to take now.
+pub(crate) fn is_readable(socket: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one entry is passed, and it lives across the call.
+    let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+    ready == 1 && poll.revents & libc::POLLIN != 0
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
