@@ -87,19 +87,20 @@ impl Server {
     /// Overlooks a few empty lines in front of a request. Only the CR of a cut one is ever held.
     fn skip_empty_lines(&mut self, input: &mut &[u8]) -> Result<(), ProtocolError> {
         loop {
-            let holds_return = self.carry.bytes() == b"\r";
+            let holds_return = match self.carry.bytes() {
+                b"" => false,
+                b"\r" => true,
+                _ => return Ok(()),
+            };
             let rest = match (holds_return, *input) {
                 (true, [b'\n', rest @ ..]) | (false, [b'\r', b'\n', rest @ ..]) => rest,
-                (false, [b'\n', rest @ ..]) if self.carry.is_empty() && self.options.lenient_line_ends => {
-                    rest
-                }
-                (false, [b'\r']) if self.carry.is_empty() => {
+                (false, [b'\n', rest @ ..]) if self.options.lenient_line_ends => rest,
+                (false, [b'\r']) => {
                     self.carry.take(input, 1, 1);
                     return Ok(());
                 }
                 (_, []) => return Ok(()),
-                (true, _) => return Err(malformed("a bare CR in front of the request")),
-                (false, [b'\r' | b'\n', ..]) if self.carry.is_empty() => {
+                (true, _) | (false, [b'\r' | b'\n', ..]) => {
                     return Err(malformed("a malformed line end in front of the request"));
                 }
                 (false, _) => return Ok(()),

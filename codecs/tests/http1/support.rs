@@ -2,7 +2,8 @@
 
 use sidering_codecs::registry::{CodecOptions, protocol};
 use sidering_codecs::{
-    BodyLength, Codec, Edits, Event, Fields, ProtocolError, RequestHead, ResponseHead, Scratch, StreamId, Version,
+    BodyLength, Codec, Edits, Event, Fields, ProtocolError, RequestHead, ResponseHead, Scratch, StreamId,
+    Version,
 };
 
 /// One thing a codec said, owned. Neighbouring data is merged, since where it is cut means nothing.
