@@ -96,10 +96,12 @@ impl<I: Io> Worker<I> {
     /// A connection has become a tunnel: what was held back goes on, and the kernel takes over where it can.
     pub(crate) fn begin_upgraded(&mut self, io: &mut I, key: StreamKey, downstream: ConnId) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.request_has_body = true;
-        if stream.request == Progress::Ended {
-            stream.request = Progress::Open;
+        if std::mem::replace(&mut stream.is_tunnel_open, true) {
+            return;
         }
+        // The request's head has ended, the client's bytes have not.
+        stream.request_has_body = true;
+        stream.request = Progress::Open;
         self.work.push_back(Work::ResumeDownstream(downstream));
         self.consider_request_relay(io, downstream);
         self.arm_deadline(downstream);

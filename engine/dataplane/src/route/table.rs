@@ -105,7 +105,7 @@ fn wildcard(domains: &[(Box<[u8]>, u32)], fits: impl Fn(&[u8]) -> bool) -> Optio
 }
 
 /// The path up to its query.
-pub fn path_without_query(path: &[u8]) -> &[u8] {
+pub(super) fn path_without_query(path: &[u8]) -> &[u8] {
     memchr::memchr(b'?', path).map_or(path, |query| &path[..query])
 }
 

@@ -82,6 +82,8 @@ pub struct Stream {
     pub response_relay: Relay,
     /// Bytes are carried both ways, without messages: plain TCP, CONNECT, after 101.
     pub is_tunnel: bool,
+    /// The client's bytes have been let through to the tunnel.
+    pub is_tunnel_open: bool,
     /// CONNECT that ends here: the upstream gets the bytes only.
     pub terminates_connect: bool,
     pub request_has_body: bool,
@@ -140,6 +142,7 @@ impl Stream {
             request_relay: Relay::Off,
             response_relay: Relay::Off,
             is_tunnel: false,
+            is_tunnel_open: false,
             terminates_connect: false,
             request_has_body: false,
             is_idempotent: false,
