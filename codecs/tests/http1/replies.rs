@@ -174,82 +174,68 @@ fn only_one_head_goes_out() {
     assert!(!server.is_reusable());
 }
 
+fn assert_local_reply(request: (&str, &str, &str), status: u16, extra: &str, body: &str, expected: &str) {
+    let (method, version, lines) = request;
+    let mut server = asked(method, version, lines);
+    let mut out = Vec::new();
+    server.encode_local_reply(Some(STREAM), status, extra.as_bytes(), body.as_bytes(), &mut out);
+    assert_eq!(text(&out), format!("HTTP/1.1 {expected}"), "{request:?}");
+    assert_eq!(server.is_reusable(), !expected.contains("connection: close"), "{request:?}");
+    assert_eq!(server.is_idle(), !lines.contains("Content-Length"), "the reply ended the exchange");
+}
+
 #[test]
 fn local_replies() {
-    // method, version, lines, status, extra, body, what goes out, whether the connection goes on
-    let plain = "content-type: text/plain\r\n";
-    let rows = [
-        (
-            "GET",
-            "1.1",
-            "",
-            404,
-            "",
-            "gone",
-            format!("404 Not Found\r\n{plain}content-length: 4\r\n\r\ngone"),
-            true,
-        ),
-        ("GET", "1.1", "", 404, "", "", "404 Not Found\r\ncontent-length: 0\r\n\r\n".to_owned(), true),
-        (
-            "HEAD",
-            "1.1",
-            "",
-            503,
-            "",
-            "why",
-            format!("503 Service Unavailable\r\n{plain}content-length: 3\r\n\r\n"),
-            true,
-        ),
-        ("GET", "1.1", "", 204, "", "no", "204 No Content\r\n\r\n".to_owned(), true),
-        (
-            "GET",
-            "1.1",
-            "",
-            301,
-            "location: /b\r\n",
-            "",
-            "301 Moved Permanently\r\ncontent-length: 0\r\nlocation: /b\r\n\r\n".to_owned(),
-            true,
-        ),
-        (
-            "GET",
-            "1.0",
-            "",
-            404,
-            "",
-            "",
-            "404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
-            false,
-        ),
-        (
-            "GET",
-            "1.0",
-            "Connection: keep-alive\r\n",
-            404,
-            "",
-            "",
-            "404 Not Found\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n".to_owned(),
-            true,
-        ),
-        (
-            "PUT",
-            "1.1",
-            "Content-Length: 9\r\n",
-            413,
-            "",
-            "",
-            "413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
-            false,
-        ),
-    ];
-    for (method, version, lines, status, extra, body, expected, persists) in rows {
-        let mut server = asked(method, version, lines);
-        let mut out = Vec::new();
-        server.encode_local_reply(Some(STREAM), status, extra.as_bytes(), body.as_bytes(), &mut out);
-        assert_eq!(text(&out), format!("HTTP/1.1 {expected}"), "{method} {version} {lines}");
-        assert_eq!(server.is_reusable(), persists, "{method} {version} {lines}");
-        assert_eq!(server.is_idle(), lines != "Content-Length: 9\r\n", "the reply ended the exchange");
-    }
+    let get = ("GET", "1.1", "");
+    assert_local_reply(get, 404, "", "", "404 Not Found\r\ncontent-length: 0\r\n\r\n");
+    assert_local_reply(
+        get,
+        404,
+        "",
+        "gone",
+        "404 Not Found\r\ncontent-type: text/plain\r\ncontent-length: 4\r\n\r\ngone",
+    );
+    assert_local_reply(
+        ("HEAD", "1.1", ""),
+        503,
+        "",
+        "why",
+        "503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 3\r\n\r\n",
+    );
+    assert_local_reply(get, 204, "", "no", "204 No Content\r\n\r\n");
+    assert_local_reply(
+        get,
+        301,
+        "location: /b\r\n",
+        "",
+        "301 Moved Permanently\r\ncontent-length: 0\r\nlocation: /b\r\n\r\n",
+    );
+}
+
+#[test]
+fn local_replies_say_whether_the_connection_goes_on() {
+    assert_local_reply(
+        ("GET", "1.0", ""),
+        404,
+        "",
+        "",
+        "404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
+    assert_local_reply(
+        ("GET", "1.0", "Connection: keep-alive\r\n"),
+        404,
+        "",
+        "",
+        "404 Not Found\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\n",
+    );
+    // The rest of the body will not be read.
+    assert_local_reply(
+        ("PUT", "1.1", "Content-Length: 9\r\n"),
+        413,
+        "",
+        "",
+        "413 Content Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+    );
 }
 
 #[test]
