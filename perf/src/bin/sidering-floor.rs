@@ -118,7 +118,8 @@ impl Machine<Ring> for Floor {
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let mut address = |name: &str| -> anyhow::Result<SocketAddr> {
-        let text = arguments.next().with_context(|| format!("{name} is missing: sidering-floor LISTEN UPSTREAM"))?;
+        let text =
+            arguments.next().with_context(|| format!("{name} is missing: sidering-floor LISTEN UPSTREAM"))?;
         text.parse().with_context(|| format!("{name} {text} is no address"))
     };
     let (listen, upstream) = (address("LISTEN")?, address("UPSTREAM")?);

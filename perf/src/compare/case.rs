@@ -121,7 +121,7 @@ const fn stream(name: &'static str, about: &'static str, connections: u32) -> Ca
         name,
         about,
         shape: Shape::Stream { connections },
-        peers: EVERYONE,
+        peers: &[Ours, OursAgain, Nginx, Haproxy, Envoy],
         main_figure: GB_PER_CPU_SECOND,
         goals: STREAM_GOALS,
     }

@@ -16,7 +16,8 @@ pub(crate) const MEMORY_BYTES: &str = "memory_bytes";
 pub(crate) const ERRORS: &str = "errors";
 pub(crate) const GB_PER_CPU_SECOND: &str = "gigabytes_per_cpu_second";
 pub(crate) const GB_PER_SECOND: &str = "gigabytes_per_second";
-pub(crate) const USER_SHARE: &str = "user_share";
+/// How much of its core the proxy used; one that is far from 1 waited for the load or the origin.
+pub(crate) const BUSY_SHARE: &str = "busy_share";
 pub(crate) const BYTES_PER_CONNECTION: &str = "bytes_per_connection";
 pub(crate) const STARTUP_MS: &str = "startup_ms";
 

@@ -126,18 +126,22 @@ fn http_figures(report: &Value) -> Option<Figures> {
         (P50_US, report["p50_us"].as_f64()?),
         (P99_US, report["p99_us"].as_f64()?),
         (P99_9_US, report["p99_9_us"].as_f64()?),
+        (BUSY_SHARE, (user_us + system_us) * requests / elapsed_us(report)?),
     ]))
 }
 
 fn stream_figures(report: &Value) -> Option<Figures> {
-    let user_us = report["watched_user_us"].as_f64()?;
-    let cpu_us = user_us + report["watched_system_us"].as_f64()?;
+    let cpu_us = report["watched_user_us"].as_f64()? + report["watched_system_us"].as_f64()?;
     // Bytes per µs are megabytes per second.
     Some(Figures::from([
         (GB_PER_CPU_SECOND, report["bytes"].as_f64()? / cpu_us.max(1.0) / 1000.0),
         (GB_PER_SECOND, report["bytes_per_second"].as_f64()? / 1e9),
-        (USER_SHARE, user_us / cpu_us.max(1.0)),
+        (BUSY_SHARE, cpu_us / elapsed_us(report)?),
     ]))
+}
+
+fn elapsed_us(report: &Value) -> Option<f64> {
+    Some(report["elapsed_s"].as_f64()? * 1e6)
 }
 
 fn errors(report: &Value) -> f64 {
@@ -155,10 +159,11 @@ mod tests {
         let report = json!({
             "requests": 100, "requests_per_second": 50.0, "p50_us": 1.0, "p99_us": 2.0, "p99_9_us": 3.0,
             "watched_user_us": 400.0, "watched_system_us": 600.0, "bytes": 2_000_000, "bytes_per_second": 1e9,
+            "elapsed_s": 0.002,
             "errors": { "connect": 1, "short": 2 },
         });
         let figures = http_figures(&report).expect("nothing is missing");
-        assert_eq!((figures[CPU_US], figures[USER_US]), (10.0, 4.0));
+        assert_eq!((figures[CPU_US], figures[USER_US], figures[BUSY_SHARE]), (10.0, 4.0, 0.5));
         let figures = stream_figures(&report).expect("nothing is missing");
         assert_eq!((figures[GB_PER_CPU_SECOND], figures[GB_PER_SECOND]), (2.0, 1.0));
         assert_eq!(errors(&report), 3.0);

@@ -37,10 +37,27 @@ impl From<io::Error> for ProbeFault {
 /// Fetches `body_bytes` and compares every byte with what the origin sends.
 pub(crate) fn fetch(proxy: SocketAddr, body_bytes: u64) -> Result<(), ProbeFault> {
     let mut conn = connect(proxy)?;
-    write!(conn, "GET /bytes/{body_bytes} HTTP/1.1\r\nHost: {proxy}\r\nConnection: close\r\n\r\n")?;
+    write!(conn, "GET /bytes/{body_bytes} HTTP/1.1\r\nHost: {proxy}\r\n\r\n")?;
+    check(&read_answer(&mut conn)?, body_bytes)
+}
+
+/// Reads as much as the head announces, or up to the end if it announces nothing.
+fn read_answer(conn: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut answer = Vec::new();
-    conn.read_to_end(&mut answer)?;
-    check(&answer, body_bytes)
+    let mut block = [0; 16 * 1024];
+    loop {
+        if let Some(head_bytes) = head::head_bytes(&answer) {
+            let framing = head::framing(&answer[..head_bytes]).unwrap_or_default();
+            let body_bytes = framing.content_length.unwrap_or(u64::MAX);
+            if (answer.len() - head_bytes) as u64 >= body_bytes {
+                return Ok(answer);
+            }
+        }
+        match conn.read(&mut block)? {
+            0 => return Ok(answer),
+            bytes => answer.extend_from_slice(&block[..bytes]),
+        }
+    }
 }
 
 /// Receives some bytes of the stream that a source sends.

@@ -14,7 +14,7 @@ struct Column(&'static str, &'static str, f64, usize);
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-const COLUMNS: [Column; 13] = [
+const COLUMNS: [Column; 14] = [
     Column("CPU µs/req", CPU_US, 1.0, 2),
     Column("user", USER_US, 1.0, 2),
     Column("system", SYSTEM_US, 1.0, 2),
@@ -25,6 +25,7 @@ const COLUMNS: [Column; 13] = [
     Column("GB/CPU s", GB_PER_CPU_SECOND, 1.0, 2),
     Column("GB/s", GB_PER_SECOND, 1.0, 2),
     Column("bytes/conn", BYTES_PER_CONNECTION, 1.0, 0),
+    Column("busy %", BUSY_SHARE, 0.01, 0),
     Column("start ms", STARTUP_MS, 1.0, 2),
     Column("own MiB", MEMORY_BYTES, MIB, 2),
     Column("errors", ERRORS, 1.0, 0),

@@ -8,6 +8,10 @@ use super::goal::Verdict;
 use super::lab::{Lab, Proxy};
 use super::measure;
 use super::peer::Peer;
+use crate::process::machine::{OtherUse, Since};
+
+/// From this use of the cores by others on, figures are marked as disturbed.
+const DISTURBING_CORES: f64 = 0.1;
 
 /// How much is measured.
 #[derive(Clone, Copy)]
@@ -69,6 +73,7 @@ fn side_by_side(lab: &Lab, outcome: &mut Outcome, peers: &[Peer], effort: Effort
         }
         _ => None,
     };
+    let since = Since::now();
     for round in 0..effort.rounds {
         let mut figures_of = BTreeMap::new();
         for index in 0..peers.len() {
@@ -86,6 +91,19 @@ fn side_by_side(lab: &Lab, outcome: &mut Outcome, peers: &[Peer], effort: Effort
         }
         outcome.rounds.push(figures_of);
     }
+    // Before the proxies end: what an orphan of theirs used could not be told from what strangers did.
+    outcome.remarks.extend(disturbance(since.other_use()));
+}
+
+/// A remark on what else the machine did, if that is enough to doubt the figures.
+fn disturbance(other: OtherUse) -> Option<String> {
+    let OtherUse { others, stolen } = other;
+    (others + stolen > DISTURBING_CORES).then(|| {
+        format!(
+            "DISTURBED: other processes used {others:.2} cores meanwhile, and the host took {stolen:.2}; \
+             run again on a quiet machine"
+        )
+    })
 }
 
 /// Half the rate at which nginx is saturated now.

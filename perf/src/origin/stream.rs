@@ -2,8 +2,8 @@
 
 use tokio_uring::net::TcpStream;
 
-/// Bytes moved by one operation: large, so that the peer and not the origin sets the pace.
-pub(crate) const STREAM_BYTES: usize = 256 * 1024;
+/// Bytes moved by one operation. Four times as many were no faster here, and spread the figures further.
+pub(crate) const STREAM_BYTES: usize = 64 * 1024;
 
 /// What a source sends, over and over.
 pub(crate) static STREAM_BLOCK: [u8; STREAM_BYTES] = [b's'; STREAM_BYTES];

@@ -2,6 +2,7 @@
 
 pub(crate) mod child;
 pub(crate) mod cpu;
+pub(crate) mod machine;
 pub(crate) mod memory;
 pub(crate) mod stat;
 pub(crate) mod tree;
