@@ -96,6 +96,9 @@ pub trait Codec {
     /// `Ok(None)` with input left over means that the codec will not look at it before the exchange under way has
     /// ended (a pipelined request, bytes behind an Upgrade): keep it and call again then. `Ok(None)` with nothing
     /// left means that more bytes are needed. After an error the connection must not be read again.
+    ///
+    /// A tunnel (101 to an Upgrade, 2xx to CONNECT) goes on under its exchange's stream: once its opening head was
+    /// decoded or encoded, every byte is `Data`, and only [`decode_end`](Self::decode_end) ends it. No `End` follows.
     fn decode<'s, 'i: 's>(
         &'s mut self,
         scratch: &'s mut Scratch,

@@ -14,16 +14,18 @@ use crate::registry::{CodecOptions, MAX_HEADERS};
 /// Where receiving stands.
 ///
 /// ```text
-///            +------------------ interim response ------------------+
-///            v                                                      |
-/// Idle --> Head --+--> Sized --all--+--> EndDue --End told--> Done  |
-///  ^              +--> Chunked -----+       |                  |    |
-///  |              +--> UntilClose --FIN-----|----------------> |    |
-///  |              +--> Tunnel ------FIN-----|----------------> |    |
-///  |              +-------------------------+                  |    |
-///  +--------------------- the other direction ended too -------+    |
-///                                            (a server goes to Head)
+///            +-- interim --+
+///            v             |
+/// Idle --> Head -----------+
+///  ^         +--> Sized ------ all received ---+
+///  |         +--> Chunked ---- all received ---+--> EndDue --End told--+
+///  |         +--> no body ---------------------+                       v
+///  |         +--> UntilClose --- FIN -------------------------------> Done
+///  |         +--> Tunnel ------- FIN -------------------------------> Done
+///  +-------- the other direction has ended too (a server goes to Head) -+
 /// ```
+///
+/// A server reaches Tunnel from Done instead, when it has sent the head that opens it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Incoming {
     /// No exchange is open, so that any byte is one too many (client side only).

@@ -1,10 +1,9 @@
 //! HTTP/1.0 and HTTP/1.1 (RFC 9112), both sides. It may not lower its strictness to suit a peer: a message that two
 //! parsers could read differently is refused, never repaired and forwarded.
 //!
-//! How a head travels: [`gather`] finds it whole, [`request`] or [`response`] reads it into offsets with the help of
-//! [`fields`], [`names`], [`options`], [`target`] and [`framing`], and [`server`] or [`client`] lends it out as an
-//! event. Bodies come in through [`incoming`] (with [`chunked`]) and go out through [`outgoing`]; heads go out through
-//! [`write`].
+//! How a head travels: `gather` finds it whole, `request` or `response` reads it into offsets with the help of
+//! `fields`, `names`, `options`, `target` and `framing`, and `server` or `client` lends it out as an event. Bodies come
+//! in through `incoming` (with `chunked`) and go out through `outgoing`; heads go out through `write`.
 //!
 //! Choices that RFC 9110 and RFC 9112 leave to a proxy, made here:
 //! - `TE`, `Keep-Alive`, `Proxy-Connection`, `Connection`, `Transfer-Encoding` and `Upgrade` end at this hop. `Trailer`
@@ -12,7 +11,8 @@
 //! - `Proxy-Authorization` and `Proxy-Authenticate` pass: a sidecar is not the proxy that they address.
 //! - Bad whitespace in chunk framing is refused although RFC 9112 section 7.1.1 would have it parsed.
 //! - A comma in Host is refused although RFC 3986 allows it: it is what two merged Host fields look like.
-//! - `CONNECT` with a body is refused; a request whose Upgrade names h2c, or that has a body, loses its Upgrade.
+//! - `CONNECT` with a body is refused; a request whose Upgrade names h2c or h2, that has a body, or that is HEAD
+//!   loses its Upgrade.
 
 mod chunked;
 mod client;
@@ -24,6 +24,7 @@ mod local_reply;
 mod names;
 mod options;
 mod outgoing;
+mod place;
 mod request;
 mod response;
 mod server;

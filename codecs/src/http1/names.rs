@@ -2,7 +2,7 @@
 
 use crate::message::FieldName;
 
-/// The well-known name, or [`FieldName::Other`].
+/// The well-known name, or [`FieldName::Other`]. `name` must be a token.
 pub(super) fn classify(name: &[u8]) -> FieldName {
     let (candidate, known): (&[u8], FieldName) =
         match (name.len(), name.first().map_or(0, |byte| byte | 0x20)) {
@@ -27,7 +27,27 @@ pub(super) fn classify(name: &[u8]) -> FieldName {
             (19, b'p') => (b"proxy-authorization", FieldName::ProxyAuthorization),
             _ => return FieldName::Other,
         };
-    if name.eq_ignore_ascii_case(candidate) { known } else { FieldName::Other }
+    if is_same(name, candidate) { known } else { FieldName::Other }
+}
+
+/// Whether `token` is `lower`, of the same length, in some case, by words instead of bytes. Setting bit 5 lowers
+/// letters and leaves the hyphen alone; among the bytes of a token it makes no other byte look like either.
+fn is_same(token: &[u8], lower: &[u8]) -> bool {
+    fn by_words<const N: usize>(token: &[u8], lower: &[u8]) -> bool {
+        let same = |token: &[u8; N], lower: &[u8; N]| token.map(|byte| byte | 0x20) == *lower;
+        let (tokens, lowers) = (token.as_chunks::<N>().0, lower.as_chunks::<N>().0);
+        // The last word overlaps the one before it.
+        tokens.iter().zip(lowers).all(|(token, lower)| same(token, lower))
+            && token
+                .last_chunk::<N>()
+                .zip(lower.last_chunk::<N>())
+                .is_some_and(|(token, lower)| same(token, lower))
+    }
+    match lower.len() {
+        8.. => by_words::<8>(token, lower),
+        4..8 => by_words::<4>(token, lower),
+        _ => token.eq_ignore_ascii_case(lower),
+    }
 }
 
 /// Whether fields of this name end at this hop even if `Connection` does not nominate them (RFC 9110 section 7.6.1).

@@ -2,13 +2,13 @@
 //! between heads and holds no borrow, so that the head may stand in the input or in the carry.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use super::fields::{self, Notes, Single, value_of};
 use super::framing::{self, Coding};
 use super::gather::{Rewrite, Step};
 use super::incoming::body_of;
 use super::options::{self, ConnectionOptions};
+use super::place::Place;
 use super::target::{self, PortRule, Target};
 use super::{Kind, malformed, refused};
 use crate::codec::ProtocolError;
@@ -21,13 +21,13 @@ pub(super) const MAX_METHOD_BYTES: usize = 64;
 /// Where the parts of a request head stand, in offsets from its first byte, and what they mean.
 #[derive(Debug)]
 pub(super) struct RequestLayout {
-    method: Range<usize>,
+    method: Place,
     version: Version,
-    authority: Range<usize>,
+    authority: Place,
     path: PathPlace,
     authority_overrides_host: bool,
     pub body: BodyLength,
-    upgrade: Option<Range<usize>>,
+    upgrade: Option<Place>,
     expects_continue: bool,
     /// How a response to it must be framed.
     pub kind: Kind,
@@ -37,7 +37,7 @@ pub(super) struct RequestLayout {
 
 #[derive(Debug)]
 enum PathPlace {
-    At(Range<usize>),
+    At(Place),
     /// An absolute target without a path.
     Root,
     /// The same with OPTIONS, which means the server as a whole (RFC 9112 section 3.2.4).
@@ -55,11 +55,11 @@ impl RequestLayout {
     /// The head, lent from the bytes and spans that it was read from.
     pub(super) fn head<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan]) -> RequestHead<'a> {
         RequestHead {
-            method: Method::from_bytes(&bytes[self.method.clone()]),
+            method: Method::from_bytes(self.method.in_bytes(bytes)),
             version: self.version,
-            authority: &bytes[self.authority.clone()],
-            path: match &self.path {
-                PathPlace::At(range) => &bytes[range.clone()],
+            authority: self.authority.in_bytes(bytes),
+            path: match self.path {
+                PathPlace::At(place) => place.in_bytes(bytes),
                 PathPlace::Root => b"/",
                 PathPlace::Asterisk => b"*",
                 PathPlace::Nowhere => b"",
@@ -67,7 +67,7 @@ impl RequestLayout {
             authority_overrides_host: self.authority_overrides_host,
             fields: Fields::new(bytes, spans),
             body: self.body,
-            upgrade: self.upgrade.clone().map(|range| &bytes[range]),
+            upgrade: self.upgrade.map(|place| place.in_bytes(bytes)),
             expects_continue: self.expects_continue,
         }
     }
@@ -75,8 +75,8 @@ impl RequestLayout {
 
 /// The request line as httparse found it, as far as it got.
 struct Line {
-    method: Option<Range<usize>>,
-    target: Option<Range<usize>>,
+    method: Option<Place>,
+    target: Option<Place>,
 }
 
 /// Reads the request head at the front of `bytes`, of which the first byte is neither CR nor LF.
@@ -91,11 +91,8 @@ pub(super) fn read(
     let allowed = usize::from(options.headers.min(MAX_HEADERS));
     let mut request = httparse::Request::new(&mut []);
     let outcome = request.parse_with_uninit_headers(bytes, &mut slots[..allowed]);
-    let range_of = |part: &str| {
-        let start = fields::offset_in(bytes, part.as_bytes());
-        start..start + part.len()
-    };
-    let line = Line { method: request.method.map(range_of), target: request.path.map(range_of) };
+    let place_of = |part: &str| Place::of_part(bytes, part.as_bytes());
+    let line = Line { method: request.method.map(place_of), target: request.path.map(place_of) };
     check_line_lengths(bytes, &line, options)?;
     match outcome {
         Ok(httparse::Status::Partial) => Ok(Step::Partial { decide_at: decide_at(&line, options) }),
@@ -120,17 +117,17 @@ pub(super) fn read(
 
 /// Refuses a method or target that is too long, as soon as that is certain.
 fn check_line_lengths(bytes: &[u8], line: &Line, options: &CodecOptions) -> Result<(), ProtocolError> {
-    let method_length = line.method.as_ref().map_or_else(
+    let method_length = line.method.map_or_else(
         || bytes.iter().take(MAX_METHOD_BYTES + 1).take_while(|byte| is_visible(**byte)).count(),
-        Range::len,
+        Place::len,
     );
     if method_length > MAX_METHOD_BYTES {
         return Err(refused(501, "the method is too long"));
     }
-    let target_length = match (&line.target, &line.method) {
+    let target_length = match (line.target, line.method) {
         (Some(target), _) => target.len(),
         (None, Some(method)) => {
-            let so_far = &bytes[(method.end + 1).min(bytes.len())..];
+            let so_far = &bytes[(method.end() + 1).min(bytes.len())..];
             so_far.iter().take_while(|byte| is_visible(**byte)).count()
         }
         (None, None) => 0,
@@ -149,7 +146,7 @@ fn is_visible(byte: u8) -> bool {
 fn decide_at(line: &Line, options: &CodecOptions) -> usize {
     match line {
         Line { method: None, .. } => MAX_METHOD_BYTES + 1,
-        Line { method: Some(method), target: None } => method.end + 1 + options.uri_bytes as usize + 1,
+        Line { method: Some(method), target: None } => method.end() + 1 + options.uri_bytes as usize + 1,
         Line { .. } => usize::MAX,
     }
 }
@@ -161,8 +158,8 @@ fn judge_error(
 ) -> Result<Step<RequestLayout>, ProtocolError> {
     Err(match error {
         httparse::Error::Version => {
-            let Some(target) = &line.target else { return Err(malformed("no request line")) };
-            return judge_version(bytes, target.end + 1);
+            let Some(target) = line.target else { return Err(malformed("no request line")) };
+            return judge_version(bytes, target.end() + 1);
         }
         httparse::Error::TooManyHeaders => refused(431, "the head has more fields than allowed"),
         httparse::Error::HeaderName => malformed("a malformed field name"),
@@ -183,18 +180,18 @@ fn judge_version(bytes: &[u8], start: usize) -> Result<Step<RequestLayout>, Prot
 
 fn read_whole(
     head: &[u8],
-    method: Range<usize>,
-    target: Range<usize>,
+    method: Place,
+    target: Place,
     version: Version,
     notes: &Notes,
     spans: &mut [FieldSpan],
 ) -> Result<Step<RequestLayout>, ProtocolError> {
-    let method_token = Method::from_bytes(&head[method.clone()]);
-    let form = target::read(&head[target.clone()], &method_token)?;
+    let method_token = Method::from_bytes(method.in_bytes(head));
+    let form = target::read(target.in_bytes(head), &method_token)?;
     if let Target::Absolute { path_start, .. } = form
-        && head[target.start + path_start] == b'?'
+        && head[target.start() + path_start] == b'?'
     {
-        return Ok(Step::Rewrite(Rewrite::Insert(target.start + path_start, b'/')));
+        return Ok(Step::Rewrite(Rewrite::Insert(target.start() + path_start, b'/')));
     }
     let coding = framing::read(head, spans, notes, version)?;
     if method_token == Method::Connect && !matches!(coding, Coding::Absent | Coding::Length(0)) {
@@ -206,7 +203,8 @@ fn read_whole(
     let expects_continue = read_expectation(head, spans, notes, version)?;
     let body = body_of(coding);
     let has_body = !matches!(body, BodyLength::None | BodyLength::Sized(0));
-    let upgrade = if connection.upgrade && version == Version::Http11 && !has_body {
+    let may_upgrade = !has_body && !matches!(method_token, Method::Head | Method::Connect);
+    let upgrade = if connection.upgrade && version == Version::Http11 && may_upgrade {
         read_upgrade(head, spans, notes)
     } else {
         None
@@ -217,9 +215,8 @@ fn read_whole(
         _ if upgrade.is_some() => Kind::Upgrade,
         _ => Kind::Plain,
     };
-    let (authority, path) = place_target(form, &target, &host, method_token == Method::Options);
-    let authority_overrides_host =
-        host.is_none_or(|host| !head[host].eq_ignore_ascii_case(&head[authority.clone()]));
+    let (authority, path) = place_target(form, target, host, method_token == Method::Options);
+    let authority_overrides_host = host.is_none_or(|host| !is_same_host(head, host, authority));
     let layout = RequestLayout {
         method,
         version,
@@ -236,28 +233,27 @@ fn read_whole(
 }
 
 /// Where authority and path stand, by the target's form.
-fn place_target(
-    form: Target,
-    target: &Range<usize>,
-    host: &Option<Range<usize>>,
-    is_options: bool,
-) -> (Range<usize>, PathPlace) {
-    let host = || host.clone().unwrap_or(0..0);
+fn place_target(form: Target, target: Place, host: Option<Place>, is_options: bool) -> (Place, PathPlace) {
     match form {
-        Target::Origin | Target::Asterisk => (host(), PathPlace::At(target.clone())),
-        Target::Authority => (target.clone(), PathPlace::Nowhere),
+        Target::Origin | Target::Asterisk => (host.unwrap_or_default(), PathPlace::At(target)),
+        Target::Authority => (target, PathPlace::Nowhere),
         Target::Absolute { authority, path_start } => {
-            let path_start = target.start + path_start;
-            let path = if path_start < target.end {
-                PathPlace::At(path_start..target.end)
+            let path_start = target.start() + path_start;
+            let path = if path_start < target.end() {
+                PathPlace::At(Place::new(path_start, target.end()))
             } else if is_options {
                 PathPlace::Asterisk
             } else {
                 PathPlace::Root
             };
-            (target.start + authority.start..target.start + authority.end, path)
+            (Place::new(target.start() + authority.start, target.start() + authority.end), path)
         }
     }
+}
+
+/// Whether Host names the authority of the target; most often it is where the authority was taken from.
+fn is_same_host(head: &[u8], host: Place, authority: Place) -> bool {
+    host == authority || host.in_bytes(head).eq_ignore_ascii_case(authority.in_bytes(head))
 }
 
 /// Where Host's value stands. Every 1.1 request has exactly one, which may be empty (RFC 9112 section 3.2).
@@ -266,7 +262,7 @@ fn read_host(
     spans: &[FieldSpan],
     notes: &Notes,
     version: Version,
-) -> Result<Option<Range<usize>>, ProtocolError> {
+) -> Result<Option<Place>, ProtocolError> {
     match notes.host {
         Single::Absent if version == Version::Http10 => Ok(None),
         Single::Absent => Err(malformed("no Host")),
@@ -276,8 +272,7 @@ fn read_host(
             if !value.is_empty() && !target::is_host_and_port(value, PortRule::Optional) {
                 return Err(malformed("Host is not host[:port]"));
             }
-            let start = spans[index].value_start as usize;
-            Ok(Some(start..start + value.len()))
+            Ok(Some(Place::of_part(head, value)))
         }
     }
 }
@@ -301,7 +296,7 @@ fn read_expectation(
 
 /// Where the protocols that the client would change to stand. HTTP/2 in clear text is not among those that may pass: it
 /// would carry requests past every filter.
-fn read_upgrade(head: &[u8], spans: &[FieldSpan], notes: &Notes) -> Option<Range<usize>> {
+fn read_upgrade(head: &[u8], spans: &[FieldSpan], notes: &Notes) -> Option<Place> {
     let Single::Once(index) = notes.upgrade else { return None };
     let value = value_of(head, &spans[index]);
     let names_h2c = value.split(|&byte| byte == b',').any(|protocol| {
@@ -311,6 +306,5 @@ fn read_upgrade(head: &[u8], spans: &[FieldSpan], notes: &Notes) -> Option<Range
     if value.is_empty() || names_h2c {
         return None;
     }
-    let start = spans[index].value_start as usize;
-    Some(start..start + value.len())
+    Some(Place::of_part(head, value))
 }

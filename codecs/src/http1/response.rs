@@ -2,13 +2,13 @@
 //! one client another client's bytes.
 
 use std::mem::MaybeUninit;
-use std::ops::Range;
 
 use super::fields;
 use super::framing::{self, Coding};
 use super::gather::{Rewrite, Step};
 use super::incoming::{Incoming, body_of};
 use super::options::{self, ConnectionOptions};
+use super::place::Place;
 use super::{Kind, malformed, refused};
 use crate::codec::ProtocolError;
 use crate::message::{BodyLength, FieldName, FieldSpan, Fields, ResponseHead, Version};
@@ -22,7 +22,7 @@ const STATUS_END: usize = 12;
 pub(super) struct ResponseLayout {
     pub status: u16,
     version: Version,
-    reason: Range<usize>,
+    reason: Place,
     body: BodyLength,
     /// What follows the head; an interim response is followed by another head.
     pub incoming: Incoming,
@@ -36,7 +36,7 @@ impl ResponseLayout {
         ResponseHead {
             status: self.status,
             version: self.version,
-            reason: &bytes[self.reason.clone()],
+            reason: self.reason.in_bytes(bytes),
             fields: Fields::new(bytes, spans),
             body: self.body,
         }
@@ -118,10 +118,10 @@ fn drop_length(spans: &mut [FieldSpan]) {
 }
 
 /// The reason phrase as sent. httparse would hide one with 8-bit bytes.
-fn reason_in(head: &[u8], spans: &[FieldSpan]) -> Range<usize> {
+fn reason_in(head: &[u8], spans: &[FieldSpan]) -> Place {
     let line_end = spans.first().map_or(head.len() - 2, |first| first.line_start as usize) - 2;
     let start = if head[STATUS_END] == b' ' { STATUS_END + 1 } else { STATUS_END };
-    start..line_end
+    Place::new(start, line_end)
 }
 
 fn describe(error: httparse::Error) -> ProtocolError {

@@ -93,7 +93,7 @@ pub(super) fn line(name: &[u8], value: &[u8], out: &mut Vec<u8>) {
 /// Writes a Content-Length line.
 pub(super) fn content_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"content-length: ");
-    number(length, 10, out);
+    number::<10>(length, out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -105,7 +105,7 @@ pub(super) fn upgrade(protocols: &[u8], out: &mut Vec<u8>) {
 
 /// Writes the line in front of a chunk of `length` bytes.
 pub(super) fn chunk_size(length: usize, out: &mut Vec<u8>) {
-    number(length as u64, 16, out);
+    number::<16>(length as u64, out);
     out.extend_from_slice(b"\r\n");
 }
 
@@ -113,20 +113,20 @@ pub(super) fn chunk_size(length: usize, out: &mut Vec<u8>) {
 pub(super) fn status_line(status: u16, reason: &[u8], out: &mut Vec<u8>) {
     let status = if (100..=999).contains(&status) { status } else { 500 };
     out.extend_from_slice(b"HTTP/1.1 ");
-    number(u64::from(status), 10, out);
-    out.push(b' ');
+    let digit = |value: u16| b'0' + (value % 10) as u8;
+    out.extend_from_slice(&[digit(status / 100), digit(status / 10), digit(status), b' ']);
     out.extend_from_slice(reason);
     out.extend_from_slice(b"\r\n");
 }
 
 /// Writes a number without going through the formatting machinery, which costs tens of nanoseconds.
-fn number(mut value: u64, base: u64, out: &mut Vec<u8>) {
+fn number<const BASE: u64>(mut value: u64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     loop {
         start -= 1;
-        digits[start] = b"0123456789abcdef"[(value % base) as usize];
-        value /= base;
+        digits[start] = b"0123456789abcdef"[(value % BASE) as usize];
+        value /= BASE;
         if value == 0 {
             break;
         }
@@ -142,9 +142,9 @@ mod tests {
     fn numbers_as_the_formatter_writes_them() {
         for value in [0, 1, 9, 10, 15, 16, 255, 256, 65_535, u64::MAX] {
             let mut out = Vec::new();
-            number(value, 10, &mut out);
+            number::<10>(value, &mut out);
             out.push(b' ');
-            number(value, 16, &mut out);
+            number::<16>(value, &mut out);
             assert_eq!(String::from_utf8(out), Ok(format!("{value} {value:x}")));
         }
     }

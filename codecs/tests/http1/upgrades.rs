@@ -36,6 +36,8 @@ fn which_upgrades_count() {
     }
     let on_http_10 = served(b"GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
     assert_eq!(only_request(&on_http_10).upgrade, None);
+    let head = served(b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n");
+    assert_eq!(only_request(&head).upgrade, None, "a response without body cannot become a tunnel");
 }
 
 #[test]
