@@ -1,5 +1,5 @@
 //! Measurements of Sidering: a load generator, origin servers, the comparison with other proxies, and flame graphs.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool talks to its user")]
+#![allow(clippy::print_stderr, reason = "a command-line tool tells its user what it is doing")]
 
 mod compare;
 mod flamegraph;

@@ -12,6 +12,7 @@ mod report;
 mod rounds;
 
 use std::fs;
+use std::io::{Write, stdout};
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -48,7 +49,7 @@ pub(crate) struct CompareOptions {
 pub(crate) fn run(options: CompareOptions) -> anyhow::Result<()> {
     if options.cases == ["list"] {
         for case in &CASES {
-            println!("{:<10} {}", case.name, case.about);
+            writeln!(stdout(), "{:<10} {}", case.name, case.about)?;
         }
         return Ok(());
     }
@@ -63,7 +64,8 @@ pub(crate) fn run(options: CompareOptions) -> anyhow::Result<()> {
     let mut outcomes = Vec::new();
     for case in cases {
         let outcome = rounds::run(&mut lab, case, &wanted, effort)?;
-        print!("{}", report::table(&outcome));
+        // Not print!, which panics when nobody reads any more: an error ends the proxies in good order.
+        write!(stdout(), "{}", report::table(&outcome))?;
         outcomes.push(outcome);
         // Written after each case: a long run that is ended early has not been for nothing.
         if let Some(path) = &options.json {
@@ -73,7 +75,7 @@ pub(crate) fn run(options: CompareOptions) -> anyhow::Result<()> {
             })?;
         }
     }
-    print!("{}", report::summary(&outcomes));
+    write!(stdout(), "{}", report::summary(&outcomes))?;
     Ok(())
 }
 

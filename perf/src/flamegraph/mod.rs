@@ -4,7 +4,7 @@ mod hot;
 
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read};
+use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -64,8 +64,9 @@ pub(crate) fn run(options: FlamegraphOptions) -> anyhow::Result<()> {
     let stacks = fold(&recording)?;
     let title = format!("{} under {}", options.proxy.name(), case.name);
     draw(&stacks, &title, &options.output)?;
-    print!("{}", hot::list(&stacks, LISTED));
-    println!("\nwritten: {}", options.output.display());
+    let mut out = std::io::stdout().lock();
+    write!(out, "{}", hot::list(&stacks, LISTED))?;
+    writeln!(out, "\nwritten: {}", options.output.display())?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use std::{io, thread};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -58,6 +58,8 @@ pub(crate) fn clean_up_on_signals() -> anyhow::Result<()> {
             for &group in &to_clean_up.groups {
                 kill_group(group);
             }
+            // Waiting for all of them leaves no zombies; it fails when there are no more children.
+            while rustix::process::wait(WaitOptions::empty()).is_ok() {}
             if let Some(folder) = &to_clean_up.folder {
                 let _ = fs::remove_dir_all(folder);
             }
