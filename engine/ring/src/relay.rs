@@ -93,7 +93,7 @@ impl Ring {
             Step::Again => self.relays.make_runnable(index),
             Step::WaitSource => {
                 self.poll(from, Operation::PollSource);
-                self.watch_destination(to);
+                self.watch_destination(index, to);
                 self.relays.serve_waiting();
             }
             Step::WaitDestination => self.poll(to, Operation::PollDestination),
@@ -128,10 +128,11 @@ impl Ring {
 
     /// While the source is silent, only a poll can tell that the destination is gone, unless something else already
     /// waits on it: its receive, or a relay that takes from it.
-    fn watch_destination(&mut self, to: ConnId) {
+    fn watch_destination(&mut self, index: u32, to: ConnId) {
         let conn = self.conns.entry(to.index);
         let is_watched = conn.relay_out != NO_RELAY || matches!(conn.receive, Receive::Armed | Receive::Wanted);
-        if !is_watched {
+        let can_watch = self.relays.get(index).is_some_and(|relay| !relay.destination_half_closed);
+        if !is_watched && can_watch {
             self.poll(to, Operation::WatchDestination);
         }
     }
@@ -155,8 +156,16 @@ impl Ring {
             return None;
         }
         if bit == WATCH_DESTINATION && finished.result > 0 {
-            let error = pending_error(conn);
-            return self.fail_sending(self.conns.id(token.index), error);
+            if finished.result & i32::from(libc::POLLERR | libc::POLLHUP) != 0 {
+                let error = pending_error(conn);
+                return self.fail_sending(self.conns.id(token.index), error);
+            }
+            // The kernel tells of a FIN whether asked or not. The peer may still read, but from here on a poll would
+            // return at once: its reset shows with the next bytes only.
+            if let Some(relay) = self.relays.get(relay) {
+                relay.destination_half_closed = true;
+            }
+            return None;
         }
         self.relays.make_runnable(relay);
         None

@@ -39,6 +39,8 @@ pub(crate) struct Relay {
     pub(crate) queued: bool,
     /// It is this relay's turn on the destination.
     pub(crate) started: bool,
+    /// The destination's peer has sent its FIN: polling it for errors alone is impossible from then on.
+    pub(crate) destination_half_closed: bool,
     /// Bytes that may still be taken from the source.
     left: u64,
     /// Bytes in the pipe. A relay without any holds no pipe.
@@ -56,6 +58,7 @@ impl Relay {
             to,
             queued: false,
             started: false,
+            destination_half_closed: false,
             left: limit,
             inside: 0,
             pipe: None,
