@@ -84,6 +84,7 @@ impl Ring {
                 self.close_conn(self.conns.id(index), CloseMode::Graceful);
             }
         }
+        self.listeners.close_after_cancel();
         self.kernel.cancel_all();
         let mut batch: Vec<Finished> = Vec::new();
         for _ in 0..TEARDOWN_WAITS {

@@ -70,6 +70,13 @@ impl Listeners {
         !self.draining.is_empty()
     }
 
+    /// No accept is started again from here on.
+    pub(crate) fn close_after_cancel(&mut self) {
+        for entry in &mut self.entries {
+            entry.closing = true;
+        }
+    }
+
     /// Closes every socket at once.
     pub(crate) fn close_all(&mut self) {
         self.entries.clear();
