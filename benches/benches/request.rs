@@ -1,0 +1,189 @@
+//! One small request through a whole worker, both ways, on an engine that does nothing: what the data plane costs in
+//! user time, without the kernel and without the ring.
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use sidering_codecs::registry::CodecOptions;
+use sidering_dataplane::config::*;
+use sidering_dataplane::io::*;
+use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::worker::{Worker, WorkerOptions};
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::rc::Rc;
+use std::sync::Arc;
+
+const REQUEST: &[u8] = b"GET /index.html?page=2 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: bench/1.0\r\n\
+Accept: */*\r\nX-Trace: 0123456789abcdef\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\
+Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789";
+
+#[derive(Clone)]
+struct BenchChunk(Rc<[u8]>, usize, usize);
+
+impl Deref for BenchChunk {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0[self.1..self.2]
+    }
+}
+
+impl Chunk for BenchChunk {
+    fn subset(&self, part: &[u8]) -> Self {
+        let start = self.1 + part.as_ptr().addr() - self.as_ptr().addr();
+        BenchChunk(Rc::clone(&self.0), start, start + part.len())
+    }
+}
+
+#[derive(Default)]
+struct NullIo {
+    opened: u32,
+    sent: usize,
+    closed: u32,
+}
+
+impl NullIo {
+    fn open(&mut self) -> ConnId {
+        self.opened += 1;
+        ConnId { index: self.opened - 1, generation: 0 }
+    }
+}
+
+impl Io for NullIo {
+    type Chunk = BenchChunk;
+
+    fn accept(&mut self, _listener: ListenerId) {}
+    fn close_listener(&mut self, _listener: ListenerId) {}
+    fn connect(&mut self, _address: &Address) -> Result<ConnId, IoError> {
+        Ok(self.open())
+    }
+    fn receive(&mut self, _conn: ConnId) {}
+    fn pause(&mut self, _conn: ConnId) {}
+    fn send(&mut self, _conn: ConnId, segment: Segment<BenchChunk>) {
+        self.sent += black_box(segment).len();
+    }
+    fn relay(&mut self, _from: ConnId, _to: ConnId, _limit: u64) {}
+    fn shutdown(&mut self, _conn: ConnId) {}
+    fn close(&mut self, _conn: ConnId, _mode: CloseMode) {
+        self.closed += 1;
+    }
+    fn peer_address(&mut self, _conn: ConnId) -> Option<SocketAddr> {
+        None
+    }
+}
+
+fn snapshot() -> Snapshot {
+    let address = Address::Ip(([127, 0, 0, 1], 1).into());
+    let options = HttpOptions {
+        use_remote_address: false,
+        generate_request_id: false,
+        via: None,
+        upgrades: vec!["websocket".into()],
+        underscores: Underscores::Allow,
+        normalize_path: true,
+        merge_slashes: false,
+    };
+    let route = Route {
+        path: PathMatch::Prefix("/".into()),
+        connect: false,
+        action: RouteAction::Cluster(ClusterIndex(0)),
+        timeout_ms: 15_000,
+        line: 1,
+    };
+    let http = HttpListener {
+        protocol: "http1",
+        codec: CodecOptions::default(),
+        options,
+        virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes: vec![route] }],
+    };
+    let limits = ListenerLimits {
+        max_connections: 100,
+        request_headers_timeout_ms: 15_000,
+        request_timeout_ms: 0,
+        stream_idle_timeout_ms: 300_000,
+        idle_timeout_ms: 3_600_000,
+    };
+    let cluster = Cluster {
+        name: "origin".into(),
+        protocol: "http1",
+        endpoints: vec![Endpoint { address: address.clone(), weight: 1 }],
+        connect_timeout_ms: 5_000,
+        pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
+    };
+    let kind = ListenerKind::Http(Box::new(http));
+    Snapshot {
+        version: 1,
+        listeners: vec![Listener { id: ListenerId(0), name: "web".into(), address, limits, kind }],
+        clusters: vec![cluster],
+        drain_timeout_ms: 1_000,
+        access_log: None,
+    }
+}
+
+struct Bench {
+    worker: Worker<NullIo>,
+    io: NullIo,
+    now: Time,
+    client: ConnId,
+    upstream: ConnId,
+    request: BenchChunk,
+    response: BenchChunk,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let worker = Worker::new(WorkerOptions { core: 0, counters: Arc::default(), access_log: None, seed: 1 });
+        let mut io = NullIo::default();
+        let (client, upstream) = (io.open(), ConnId { index: 1, generation: 0 });
+        let chunk = |bytes: &[u8]| BenchChunk(bytes.into(), 0, bytes.len());
+        let (request, response) = (chunk(REQUEST), chunk(RESPONSE));
+        let mut bench = Bench { worker, io, now: Time { micros: 1 }, client, upstream, request, response };
+        let update = Update {
+            snapshot: Arc::new(snapshot()),
+            listeners: vec![Arc::default()],
+            clusters: vec![Arc::default()],
+        };
+        bench.worker.handle_message(&mut bench.io, bench.now, Message::Apply(update));
+        bench.complete(Completion::Accepted { listener: ListenerId(0), conn: client });
+        bench.complete(Completion::Received { conn: client, chunk: bench.request.clone() });
+        bench.complete(Completion::Connected { conn: upstream, result: Ok(()) });
+        bench.sent(upstream);
+        bench.answer();
+        bench
+    }
+
+    fn complete(&mut self, completion: Completion<BenchChunk>) {
+        self.worker.handle_completion(&mut self.io, self.now, completion);
+    }
+
+    fn sent(&mut self, conn: ConnId) {
+        let bytes = std::mem::take(&mut self.io.sent);
+        assert!(bytes > 0, "nothing went out");
+        self.complete(Completion::Sent { conn, bytes });
+    }
+
+    fn answer(&mut self) {
+        self.complete(Completion::Received { conn: self.upstream, chunk: self.response.clone() });
+        self.sent(self.client);
+    }
+
+    fn exchange(&mut self) {
+        self.now.micros += 10;
+        self.complete(Completion::Received { conn: self.client, chunk: self.request.clone() });
+        self.sent(self.upstream);
+        self.answer();
+        self.worker.handle_turn(&mut self.io, self.now);
+    }
+}
+
+fn request(criterion: &mut Criterion) {
+    let mut bench = Bench::new();
+    criterion.bench_function("worker/one small request there and back", |bencher| {
+        bencher.iter(|| bench.exchange());
+    });
+    assert_eq!(bench.io.closed, 0);
+}
+
+criterion_group!(benches, request);
+criterion_main!(benches);
