@@ -48,6 +48,7 @@ pub(crate) struct Proxy {
 impl Lab {
     pub(crate) fn open(binaries: Binaries) -> anyhow::Result<Self> {
         child::stay_on(LOAD_CORE)?;
+        child::adopt_orphans()?;
         let folder = Folder::create()?;
         let this_program = std::env::current_exe()?;
         let origin =

@@ -48,6 +48,11 @@ pub(crate) struct Folder {
     path: PathBuf,
 }
 
+/// Makes the children of children that ended ours, so that they too can be waited for.
+pub(crate) fn adopt_orphans() -> anyhow::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
 /// Ends every group and exits when the user or the system asks this process to end.
 pub(crate) fn clean_up_on_signals() -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
@@ -117,8 +122,11 @@ impl Group {
 impl Drop for Group {
     fn drop(&mut self) {
         kill_group(group_of(&self.child));
-        // Killed processes end; waiting for it frees their ports and leaves no zombie.
+        // Killed processes end; waiting for all of them frees their ports and leaves no zombie.
         let _ = self.child.wait();
+        if let Some(group) = Pid::from_raw(group_of(&self.child)) {
+            while rustix::process::waitpgid(group, WaitOptions::empty()).is_ok() {}
+        }
         let mut to_clean_up = TO_CLEAN_UP.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         to_clean_up.groups.remove(&group_of(&self.child));
     }
