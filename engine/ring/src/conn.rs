@@ -212,12 +212,8 @@ impl ConnTable {
     pub(crate) fn release(&mut self, index: u32) {
         let conn = &mut self.entries[index as usize];
         debug_assert!(conn.in_flight == 0 && conn.closing && conn.outgoing.is_none());
-        let vacant = Conn {
-            generation: conn.generation,
-            dirty: conn.dirty,
-            listed: conn.listed,
-            ..Conn::vacant()
-        };
+        let vacant =
+            Conn { generation: conn.generation, dirty: conn.dirty, listed: conn.listed, ..Conn::vacant() };
         *conn = vacant;
         self.free.push(index);
     }

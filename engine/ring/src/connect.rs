@@ -30,7 +30,11 @@ impl Ring {
     }
 
     /// The completion of a connect.
-    pub(crate) fn handle_connected(&mut self, token: Token, finished: Finished) -> Option<Completion<RingChunk>> {
+    pub(crate) fn handle_connected(
+        &mut self,
+        token: Token,
+        finished: Finished,
+    ) -> Option<Completion<RingChunk>> {
         self.kernel.retire();
         let conn = self.conns.entry(token.index);
         conn.in_flight -= 1;

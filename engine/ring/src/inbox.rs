@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, TryRecvError, TrySendError, sync_channel};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
 use sidering_dataplane::io::ListenerId;
 
@@ -64,10 +64,7 @@ pub struct Receiver<M> {
 impl<M> Receiver<M> {
     /// The next delivery at hand.
     pub(crate) fn try_next(&self) -> Option<Delivery<M>> {
-        match self.receiver.try_recv() {
-            Ok(delivery) => Some(delivery),
-            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-        }
+        self.receiver.try_recv().ok()
     }
 
     /// Resets the eventfd. What is queued from here on wakes anew.

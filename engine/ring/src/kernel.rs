@@ -137,7 +137,8 @@ impl Kernel {
 
     /// Watches a descriptor for readability until cancelled.
     pub(crate) fn watch(&mut self, socket: &OwnedFd, token: Token) {
-        let entry = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
+        let entry =
+            opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLIN as u32).multi(true).build();
         self.start(entry, token);
     }
 
@@ -198,7 +199,8 @@ impl Kernel {
 
     /// Asks for the end of every operation.
     pub(crate) fn cancel_all(&mut self) {
-        let cancel = opcode::AsyncCancel2::new(types::CancelBuilder::any()).build().flags(Flags::SKIP_SUCCESS);
+        let cancel =
+            opcode::AsyncCancel2::new(types::CancelBuilder::any()).build().flags(Flags::SKIP_SUCCESS);
         self.push(cancel.user_data(Token::IGNORED.pack()));
     }
 
@@ -219,7 +221,8 @@ impl Kernel {
                 self.ring.submitter().enter::<libc::sigset_t>(queued, 1, self.enter_flags.bits(), None)
             },
             Wait::Micros(micros) => {
-                let time = types::Timespec::new().sec(micros / 1_000_000).nsec((micros % 1_000_000) as u32 * 1000);
+                let time =
+                    types::Timespec::new().sec(micros / 1_000_000).nsec((micros % 1_000_000) as u32 * 1000);
                 let arguments = types::SubmitArgs::new().timespec(&time);
                 let flags = self.enter_flags | EnterFlags::EXT_ARG;
                 // SAFETY: EXT_ARG announces exactly this structure, and the time it points to lives across the call.
@@ -265,7 +268,8 @@ impl Kernel {
         if overflowing == self.overflowing && dropped == self.dropped {
             return 0;
         }
-        let count = u64::from(overflowing && !self.overflowing) + u64::from(dropped.wrapping_sub(self.dropped));
+        let count =
+            u64::from(overflowing && !self.overflowing) + u64::from(dropped.wrapping_sub(self.dropped));
         self.overflowing = overflowing;
         self.dropped = dropped;
         count

@@ -57,7 +57,8 @@ impl Listeners {
 
     fn insert(&mut self, id: ListenerId, socket: OwnedFd) {
         let listener = Listener { id, socket: Some(socket), state: Accepting::Rest, closing: false };
-        let vacant = self.entries.iter().position(|entry| entry.socket.is_none() && entry.state == Accepting::Rest);
+        let vacant =
+            self.entries.iter().position(|entry| entry.socket.is_none() && entry.state == Accepting::Rest);
         match vacant {
             Some(index) => self.entries[index] = listener,
             None => self.entries.push(listener),
@@ -127,7 +128,11 @@ impl Ring {
     }
 
     /// A completion of an accept.
-    pub(crate) fn handle_accepted(&mut self, token: Token, finished: Finished) -> Option<Completion<RingChunk>> {
+    pub(crate) fn handle_accepted(
+        &mut self,
+        token: Token,
+        finished: Finished,
+    ) -> Option<Completion<RingChunk>> {
         // SAFETY: this is the completion of an accept, and each comes here once.
         let socket = unsafe { finished.accepted() };
         let last = !finished.more();
@@ -185,7 +190,12 @@ impl Ring {
             return;
         }
         match -result {
-            errno @ (libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS | libc::EBADF | libc::EINVAL) => {
+            errno @ (libc::EMFILE
+            | libc::ENFILE
+            | libc::ENOMEM
+            | libc::ENOBUFS
+            | libc::EBADF
+            | libc::EINVAL) => {
                 self.follow_ups.push_back(failed(io_error(errno)));
             }
             errno => {

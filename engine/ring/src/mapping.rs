@@ -27,7 +27,8 @@ impl Mapping {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        let base = NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let base =
+            NonNull::new(base.cast::<u8>()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
         // SAFETY: the range is the mapping just made. A refusal changes nothing that matters (kernels without huge
         // pages answer EINVAL).
         unsafe { libc::madvise(base.as_ptr().cast(), bytes, libc::MADV_NOHUGEPAGE) };
@@ -41,7 +42,10 @@ impl Mapping {
     /// Gives the pages of a range back to the system; they read as zeroes afterwards. The range must be whole pages
     /// and nobody may need its contents.
     pub(crate) fn give_back(&self, offset: usize, bytes: usize) {
-        assert!(offset.checked_add(bytes).is_some_and(|end| end <= self.bytes), "range outside of the mapping");
+        assert!(
+            offset.checked_add(bytes).is_some_and(|end| end <= self.bytes),
+            "range outside of the mapping"
+        );
         // SAFETY: the range lies within this mapping. Contents are only ever handed out as chunks, and the callers
         // name ranges without one.
         unsafe { libc::madvise(self.base.as_ptr().add(offset).cast(), bytes, libc::MADV_DONTNEED) };

@@ -49,7 +49,8 @@ impl Default for RingOptions {
 impl RingOptions {
     /// The first option outside its bounds.
     pub(crate) fn check(&self) -> Result<(), RingError> {
-        let queue = |value: u32, least: u32, most: u32| value.is_power_of_two() && (least..=most).contains(&value);
+        let queue =
+            |value: u32, least: u32, most: u32| value.is_power_of_two() && (least..=most).contains(&value);
         let slot = |value: u32| value.is_multiple_of(4096) && (4096..=1 << 20).contains(&value);
         let checks = [
             ("entries", self.entries, queue(self.entries, 8, 1 << 15), "a power of two from 8 to 32768"),
@@ -61,7 +62,12 @@ impl RingOptions {
             ),
             ("slot_bytes", self.slot_bytes, slot(self.slot_bytes), "a multiple of 4096 up to 1 MiB"),
             ("slots_max", self.slots_max, (1..=1 << 16).contains(&self.slots_max), "from 1 to 65536"),
-            ("bulk_slot_bytes", self.bulk_slot_bytes, slot(self.bulk_slot_bytes), "a multiple of 4096 up to 1 MiB"),
+            (
+                "bulk_slot_bytes",
+                self.bulk_slot_bytes,
+                slot(self.bulk_slot_bytes),
+                "a multiple of 4096 up to 1 MiB",
+            ),
             ("bulk_slots_max", self.bulk_slots_max, self.bulk_slots_max <= 1 << 16, "at most 65536"),
             (
                 "connections_max",

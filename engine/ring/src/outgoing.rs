@@ -123,7 +123,8 @@ impl Outgoing {
                 break;
             }
             let length = bytes.len().min(BYTES_PER_SEND);
-            gather.vectors[used] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: length };
+            gather.vectors[used] =
+                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: length };
             used += 1;
             total += length;
         }

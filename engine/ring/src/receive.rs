@@ -77,7 +77,11 @@ impl Ring {
 
     /// A completion of a receive.
     #[inline]
-    pub(crate) fn handle_received(&mut self, token: Token, finished: Finished) -> Option<Completion<RingChunk>> {
+    pub(crate) fn handle_received(
+        &mut self,
+        token: Token,
+        finished: Finished,
+    ) -> Option<Completion<RingChunk>> {
         let conn = self.conns.entry(token.index);
         let last = !finished.more();
         if last {

@@ -130,7 +130,8 @@ impl Ring {
     /// waits on it: its receive, or a relay that takes from it.
     fn watch_destination(&mut self, index: u32, to: ConnId) {
         let conn = self.conns.entry(to.index);
-        let is_watched = conn.relay_out != NO_RELAY || matches!(conn.receive, Receive::Armed | Receive::Wanted);
+        let is_watched =
+            conn.relay_out != NO_RELAY || matches!(conn.receive, Receive::Armed | Receive::Wanted);
         let can_watch = self.relays.get(index).is_some_and(|relay| !relay.destination_half_closed);
         if !is_watched && can_watch {
             self.poll(to, Operation::WatchDestination);
@@ -138,7 +139,11 @@ impl Ring {
     }
 
     /// A completion of one of the polls.
-    pub(crate) fn handle_polled(&mut self, token: Token, finished: Finished) -> Option<Completion<RingChunk>> {
+    pub(crate) fn handle_polled(
+        &mut self,
+        token: Token,
+        finished: Finished,
+    ) -> Option<Completion<RingChunk>> {
         self.kernel.retire();
         let conn = self.conns.entry(token.index);
         conn.in_flight -= 1;
@@ -189,9 +194,10 @@ impl Ring {
         let destination = self.conns.entry(to.index);
         if destination.relay_in == index {
             destination.relay_in = NO_RELAY;
-            for (bit, operation) in
-                [(POLL_DESTINATION, Operation::PollDestination), (WATCH_DESTINATION, Operation::WatchDestination)]
-            {
+            for (bit, operation) in [
+                (POLL_DESTINATION, Operation::PollDestination),
+                (WATCH_DESTINATION, Operation::WatchDestination),
+            ] {
                 if destination.polls & bit != 0 {
                     self.kernel.cancel(Token::new(operation, to.index, to.generation));
                 }

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time};
+use sidering_dataplane::io::{
+    Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
+};
 use sidering_dataplane::observe::counters::EngineCounters;
 use socket2::SockRef;
 

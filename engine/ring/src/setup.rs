@@ -70,12 +70,7 @@ pub(crate) const ATTEMPTS: [Attempt; 4] = [
         single_issuer: true,
         submit_all: true,
     },
-    Attempt {
-        name: "COOP_TASKRUN",
-        task_run: TaskRun::Cooperative,
-        single_issuer: false,
-        submit_all: true,
-    },
+    Attempt { name: "COOP_TASKRUN", task_run: TaskRun::Cooperative, single_issuer: false, submit_all: true },
     Attempt { name: "no flags", task_run: TaskRun::Interrupting, single_issuer: false, submit_all: false },
 ];
 

@@ -15,7 +15,9 @@ use socket2::{Domain, SockAddr, SockRef, Socket, Type};
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another process listens there.
-    #[error("cannot listen on {address}: another process does; stop it (`ss -ltnp` shows it) or choose another port")]
+    #[error(
+        "cannot listen on {address}: another process does; stop it (`ss -ltnp` shows it) or choose another port"
+    )]
     InUse {
         /// As configured.
         address: String,

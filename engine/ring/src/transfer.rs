@@ -106,7 +106,11 @@ impl Relay {
         while self.inside > 0 {
             let pipe = self.pipe.as_ref()?;
             match system::splice(pipe.reader(), destination, self.inside) {
-                Ok(0) => return Some(Step::End(RelayEnd::DestinationFailed(crate::errors::io_error(libc::EPIPE)))),
+                Ok(0) => {
+                    return Some(Step::End(RelayEnd::DestinationFailed(crate::errors::io_error(
+                        libc::EPIPE,
+                    ))));
+                }
                 Ok(bytes) => {
                     self.inside -= bytes;
                     *moved += bytes as u64;
@@ -126,7 +130,9 @@ impl Relay {
         let pipe = match self.pipe.take().map_or_else(|| pipes.take(), Ok) {
             Ok(pipe) => self.pipe.insert(pipe),
             Err(NoPipe::AllInUse) => return Err(Step::WaitPipe),
-            Err(NoPipe::Refused(error)) => return Err(Step::End(RelayEnd::SourceFailed(from_system(&error)))),
+            Err(NoPipe::Refused(error)) => {
+                return Err(Step::End(RelayEnd::SourceFailed(from_system(&error))));
+            }
         };
         match system::splice(source, pipe.writer(), self.left.min(budget) as usize) {
             Ok(0) => self.source_end = Some(RelayEnd::SourceEnded),

@@ -100,7 +100,8 @@ fn exchange(address: std::net::SocketAddr, seed: u64, bytes: usize) {
 
 fn exchange_with(core: &Core<Echo>, peers: u64, bytes: usize) {
     let address = core.listen();
-    let threads: Vec<_> = (0..peers).map(|seed| thread::spawn(move || exchange(address, seed, bytes))).collect();
+    let threads: Vec<_> =
+        (0..peers).map(|seed| thread::spawn(move || exchange(address, seed, bytes))).collect();
     for thread in threads {
         thread.join().unwrap();
     }

@@ -120,7 +120,9 @@ fn a_thousand_closes_with_everything_in_flight_lose_nothing() {
 fn a_reset_is_no_orderly_end() {
     let core = Core::start(RingOptions::default(), see);
     let address = core.listen();
-    for (mode, expected) in [(CloseMode::Graceful, None), (CloseMode::Reset, Some(ErrorKind::ConnectionReset))] {
+    for (mode, expected) in
+        [(CloseMode::Graceful, None), (CloseMode::Reset, Some(ErrorKind::ConnectionReset))]
+    {
         let mut peer = connect(address);
         core.wait_until(|state, _| state.conns.len() == 1);
         core.ask(move |script, ring, _| {

@@ -8,9 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::{Core, Hash, Pattern, connect};
-use sidering_dataplane::io::{
-    Address, CloseMode, Completion, ConnId, Io, IoError, RelayEnd, Segment, Time,
-};
+use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, RelayEnd, Segment, Time};
 use sidering_ring::{Ring, RingChunk, RingOptions};
 
 /// Joins each accepted connection with an upstream one, relays as told, and notes what is said.

@@ -12,18 +12,18 @@ use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_ring::{Delivery, Mailbox, Ring, RingChunk, RingOptions, mailbox, run, socket};
 
 /// What a test makes of a completion.
-pub type Handler<S> = fn(&mut S, &mut Ring, Time, Completion<RingChunk>);
+pub(crate) type Handler<S> = fn(&mut S, &mut Ring, Time, Completion<RingChunk>);
 
 /// Something to be done on the core's thread.
-pub type Order<S> = Box<dyn FnOnce(&mut Script<S>, &mut Ring, Time) + Send>;
+pub(crate) type Order<S> = Box<dyn FnOnce(&mut Script<S>, &mut Ring, Time) + Send>;
 
 /// A machine whose behaviour is one function of its state.
-pub struct Script<S> {
-    pub state: S,
-    pub handle: Handler<S>,
-    pub deadline: Option<Time>,
-    pub on_turn: Option<fn(&mut S, &mut Ring, Time)>,
-    pub finished: bool,
+pub(crate) struct Script<S> {
+    pub(crate) state: S,
+    pub(crate) handle: Handler<S>,
+    pub(crate) deadline: Option<Time>,
+    pub(crate) on_turn: Option<fn(&mut S, &mut Ring, Time)>,
+    pub(crate) finished: bool,
 }
 
 impl<S> Machine<Ring> for Script<S> {
@@ -56,17 +56,17 @@ impl<S> Machine<Ring> for Script<S> {
 }
 
 /// A running core.
-pub struct Core<S: 'static> {
-    pub mailbox: Mailbox<Order<S>>,
-    pub counters: Arc<EngineCounters>,
+pub(crate) struct Core<S: 'static> {
+    pub(crate) mailbox: Mailbox<Order<S>>,
+    pub(crate) counters: Arc<EngineCounters>,
     thread: Option<JoinHandle<()>>,
 }
 
-pub const LISTENER: ListenerId = ListenerId(7);
+pub(crate) const LISTENER: ListenerId = ListenerId(7);
 
 impl<S: Default + 'static> Core<S> {
     /// Starts a core with default state.
-    pub fn start(options: RingOptions, handle: Handler<S>) -> Core<S> {
+    pub(crate) fn start(options: RingOptions, handle: Handler<S>) -> Core<S> {
         let (mailbox, receiver) = mailbox(64).unwrap();
         let counters = Arc::new(EngineCounters::default());
         let thread = {
@@ -82,7 +82,7 @@ impl<S: Default + 'static> Core<S> {
     }
 
     /// Does something on the core's thread and brings its result back.
-    pub fn ask<T: Send + 'static>(
+    pub(crate) fn ask<T: Send + 'static>(
         &self,
         order: impl FnOnce(&mut Script<S>, &mut Ring, Time) -> T + Send + 'static,
     ) -> T {
@@ -95,7 +95,7 @@ impl<S: Default + 'static> Core<S> {
     }
 
     /// Listens on a free port of the loopback.
-    pub fn listen(&self) -> SocketAddr {
+    pub(crate) fn listen(&self) -> SocketAddr {
         let any = Address::Ip(SocketAddr::from(([127, 0, 0, 1], 0)));
         let listener = socket::open_listener(&any, 1024, true).unwrap();
         let address = socket::local_address(&listener).unwrap();
@@ -105,26 +105,25 @@ impl<S: Default + 'static> Core<S> {
     }
 
     /// Asks until it is so.
-    pub fn wait_until(&self, mut is_so: impl FnMut(&mut S, &mut Ring) -> bool + Send + Clone + 'static) {
+    pub(crate) fn wait_until(&self, is_so: impl Fn(&mut S, &mut Ring) -> bool + Send + Clone + 'static) {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
-            let mut test = is_so.clone();
+            let test = is_so.clone();
             if self.ask(move |script, ring, _| test(&mut script.state, ring)) {
                 return;
             }
             assert!(Instant::now() < until, "it did not come to be");
-            let _ = &mut is_so;
         }
     }
 
     /// Ends the core and checks that nothing was lost.
-    pub fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.ask(|script, _, _| script.finished = true);
         self.thread.take().unwrap().join().expect("the core panicked");
     }
 
     /// Waits until every connection is gone and every slot is home.
-    pub fn wait_until_empty(&self) {
+    pub(crate) fn wait_until_empty(&self) {
         self.wait_until(|_, ring| ring.connections() == 0);
         // The gauges follow at the end of a turn.
         self.ask(|_, _, _| ());
@@ -134,7 +133,7 @@ impl<S: Default + 'static> Core<S> {
 }
 
 /// A peer with patience.
-pub fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     stream.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -142,14 +141,14 @@ pub fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Bytes that look random and can be made anywhere: byte `n` of a stream with a seed.
-pub struct Pattern(u64);
+pub(crate) struct Pattern(u64);
 
 impl Pattern {
-    pub fn new(seed: u64) -> Pattern {
+    pub(crate) fn new(seed: u64) -> Pattern {
         Pattern(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn fill(&mut self, bytes: &mut [u8]) {
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
         for byte in bytes {
             self.0 ^= self.0 << 13;
             self.0 ^= self.0 >> 7;
@@ -161,7 +160,7 @@ impl Pattern {
 
 /// A running hash of a stream (FNV-1a on bytes).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Hash(pub u64);
+pub(crate) struct Hash(pub(crate) u64);
 
 impl Default for Hash {
     fn default() -> Hash {
@@ -170,7 +169,7 @@ impl Default for Hash {
 }
 
 impl Hash {
-    pub fn add(&mut self, bytes: &[u8]) {
+    pub(crate) fn add(&mut self, bytes: &[u8]) {
         for byte in bytes {
             self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
         }
