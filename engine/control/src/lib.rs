@@ -4,3 +4,4 @@
 pub mod access_log;
 pub mod clock;
 pub mod config;
+pub mod log;
