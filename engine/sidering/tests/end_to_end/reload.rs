@@ -1,0 +1,116 @@
+//! SIGHUP: the file is read anew, what changed takes effect, and a broken file changes nothing.
+
+use crate::support::web::reply;
+use crate::support::{Config, End, Origin, Proxy, Wire, until};
+use rustix::process::Signal;
+use std::io::ErrorKind;
+
+fn named(name: &'static str) -> Origin {
+    Origin::start(move |wire, _| {
+        loop {
+            wire.head()?;
+            reply(wire, 200, name)?;
+        }
+    })
+}
+
+/// Replaces the file and says so. Ports stay: an address of the old file with port 0 is the one of the new.
+fn reload(proxy: &Proxy, config: &Config) {
+    proxy.write_config(&config.text(proxy.folder()));
+    proxy.signal(Signal::HUP);
+}
+
+/// One request on a connection of its own.
+fn ask(proxy: &Proxy, listener: &str, path: &str) -> Option<(u16, String)> {
+    let mut wire = Wire::connect(proxy.address(listener)).ok()?;
+    wire.get(path).ok()?;
+    let answer = wire.response().ok()?;
+    Some((answer.status(), answer.text()))
+}
+
+#[track_caller]
+fn until_answered(proxy: &Proxy, path: &str, text: &str) {
+    until(&format!("{path} to be answered with {text}"), || {
+        ask(proxy, "web", path).filter(|(_, answer)| answer == text).map(|_| ())
+    });
+}
+
+#[test]
+fn a_new_route_takes_effect_and_connections_stay() {
+    let (old, new) = (named("old"), named("new"));
+    let before = Config::http_to(&old);
+    let proxy = Proxy::start(&before);
+    let mut wire = proxy.connect("web");
+    wire.get("/").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "old");
+    let routes = "{ match: { prefix: /new }, cluster: fresh }, { match: {}, cluster: api }";
+    let after = Config::new().http("web", "", routes).cluster("api", &old, "").cluster("fresh", &new, "");
+    reload(&proxy, &after);
+    until_answered(&proxy, "/new", "new");
+    wire.get("/new").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "new", "an open connection follows the new routes");
+    wire.get("/").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "old");
+}
+
+#[test]
+fn listeners_are_added_and_removed() {
+    let origin = named("a");
+    let routes = "{ match: {}, cluster: api }";
+    let one = Config::new().http("web", "", routes).cluster("api", &origin, "");
+    let two = one.clone().http("second", "", routes);
+    let proxy = Proxy::start(&one);
+    reload(&proxy, &two);
+    assert_eq!(ask(&proxy, "second", "/"), Some((200, "a".to_owned())));
+    let second = proxy.address("second");
+    let mut idle = Wire::connect(second).unwrap();
+    idle.get("/").unwrap();
+    idle.response().unwrap();
+    reload(&proxy, &one);
+    until("the second listener to be gone", || match Wire::connect(second) {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => Some(()),
+        _ => None,
+    });
+    assert_eq!(idle.assert_ended(), End::Closed, "its idle connections end with it");
+    assert_eq!(ask(&proxy, "web", "/"), Some((200, "a".to_owned())));
+}
+
+#[test]
+fn a_broken_file_keeps_the_old_configuration_and_says_why() {
+    let origin = named("a");
+    let config = Config::http_to(&origin);
+    let mut proxy = Proxy::start(&config);
+    let broken = config.text(proxy.folder()).replace("cluster: api", "cluster: gone");
+    proxy.write_config(&broken);
+    proxy.signal(Signal::HUP);
+    until("the reason", || proxy.said().contains("there is no cluster `gone`").then_some(()));
+    proxy.assert_alive();
+    assert_eq!(ask(&proxy, "web", "/"), Some((200, "a".to_owned())));
+    reload(&proxy, &config.set("drain_timeout: 3s"));
+    until("the good file to be taken", || proxy.admin("/config_dump").1.contains("3").then_some(()));
+}
+
+#[test]
+fn requests_under_way_outlive_their_cluster() {
+    let slow = Origin::start(|wire, _| {
+        wire.head()?;
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")?;
+        // The rest comes when the client has asked for more on another connection.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        wire.send(b"def")
+    });
+    let next = named("next");
+    let proxy = Proxy::start(&Config::http_to(&slow));
+    let mut wire = proxy.connect("web");
+    wire.get("/").unwrap();
+    let head = wire.head().unwrap();
+    reload(&proxy, &Config::http_to(&next));
+    until_answered(&proxy, "/", "next");
+    let mut body = vec![];
+    wire.body(&head, |bytes| body.extend_from_slice(bytes)).unwrap();
+    assert_eq!(body, b"abcdef");
+    wire.get("/").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "next");
+    drop((wire, next));
+    proxy.assert_home();
+}

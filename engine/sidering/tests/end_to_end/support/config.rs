@@ -1,0 +1,90 @@
+//! Writes configurations. Every port is 0, so that no two tests are in each other's way.
+
+use std::fmt::Display;
+use std::path::Path;
+
+/// A configuration under construction; texts are YAML in flow style.
+#[derive(Clone)]
+pub(crate) struct Config {
+    settings: Vec<String>,
+    listeners: Vec<(String, String)>,
+    clusters: Vec<String>,
+}
+
+impl Config {
+    /// One worker, an admin address, an access log in the proxy's folder.
+    pub(crate) fn new() -> Self {
+        Config { settings: vec!["workers: 1".to_owned()], listeners: vec![], clusters: vec![] }
+    }
+
+    /// One HTTP listener `web` that sends everything to `address`.
+    pub(crate) fn http_to(address: impl Display) -> Self {
+        Config::new().http("web", "", "{ match: {}, cluster: api }").cluster("api", address, "")
+    }
+
+    /// One TCP listener `raw` in front of `address`.
+    pub(crate) fn tcp_to(address: impl Display) -> Self {
+        Config::new().tcp("raw", "").cluster("api", address, "")
+    }
+
+    /// A line of the top level; one with the same key is replaced.
+    pub(crate) fn set(mut self, line: &str) -> Self {
+        let key = |line: &str| line.split(':').next().map(str::to_owned);
+        self.settings.retain(|known| key(known) != key(line));
+        self.settings.push(line.to_owned());
+        self
+    }
+
+    /// An HTTP listener with further keys and the routes of its only virtual host.
+    pub(crate) fn http(self, name: &str, keys: &str, routes: &str) -> Self {
+        let routes = format!("virtual_hosts: [{{ domains: [\"*\"], routes: [{routes}] }}]");
+        self.listener(name, "http", &join(keys, &routes))
+    }
+
+    /// A TCP listener with further keys, in front of the cluster `api`.
+    pub(crate) fn tcp(self, name: &str, keys: &str) -> Self {
+        self.listener(name, "tcp", &join(keys, "cluster: api"))
+    }
+
+    fn listener(mut self, name: &str, protocol: &str, keys: &str) -> Self {
+        let text = format!("{{ name: {name}, address: \"127.0.0.1:0\", protocol: {protocol}, {keys} }}");
+        self.listeners.push((name.to_owned(), text));
+        self
+    }
+
+    /// A cluster with one endpoint and further keys.
+    pub(crate) fn cluster(mut self, name: &str, address: impl Display, keys: &str) -> Self {
+        self.clusters
+            .push(format!("{{ {} }}", join(&format!("name: {name}, endpoints: [\"{address}\"]"), keys)));
+        self
+    }
+
+    /// The names of the listeners.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = &str> {
+        self.listeners.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The file's text; `folder` takes the access log.
+    pub(crate) fn text(&self, folder: &Path) -> String {
+        let mut text = format!(
+            "admin: {{ address: \"127.0.0.1:0\" }}\naccess_log: {{ path: {}, format: json }}\n",
+            folder.join("access.log").display()
+        );
+        for line in &self.settings {
+            text += &format!("{line}\n");
+        }
+        text += "listeners:\n";
+        for (_, listener) in &self.listeners {
+            text += &format!("- {listener}\n");
+        }
+        text += "clusters:\n";
+        for cluster in &self.clusters {
+            text += &format!("- {cluster}\n");
+        }
+        text
+    }
+}
+
+fn join(first: &str, second: &str) -> String {
+    [first, second].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,21 @@
+//! What the tests share: the proxy as a process, and the two peers that talk through it.
+
+pub(crate) mod access_log;
+pub(crate) mod admin;
+pub(crate) mod config;
+pub(crate) mod nginx;
+pub(crate) mod origin;
+pub(crate) mod pattern;
+pub(crate) mod peers;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod turns;
+pub(crate) mod wait;
+pub(crate) mod web;
+pub(crate) mod wire;
+
+pub(crate) use config::Config;
+pub(crate) use origin::Origin;
+pub(crate) use proxy::Proxy;
+pub(crate) use wait::until;
+pub(crate) use wire::{End, Wire};
