@@ -83,7 +83,9 @@ impl Destination {
         if self.complained.is_none_or(|last| last.elapsed() >= COMPLAINT_PAUSE) {
             self.complained = Some(Instant::now());
             let lost = self.counters.lines_lost.get();
-            log::error(format_args!("access log cannot be written: {error}; {lost} lines lost so far, traffic goes on"));
+            log::error(format_args!(
+                "access log cannot be written: {error}; {lost} lines lost so far, traffic goes on"
+            ));
         }
     }
 }

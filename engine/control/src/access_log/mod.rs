@@ -65,7 +65,9 @@ impl AccessLog {
     /// nothing is to be opened.
     pub fn prepare(&self, settings: Option<&AccessLogSettings>) -> io::Result<Option<std::fs::File>> {
         match settings {
-            Some(settings) if self.path.as_ref() != Some(&settings.path) => destination::open(&settings.path).map(Some),
+            Some(settings) if self.path.as_ref() != Some(&settings.path) => {
+                destination::open(&settings.path).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -112,7 +114,8 @@ impl AccessLog {
     fn start(&mut self) -> io::Result<()> {
         if let Thread::Waiting(consumers) = &mut self.thread {
             let (sender, receiver) = channel();
-            let writer = Writer::new(std::mem::take(consumers), receiver, Arc::clone(&self.counters), self.clock);
+            let writer =
+                Writer::new(std::mem::take(consumers), receiver, Arc::clone(&self.counters), self.clock);
             let builder = std::thread::Builder::new().name("access-log".to_owned()).stack_size(256 * 1024);
             self.thread = Thread::Running(sender, builder.spawn(|| writer.run())?);
         }

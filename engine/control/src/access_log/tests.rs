@@ -19,7 +19,8 @@ fn apply(log: &mut AccessLog, settings: &AccessLogSettings, version: u64) {
 
 fn record(version: u64, path: &str) -> Vec<u8> {
     let mut bytes = vec![];
-    AccessRecord { snapshot_version: version, path: path.as_bytes(), ..Default::default() }.encode(&mut bytes);
+    AccessRecord { snapshot_version: version, path: path.as_bytes(), ..Default::default() }
+        .encode(&mut bytes);
     bytes
 }
 

@@ -138,7 +138,12 @@ impl Writer {
     }
 }
 
-fn write(record: &AccessRecord<'_>, epochs: &VecDeque<Epoch>, origin_unix_micros: u64, destination: &mut Destination) {
+fn write(
+    record: &AccessRecord<'_>,
+    epochs: &VecDeque<Epoch>,
+    origin_unix_micros: u64,
+    destination: &mut Destination,
+) {
     let known = epochs.iter().find(|epoch| epoch.snapshot.version == record.snapshot_version);
     let Some(epoch) = known.or(epochs.front()) else { return };
     let Some(format) = &epoch.format else { return };

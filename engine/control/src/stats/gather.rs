@@ -3,7 +3,8 @@
 use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
-    CLUSTER, CLUSTER_TIMES, CORE, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER, Numbers, TCP, Times,
+    CLUSTER, CLUSTER_TIMES, CORE, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER, Numbers, TCP,
+    Times,
 };
 use super::process::ProcessFacts;
 use crate::config::show_address;
@@ -54,7 +55,8 @@ impl Families {
         self.numbers(LISTENER, &scope, counters);
         match listener.kind {
             ListenerKind::Tcp { .. } => {
-                let scope = Scope { labels: vec![("tcp_prefix", name.to_owned())], plain: format!("tcp.{name}.") };
+                let scope =
+                    Scope { labels: vec![("tcp_prefix", name.to_owned())], plain: format!("tcp.{name}.") };
                 self.numbers(TCP, &scope, counters);
             }
             ListenerKind::Http(_) => {
@@ -72,7 +74,8 @@ impl Families {
 
     fn cluster(&mut self, cluster: &Cluster, ledger: &Ledger) {
         let name = cluster.name.as_str();
-        let scope = Scope { labels: vec![("cluster_name", name.to_owned())], plain: format!("cluster.{name}.") };
+        let scope =
+            Scope { labels: vec![("cluster_name", name.to_owned())], plain: format!("cluster.{name}.") };
         let counters = || ledger.cluster(name);
         self.numbers(CLUSTER, &scope, counters);
         self.times(CLUSTER_TIMES, &scope, counters);
@@ -81,7 +84,14 @@ impl Families {
             counters().map(|counters| counters.responses[class].get()).sum()
         });
         let endpoints = Value::Number(cluster.endpoints.len() as u64);
-        self.add("cluster_membership_total", "membership_total", Kind::Gauge, "Endpoints.", &scope, endpoints);
+        self.add(
+            "cluster_membership_total",
+            "membership_total",
+            Kind::Gauge,
+            "Endpoints.",
+            &scope,
+            endpoints,
+        );
         // Without health checks, all of them.
         let healthy = Value::Number(cluster.endpoints.len() as u64);
         let help = "Endpoints that traffic may go to.";
@@ -131,7 +141,15 @@ impl Families {
         }
     }
 
-    fn add(&mut self, name: &'static str, plain: &str, kind: Kind, help: &'static str, scope: &Scope, value: Value) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        plain: &str,
+        kind: Kind,
+        help: &'static str,
+        scope: &Scope,
+        value: Value,
+    ) {
         let sample = Sample { labels: scope.labels.clone(), plain: format!("{}{plain}", scope.plain), value };
         match self.0.iter_mut().find(|family| family.name == name) {
             Some(family) => family.samples.push(sample),

@@ -93,7 +93,11 @@ impl CoreLedger {
         self.clusters = clusters;
         Update {
             snapshot: Arc::clone(snapshot),
-            listeners: snapshot.listeners.iter().map(|listener| Arc::clone(&self.listeners[&listener.name])).collect(),
+            listeners: snapshot
+                .listeners
+                .iter()
+                .map(|listener| Arc::clone(&self.listeners[&listener.name]))
+                .collect(),
             clusters: snapshot
                 .clusters
                 .iter()

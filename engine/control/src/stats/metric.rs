@@ -100,6 +100,9 @@ mod tests {
 
     #[test]
     fn milliseconds_are_short() {
-        assert_eq!([0, 7, 1000, 1023, 10, 120_500].map(milliseconds), ["0", "0.007", "1", "1.023", "0.01", "120.5"]);
+        assert_eq!(
+            [0, 7, 1000, 1023, 10, 120_500].map(milliseconds),
+            ["0", "0.007", "1", "1.023", "0.01", "120.5"]
+        );
     }
 }

@@ -22,7 +22,13 @@ pub fn prometheus(ledger: &Ledger, snapshot: &Snapshot, facts: &ProcessFacts) ->
 
 /// Envoy's `name: value` lines: those whose name contains `filter`; `used_only` leaves out what is zero.
 #[must_use]
-pub fn plain(ledger: &Ledger, snapshot: &Snapshot, facts: &ProcessFacts, filter: &str, used_only: bool) -> String {
+pub fn plain(
+    ledger: &Ledger,
+    snapshot: &Snapshot,
+    facts: &ProcessFacts,
+    filter: &str,
+    used_only: bool,
+) -> String {
     plain::write(&gather::gather(ledger, snapshot, facts), filter, used_only)
 }
 

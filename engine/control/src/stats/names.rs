@@ -7,85 +7,327 @@ use sidering_dataplane::observe::counters::{
 use sidering_dataplane::observe::histogram::Histogram;
 
 /// A number of one thing, by name: its metric's name behind the group's, its kind, its help, where it is counted.
-pub(super) type Numbers<C> = &'static [(&'static str, &'static str, Kind, &'static str, fn(&C) -> &Counter)];
+pub(super) type Numbers<C> =
+    &'static [(&'static str, &'static str, Kind, &'static str, fn(&C) -> &Counter)];
 pub(super) type Times<C> = &'static [(&'static str, &'static str, &'static str, fn(&C) -> &Histogram)];
 
 pub(super) const LISTENER: Numbers<ListenerCounters> = &[
-    ("listener_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| &l.connections_total),
-    ("listener_downstream_cx_active", "downstream_cx_active", Kind::Gauge, "Connections open.", |l| &l.connections_active),
-    ("listener_downstream_cx_overflow", "downstream_cx_overflow", Kind::Counter, "Connections closed at once because of max_connections.", |l| &l.connections_overflow),
-    ("listener_downstream_cx_accept_paused", "downstream_cx_accept_paused", Kind::Counter, "Times accepting paused because no descriptor was left.", |l| &l.accept_paused),
+    ("listener_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| {
+        &l.connections_total
+    }),
+    ("listener_downstream_cx_active", "downstream_cx_active", Kind::Gauge, "Connections open.", |l| {
+        &l.connections_active
+    }),
+    (
+        "listener_downstream_cx_overflow",
+        "downstream_cx_overflow",
+        Kind::Counter,
+        "Connections closed at once because of max_connections.",
+        |l| &l.connections_overflow,
+    ),
+    (
+        "listener_downstream_cx_accept_paused",
+        "downstream_cx_accept_paused",
+        Kind::Counter,
+        "Times accepting paused because no descriptor was left.",
+        |l| &l.accept_paused,
+    ),
 ];
 pub(super) const HTTP: Numbers<ListenerCounters> = &[
-    ("http_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| &l.connections_total),
-    ("http_downstream_cx_active", "downstream_cx_active", Kind::Gauge, "Connections open.", |l| &l.connections_active),
-    ("http_downstream_cx_protocol_error", "downstream_cx_protocol_error", Kind::Counter, "Requests that broke the protocol.", |l| &l.protocol_errors),
-    ("http_downstream_cx_rx_bytes_total", "downstream_cx_rx_bytes_total", Kind::Counter, "Bytes received from downstream.", |l| &l.received_bytes),
-    ("http_downstream_cx_tx_bytes_total", "downstream_cx_tx_bytes_total", Kind::Counter, "Bytes sent to downstream.", |l| &l.sent_bytes),
+    ("http_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| {
+        &l.connections_total
+    }),
+    ("http_downstream_cx_active", "downstream_cx_active", Kind::Gauge, "Connections open.", |l| {
+        &l.connections_active
+    }),
+    (
+        "http_downstream_cx_protocol_error",
+        "downstream_cx_protocol_error",
+        Kind::Counter,
+        "Requests that broke the protocol.",
+        |l| &l.protocol_errors,
+    ),
+    (
+        "http_downstream_cx_rx_bytes_total",
+        "downstream_cx_rx_bytes_total",
+        Kind::Counter,
+        "Bytes received from downstream.",
+        |l| &l.received_bytes,
+    ),
+    (
+        "http_downstream_cx_tx_bytes_total",
+        "downstream_cx_tx_bytes_total",
+        Kind::Counter,
+        "Bytes sent to downstream.",
+        |l| &l.sent_bytes,
+    ),
     ("http_downstream_rq_total", "downstream_rq_total", Kind::Counter, "Requests.", |l| &l.requests_total),
-    ("http_downstream_rq_active", "downstream_rq_active", Kind::Gauge, "Requests under way.", |l| &l.requests_active),
-    ("http_downstream_rq_timeout", "downstream_rq_timeout", Kind::Counter, "Requests or connections ended by a timeout of the listener.", |l| &l.timeouts),
+    ("http_downstream_rq_active", "downstream_rq_active", Kind::Gauge, "Requests under way.", |l| {
+        &l.requests_active
+    }),
+    (
+        "http_downstream_rq_timeout",
+        "downstream_rq_timeout",
+        Kind::Counter,
+        "Requests or connections ended by a timeout of the listener.",
+        |l| &l.timeouts,
+    ),
 ];
 pub(super) const HTTP_TIMES: Times<ListenerCounters> = &[
-    ("http_downstream_rq_time", "downstream_rq_time", "Milliseconds from a request's first byte to the last byte of its response.", |l| &l.request_time),
-    ("process_time", "process_time", "Milliseconds that a request spent inside the proxy itself, waiting for neither peer.", |l| &l.process_time),
+    (
+        "http_downstream_rq_time",
+        "downstream_rq_time",
+        "Milliseconds from a request's first byte to the last byte of its response.",
+        |l| &l.request_time,
+    ),
+    (
+        "process_time",
+        "process_time",
+        "Milliseconds that a request spent inside the proxy itself, waiting for neither peer.",
+        |l| &l.process_time,
+    ),
 ];
 pub(super) const TCP: Numbers<ListenerCounters> = &[
-    ("tcp_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| &l.connections_total),
-    ("tcp_downstream_cx_rx_bytes_total", "downstream_cx_rx_bytes_total", Kind::Counter, "Bytes received from downstream.", |l| &l.received_bytes),
-    ("tcp_downstream_cx_tx_bytes_total", "downstream_cx_tx_bytes_total", Kind::Counter, "Bytes sent to downstream.", |l| &l.sent_bytes),
-    ("tcp_downstream_cx_timeout", "downstream_cx_timeout", Kind::Counter, "Connections ended by a timeout of the listener.", |l| &l.timeouts),
+    ("tcp_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| {
+        &l.connections_total
+    }),
+    (
+        "tcp_downstream_cx_rx_bytes_total",
+        "downstream_cx_rx_bytes_total",
+        Kind::Counter,
+        "Bytes received from downstream.",
+        |l| &l.received_bytes,
+    ),
+    (
+        "tcp_downstream_cx_tx_bytes_total",
+        "downstream_cx_tx_bytes_total",
+        Kind::Counter,
+        "Bytes sent to downstream.",
+        |l| &l.sent_bytes,
+    ),
+    (
+        "tcp_downstream_cx_timeout",
+        "downstream_cx_timeout",
+        Kind::Counter,
+        "Connections ended by a timeout of the listener.",
+        |l| &l.timeouts,
+    ),
 ];
 pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
-    ("cluster_upstream_cx_total", "upstream_cx_total", Kind::Counter, "Connections opened.", |c| &c.connections_total),
-    ("cluster_upstream_cx_active", "upstream_cx_active", Kind::Gauge, "Connections open.", |c| &c.connections_active),
-    ("cluster_upstream_cx_idle", "upstream_cx_idle", Kind::Gauge, "Connections that wait in a pool.", |c| &c.connections_idle),
-    ("cluster_upstream_cx_connect_fail", "upstream_cx_connect_fail", Kind::Counter, "Connections that could not be opened.", |c| &c.connect_failures),
-    ("cluster_upstream_cx_connect_timeout", "upstream_cx_connect_timeout", Kind::Counter, "Connections not opened within connect_timeout.", |c| &c.connect_timeouts),
-    ("cluster_upstream_cx_rx_bytes_total", "upstream_cx_rx_bytes_total", Kind::Counter, "Bytes received from upstream.", |c| &c.received_bytes),
-    ("cluster_upstream_cx_tx_bytes_total", "upstream_cx_tx_bytes_total", Kind::Counter, "Bytes sent to upstream.", |c| &c.sent_bytes),
-    ("cluster_upstream_rq_total", "upstream_rq_total", Kind::Counter, "Requests sent.", |c| &c.requests_total),
-    ("cluster_upstream_rq_active", "upstream_rq_active", Kind::Gauge, "Requests under way.", |c| &c.requests_active),
-    ("cluster_upstream_rq_pending_active", "upstream_rq_pending_active", Kind::Gauge, "Requests that wait for a connection.", |c| &c.requests_pending),
-    ("cluster_upstream_rq_pending_overflow", "upstream_rq_pending_overflow", Kind::Counter, "Requests refused because of max_pending.", |c| &c.requests_overflow),
-    ("cluster_upstream_rq_retry", "upstream_rq_retry", Kind::Counter, "Requests sent again because their pooled connection was closed.", |c| &c.requests_retried_stale),
-    ("cluster_upstream_rq_timeout", "upstream_rq_timeout", Kind::Counter, "Requests not answered within their timeout.", |c| &c.request_timeouts),
-    ("cluster_upstream_rq_rx_reset", "upstream_rq_rx_reset", Kind::Counter, "Responses cut short or broken by the upstream.", |c| &c.response_errors),
+    ("cluster_upstream_cx_total", "upstream_cx_total", Kind::Counter, "Connections opened.", |c| {
+        &c.connections_total
+    }),
+    ("cluster_upstream_cx_active", "upstream_cx_active", Kind::Gauge, "Connections open.", |c| {
+        &c.connections_active
+    }),
+    ("cluster_upstream_cx_idle", "upstream_cx_idle", Kind::Gauge, "Connections that wait in a pool.", |c| {
+        &c.connections_idle
+    }),
+    (
+        "cluster_upstream_cx_connect_fail",
+        "upstream_cx_connect_fail",
+        Kind::Counter,
+        "Connections that could not be opened.",
+        |c| &c.connect_failures,
+    ),
+    (
+        "cluster_upstream_cx_connect_timeout",
+        "upstream_cx_connect_timeout",
+        Kind::Counter,
+        "Connections not opened within connect_timeout.",
+        |c| &c.connect_timeouts,
+    ),
+    (
+        "cluster_upstream_cx_rx_bytes_total",
+        "upstream_cx_rx_bytes_total",
+        Kind::Counter,
+        "Bytes received from upstream.",
+        |c| &c.received_bytes,
+    ),
+    (
+        "cluster_upstream_cx_tx_bytes_total",
+        "upstream_cx_tx_bytes_total",
+        Kind::Counter,
+        "Bytes sent to upstream.",
+        |c| &c.sent_bytes,
+    ),
+    ("cluster_upstream_rq_total", "upstream_rq_total", Kind::Counter, "Requests sent.", |c| {
+        &c.requests_total
+    }),
+    ("cluster_upstream_rq_active", "upstream_rq_active", Kind::Gauge, "Requests under way.", |c| {
+        &c.requests_active
+    }),
+    (
+        "cluster_upstream_rq_pending_active",
+        "upstream_rq_pending_active",
+        Kind::Gauge,
+        "Requests that wait for a connection.",
+        |c| &c.requests_pending,
+    ),
+    (
+        "cluster_upstream_rq_pending_overflow",
+        "upstream_rq_pending_overflow",
+        Kind::Counter,
+        "Requests refused because of max_pending.",
+        |c| &c.requests_overflow,
+    ),
+    (
+        "cluster_upstream_rq_retry",
+        "upstream_rq_retry",
+        Kind::Counter,
+        "Requests sent again because their pooled connection was closed.",
+        |c| &c.requests_retried_stale,
+    ),
+    (
+        "cluster_upstream_rq_timeout",
+        "upstream_rq_timeout",
+        Kind::Counter,
+        "Requests not answered within their timeout.",
+        |c| &c.request_timeouts,
+    ),
+    (
+        "cluster_upstream_rq_rx_reset",
+        "upstream_rq_rx_reset",
+        Kind::Counter,
+        "Responses cut short or broken by the upstream.",
+        |c| &c.response_errors,
+    ),
 ];
-pub(super) const CLUSTER_TIMES: Times<ClusterCounters> = &[
-    ("cluster_upstream_rq_time", "upstream_rq_time", "Milliseconds from a request's head sent to the end of its response.", |c| &c.request_time),
-];
+pub(super) const CLUSTER_TIMES: Times<ClusterCounters> = &[(
+    "cluster_upstream_rq_time",
+    "upstream_rq_time",
+    "Milliseconds from a request's head sent to the end of its response.",
+    |c| &c.request_time,
+)];
 /// Added up over the cores.
 pub(super) const CORE: Numbers<CoreCounters> = &[
-    ("body_bytes_copied", "body_bytes_copied", Kind::Counter, "Body bytes copied in user space: 0 on the plain paths.", |c| &c.body_bytes_copied),
-    ("tail_bytes_copied", "tail_bytes_copied", Kind::Counter, "Body bytes of small tails copied behind their head.", |c| &c.tail_bytes_copied),
-    ("body_bytes_relayed", "body_bytes_relayed", Kind::Counter, "Body bytes that went by inside the kernel.", |c| &c.body_bytes_relayed),
-    ("access_log_dropped", "access_log_dropped", Kind::Counter, "Access-log records dropped because the log thread was behind.", |c| &c.access_log_dropped),
-    ("streams_active", "streams_active", Kind::Gauge, "Requests and tunnels under way.", |c| &c.streams_active),
-    ("connections_active", "connections_active", Kind::Gauge, "Connections of the data plane, both sides.", |c| &c.connections_active),
+    (
+        "body_bytes_copied",
+        "body_bytes_copied",
+        Kind::Counter,
+        "Body bytes copied in user space: 0 on the plain paths.",
+        |c| &c.body_bytes_copied,
+    ),
+    (
+        "tail_bytes_copied",
+        "tail_bytes_copied",
+        Kind::Counter,
+        "Body bytes of small tails copied behind their head.",
+        |c| &c.tail_bytes_copied,
+    ),
+    (
+        "body_bytes_relayed",
+        "body_bytes_relayed",
+        Kind::Counter,
+        "Body bytes that went by inside the kernel.",
+        |c| &c.body_bytes_relayed,
+    ),
+    (
+        "access_log_dropped",
+        "access_log_dropped",
+        Kind::Counter,
+        "Access-log records dropped because the log thread was behind.",
+        |c| &c.access_log_dropped,
+    ),
+    ("streams_active", "streams_active", Kind::Gauge, "Requests and tunnels under way.", |c| {
+        &c.streams_active
+    }),
+    (
+        "connections_active",
+        "connections_active",
+        Kind::Gauge,
+        "Connections of the data plane, both sides.",
+        |c| &c.connections_active,
+    ),
     ("timers", "timers", Kind::Gauge, "Timers pending.", |c| &c.timers),
 ];
 /// Added up over the cores.
 pub(super) const ENGINE: Numbers<EngineCounters> = &[
-    ("slots_in_use", "slots_in_use", Kind::Gauge, "Receive buffers held by the data plane or by sends in flight.", |e| &e.slots_in_use),
-    ("slot_bytes", "slot_bytes", Kind::Gauge, "Bytes of receive buffers backed by memory.", |e| &e.slot_bytes),
-    ("receives_parked", "receives_parked", Kind::Gauge, "Receives waiting for a buffer.", |e| &e.receives_parked),
-    ("receives_parked_total", "receives_parked_total", Kind::Counter, "Times a receive had to wait for a buffer.", |e| &e.receives_parked_total),
-    ("completion_queue_overflows", "completion_queue_overflows", Kind::Counter, "Times the kernel's completion queue overflowed.", |e| &e.completion_queue_overflows),
-    ("multishot_rearms", "multishot_rearms", Kind::Counter, "Multishot operations that the kernel ended without being asked to.", |e| &e.multishot_rearms),
-    ("short_sends", "short_sends", Kind::Counter, "Sends of which the kernel took only a part.", |e| &e.short_sends),
-    ("late_completions", "late_completions", Kind::Counter, "Completions for connections already closed.", |e| &e.late_completions),
-    ("relayed_bytes", "relayed_bytes", Kind::Counter, "Bytes moved by the kernel relay.", |e| &e.relayed_bytes),
-    ("engine_connections", "engine_connections", Kind::Gauge, "Connections the engine holds, closing ones included.", |e| &e.connections),
+    (
+        "slots_in_use",
+        "slots_in_use",
+        Kind::Gauge,
+        "Receive buffers held by the data plane or by sends in flight.",
+        |e| &e.slots_in_use,
+    ),
+    ("slot_bytes", "slot_bytes", Kind::Gauge, "Bytes of receive buffers backed by memory.", |e| {
+        &e.slot_bytes
+    }),
+    ("receives_parked", "receives_parked", Kind::Gauge, "Receives waiting for a buffer.", |e| {
+        &e.receives_parked
+    }),
+    (
+        "receives_parked_total",
+        "receives_parked_total",
+        Kind::Counter,
+        "Times a receive had to wait for a buffer.",
+        |e| &e.receives_parked_total,
+    ),
+    (
+        "completion_queue_overflows",
+        "completion_queue_overflows",
+        Kind::Counter,
+        "Times the kernel's completion queue overflowed.",
+        |e| &e.completion_queue_overflows,
+    ),
+    (
+        "multishot_rearms",
+        "multishot_rearms",
+        Kind::Counter,
+        "Multishot operations that the kernel ended without being asked to.",
+        |e| &e.multishot_rearms,
+    ),
+    ("short_sends", "short_sends", Kind::Counter, "Sends of which the kernel took only a part.", |e| {
+        &e.short_sends
+    }),
+    (
+        "late_completions",
+        "late_completions",
+        Kind::Counter,
+        "Completions for connections already closed.",
+        |e| &e.late_completions,
+    ),
+    ("relayed_bytes", "relayed_bytes", Kind::Counter, "Bytes moved by the kernel relay.", |e| {
+        &e.relayed_bytes
+    }),
+    (
+        "engine_connections",
+        "engine_connections",
+        Kind::Gauge,
+        "Connections the engine holds, closing ones included.",
+        |e| &e.connections,
+    ),
 ];
 /// Core by core.
 pub(super) const EACH_CORE: Numbers<CoreCounters> = &[
-    ("core_connections_active", "connections_active", Kind::Gauge, "Connections of the data plane, both sides, on one core.", |c| &c.connections_active),
-    ("core_streams_active", "streams_active", Kind::Gauge, "Requests and tunnels under way on one core.", |c| &c.streams_active),
-    ("core_snapshot_version", "snapshot_version", Kind::Gauge, "Version of the configuration in use on one core.", |c| &c.snapshot_version),
+    (
+        "core_connections_active",
+        "connections_active",
+        Kind::Gauge,
+        "Connections of the data plane, both sides, on one core.",
+        |c| &c.connections_active,
+    ),
+    (
+        "core_streams_active",
+        "streams_active",
+        Kind::Gauge,
+        "Requests and tunnels under way on one core.",
+        |c| &c.streams_active,
+    ),
+    (
+        "core_snapshot_version",
+        "snapshot_version",
+        Kind::Gauge,
+        "Version of the configuration in use on one core.",
+        |c| &c.snapshot_version,
+    ),
 ];
 /// Core by core.
 pub(super) const EACH_ENGINE: Numbers<EngineCounters> = &[
-    ("core_turns", "turns", Kind::Counter, "Turns of the loop of one core, each one system call.", |e| &e.turns),
-    ("core_completions", "completions", Kind::Counter, "Completions handled on one core.", |e| &e.completions),
+    ("core_turns", "turns", Kind::Counter, "Turns of the loop of one core, each one system call.", |e| {
+        &e.turns
+    }),
+    ("core_completions", "completions", Kind::Counter, "Completions handled on one core.", |e| {
+        &e.completions
+    }),
 ];

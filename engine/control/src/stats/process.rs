@@ -38,8 +38,18 @@ impl ProcessFacts {
         let counters = [
             ("config_reload_success", "config.reload_success", "Reloads applied.", self.reloads),
             ("config_reload_failure", "config.reload_failure", "Reloads refused.", self.reload_failures),
-            ("access_log_written", "access_log.written", "Access-log lines written.", self.access_log_written),
-            ("access_log_lost", "access_log.lost", "Access-log lines that could not be written.", self.access_log_lost),
+            (
+                "access_log_written",
+                "access_log.written",
+                "Access-log lines written.",
+                self.access_log_written,
+            ),
+            (
+                "access_log_lost",
+                "access_log.lost",
+                "Access-log lines that could not be written.",
+                self.access_log_lost,
+            ),
             (
                 "admin_cx_overflow",
                 "admin.cx_overflow",
@@ -72,5 +82,6 @@ fn single(name: &'static str, plain: &str, kind: Kind, help: &'static str, value
 pub(crate) fn memory_bytes() -> u64 {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return 0 };
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()).map_or(0, |kib| kib * 1024)
+    line.and_then(|line| line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+        .map_or(0, |kib| kib * 1024)
 }

@@ -118,6 +118,9 @@ fn plain_stats_read_like_envoys() {
     }
     assert!(text.lines().is_sorted());
     let filtered = plain(&ledger, &snapshot, &facts(), "cluster.api", true);
-    assert!(filtered.lines().all(|line| line.starts_with("cluster.api.") && !line.ends_with(": 0")), "{filtered}");
+    assert!(
+        filtered.lines().all(|line| line.starts_with("cluster.api.") && !line.ends_with(": 0")),
+        "{filtered}"
+    );
     assert!(filtered.lines().count() > 3);
 }

@@ -1,0 +1,127 @@
+//! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
+
+use crate::config::{Settings, show_address, show_bytes, show_ms};
+use crate::json::Json;
+use sidering_dataplane::config::{
+    Cluster, HttpListener, Listener, ListenerKind, PathMatch, Route, RouteAction, Snapshot, Underscores,
+};
+
+pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
+    json.key("workers").number(u64::from(settings.workers));
+    json.key("engine").text(settings.engine.name());
+    match &settings.admin {
+        Some(address) => json.key("admin").object(|json| json.key("address").text(&show_address(address))),
+        None => json.key("admin").null(),
+    }
+    json.key("drain_timeout").text(&show_ms(snapshot.drain_timeout_ms));
+    if let Some(log) = &settings.access_log {
+        json.key("access_log").object(|json| {
+            json.key("path").text(&log.path.to_string_lossy());
+            json.key("format").text(&log.format.source);
+        });
+    }
+    let workers = settings.workers;
+    json.key("listeners").list(&snapshot.listeners, |json, item| {
+        json.object(|json| listener(json, item, workers, &snapshot.clusters));
+    });
+    if !snapshot.clusters.is_empty() {
+        json.key("clusters").list(&snapshot.clusters, |json, item| json.object(|json| cluster(json, item)));
+    }
+}
+
+fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Cluster]) {
+    json.key("name").text(&listener.name);
+    json.key("address").text(&show_address(&listener.address));
+    let limits = &listener.limits;
+    let http = match &listener.kind {
+        ListenerKind::Tcp { .. } => None,
+        ListenerKind::Http(http) => Some(http),
+    };
+    json.key("protocol").text(http.map_or("tcp", |http| http.protocol));
+    json.key("limits").object(|json| {
+        // Of the whole process, as configured, but for what rounding up to whole cores added.
+        let max_connections = u64::from(limits.max_connections) * u64::from(workers);
+        json.key("max_connections").number(max_connections.min(10_000_000));
+        json.key("idle_timeout").text(&show_ms(limits.idle_timeout_ms));
+        if let Some(http) = http {
+            json.key("header_bytes").text(&show_bytes(u64::from(http.codec.header_bytes)));
+            json.key("headers").number(u64::from(http.codec.headers));
+            json.key("uri_bytes").text(&show_bytes(u64::from(http.codec.uri_bytes)));
+            json.key("request_headers_timeout").text(&show_ms(limits.request_headers_timeout_ms));
+            json.key("request_timeout").text(&show_ms(limits.request_timeout_ms));
+            json.key("stream_idle_timeout").text(&show_ms(limits.stream_idle_timeout_ms));
+        }
+    });
+    match &listener.kind {
+        ListenerKind::Tcp { cluster } => json.key("cluster").text(cluster_name(clusters, cluster.0)),
+        ListenerKind::Http(http) => write_http(json, http, clusters),
+    }
+}
+
+fn write_http(json: &mut Json, http: &HttpListener, clusters: &[Cluster]) {
+    let options = &http.options;
+    json.key("use_remote_address").boolean(options.use_remote_address);
+    json.key("generate_request_id").boolean(options.generate_request_id);
+    if let Some(via) = &options.via {
+        json.key("via").text(via);
+    }
+    json.key("upgrades").list(&options.upgrades, |json, upgrade| json.text(upgrade));
+    json.key("underscores").text(match options.underscores {
+        Underscores::Allow => "allow",
+        Underscores::Reject => "reject",
+        Underscores::Drop => "drop",
+    });
+    json.key("normalize_path").boolean(options.normalize_path);
+    json.key("merge_slashes").boolean(options.merge_slashes);
+    json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
+    json.key("virtual_hosts").list(&http.virtual_hosts, |json, host| {
+        json.object(|json| {
+            json.key("domains").list(&host.domains, |json, domain| json.text(domain));
+            json.key("routes")
+                .list(&host.routes, |json, item| json.object(|json| route(json, item, clusters)));
+        });
+    });
+}
+
+fn route(json: &mut Json, route: &Route, clusters: &[Cluster]) {
+    json.key("match").object(|json| {
+        match &route.path {
+            PathMatch::Any => {}
+            PathMatch::Exact(path) => json.key("path").text(path),
+            PathMatch::Prefix(prefix) => json.key("prefix").text(prefix),
+        }
+        if route.connect {
+            json.key("connect").boolean(true);
+        }
+    });
+    match &route.action {
+        RouteAction::Cluster(index) => json.key("cluster").text(cluster_name(clusters, index.0)),
+        RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
+            json.key("status").number(u64::from(*status));
+            json.key("body").text(&String::from_utf8_lossy(body));
+        }),
+    }
+    json.key("timeout").text(&show_ms(route.timeout_ms));
+}
+
+fn cluster(json: &mut Json, cluster: &Cluster) {
+    json.key("name").text(&cluster.name);
+    json.key("protocol").text(cluster.protocol);
+    json.key("endpoints").list(&cluster.endpoints, |json, endpoint| {
+        json.object(|json| {
+            json.key("address").text(&show_address(&endpoint.address));
+            json.key("weight").number(u64::from(endpoint.weight));
+        });
+    });
+    json.key("lb").text("round_robin");
+    json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
+    json.key("pool").object(|json| {
+        json.key("max_connections").number(u64::from(cluster.pool.max_connections));
+        json.key("max_pending").number(u64::from(cluster.pool.max_pending));
+        json.key("idle_timeout").text(&show_ms(cluster.pool.idle_timeout_ms));
+    });
+}
+
+fn cluster_name(clusters: &[Cluster], index: u32) -> &str {
+    clusters.get(index as usize).map_or("", |cluster| &cluster.name)
+}

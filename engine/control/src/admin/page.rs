@@ -1,0 +1,111 @@
+//! Pages that only show.
+
+use super::{Query, dump};
+use crate::config::show_address;
+use crate::control::Control;
+use crate::http_server::Answer;
+use crate::json::Json;
+use crate::lifecycle::Phase;
+use crate::stats;
+use sidering_dataplane::observe::counters::{Counter, EndpointCounters};
+use std::fmt::Write;
+
+pub(super) fn ready(control: &Control, _: &Query<'_>) -> Answer {
+    let phase = control.life.phase();
+    let status = if phase == Phase::Live { 200 } else { 503 };
+    Answer::text(status, format!("{}\n", phase.name()))
+}
+
+pub(super) fn live(_: &Control, _: &Query<'_>) -> Answer {
+    Answer::text(200, "LIVE\n".to_owned())
+}
+
+pub(super) fn stats(control: &Control, query: &Query<'_>) -> Answer {
+    if query.get("format") == Some("prometheus") {
+        return prometheus(control, query);
+    }
+    let filter = query.get("filter").unwrap_or("");
+    let used_only = query.get("usedonly").is_some();
+    Answer::text(
+        200,
+        stats::plain(&control.setup.ledger, &control.snapshot, &control.facts(), filter, used_only),
+    )
+}
+
+pub(super) fn prometheus(control: &Control, _: &Query<'_>) -> Answer {
+    let body = stats::prometheus(&control.setup.ledger, &control.snapshot, &control.facts());
+    Answer { content_type: "text/plain; version=0.0.4; charset=utf-8", ..Answer::text(200, body) }
+}
+
+pub(super) fn listeners(control: &Control, query: &Query<'_>) -> Answer {
+    let listeners = &control.snapshot.listeners;
+    if query.get("format") == Some("json") {
+        return Answer::json(Json::document(|json| {
+            json.key("listener_statuses").list(listeners, |json, listener| {
+                json.object(|json| {
+                    json.key("name").text(&listener.name);
+                    json.key("local_address").text(&show_address(&listener.address));
+                });
+            });
+        }));
+    }
+    let lines =
+        listeners.iter().map(|listener| format!("{}::{}\n", listener.name, show_address(&listener.address)));
+    Answer::text(200, lines.collect())
+}
+
+/// Envoy's lines: `cluster::endpoint::what::value`.
+pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
+    let mut text = String::new();
+    for cluster in &control.snapshot.clusters {
+        let name = &cluster.name;
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{name}::default_priority::max_connections::{}", cluster.pool.max_connections);
+        let _ =
+            writeln!(text, "{name}::default_priority::max_pending_requests::{}", cluster.pool.max_pending);
+        for (index, endpoint) in cluster.endpoints.iter().enumerate() {
+            let address = show_address(&endpoint.address);
+            let sum = |counter: fn(&EndpointCounters) -> &Counter| {
+                let counters = control.setup.ledger.endpoint(name, index);
+                counters.map(|counters| counter(counters).get()).fold(0, u64::wrapping_add)
+            };
+            for (what, value) in [
+                ("cx_active", sum(|counters| &counters.connections_active)),
+                ("cx_connect_fail", sum(|counters| &counters.connect_failures)),
+                ("cx_total", sum(|counters| &counters.connections_total)),
+                ("rq_active", sum(|counters| &counters.requests_active)),
+                ("rq_error", sum(|counters| &counters.requests_error)),
+                ("rq_total", sum(|counters| &counters.requests_total)),
+                ("weight", u64::from(endpoint.weight)),
+            ] {
+                let _ = writeln!(text, "{name}::{address}::{what}::{value}");
+            }
+            let _ = writeln!(text, "{name}::{address}::health_flags::healthy");
+        }
+    }
+    Answer::text(200, text)
+}
+
+pub(super) fn config_dump(control: &Control, _: &Query<'_>) -> Answer {
+    Answer::json(Json::document(|json| {
+        json.key("version").number(control.snapshot.version);
+        json.key("configuration").object(|json| dump::write(json, &control.settings, &control.snapshot));
+    }))
+}
+
+pub(super) fn server_info(control: &Control, _: &Query<'_>) -> Answer {
+    let facts = control.facts();
+    let (engine, granted) = &control.setup.engine;
+    Answer::json(Json::document(|json| {
+        json.key("version").text(facts.version);
+        json.key("state").text(control.life.phase().name());
+        json.key("uptime_current_epoch").text(&format!("{}s", facts.uptime_seconds));
+        json.key("uptime_all_epochs").text(&format!("{}s", facts.uptime_seconds));
+        json.key("engine").text(engine);
+        json.key("engine_details").text(granted);
+        json.key("workers").number(facts.workers);
+        json.key("pid").number(u64::from(std::process::id()));
+        json.key("config_version").number(facts.config_version);
+        json.key("command_line").list(&control.setup.command_line, |json, word| json.text(word));
+    }))
+}

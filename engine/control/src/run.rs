@@ -1,0 +1,124 @@
+//! The loop of the control thread: waits for signals, cores and admin requests, and lets [`Control`] deal with them.
+
+use crate::admin;
+use crate::built_in::BuiltInUpstream;
+use crate::control::{Control, Next};
+use crate::cores::{CoreEnd, Event, Signal};
+use crate::http_server::Listening;
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::{LocalSet, spawn_local};
+use tokio::time::{Instant, sleep, timeout_at};
+
+/// Events that may wait, beside one of each core. A signal that finds no room is dropped: as many wait already.
+const EVENTS: usize = 64;
+/// Cores that were told to stop have this long to end.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// A destination of the access log that takes nothing has this long at the end.
+const LOG_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Where events come in. Made before the cores, which report their ends to it.
+#[derive(Debug)]
+pub struct Events {
+    sender: Sender<Event>,
+    receiver: Receiver<Event>,
+}
+
+impl Events {
+    /// For this many cores.
+    #[must_use]
+    pub fn new(cores: usize) -> Events {
+        let (sender, receiver) = channel(EVENTS + cores);
+        Events { sender, receiver }
+    }
+
+    /// For each core's thread to tell its end.
+    #[must_use]
+    pub fn core_end(&self) -> CoreEnd {
+        CoreEnd(self.sender.clone())
+    }
+}
+
+/// What the control thread serves by itself.
+#[derive(Debug, Default)]
+pub struct Services {
+    pub admin: Option<Listening>,
+    pub built_in: Option<BuiltInUpstream>,
+}
+
+/// Runs until the process is to leave; returns its exit code.
+pub fn run(control: Control, events: Events, services: Services) -> io::Result<u8> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    LocalSet::new().block_on(&runtime, serve(control, events, services))
+}
+
+async fn serve(control: Control, events: Events, services: Services) -> io::Result<u8> {
+    let Events { sender, mut receiver } = events;
+    watch_signals(&sender)?;
+    let control = Rc::new(RefCell::new(control));
+    if let Some(built_in) = services.built_in {
+        spawn_local(built_in.serve()?);
+    }
+    if let Some(listening) = services.admin {
+        spawn_local(admin::serve(listening, Rc::clone(&control), sender.clone())?);
+    }
+    while let Some(event) = receiver.recv().await {
+        let next = control.borrow_mut().handle(event);
+        match next {
+            Next::GoOn => {}
+            Next::WatchDrain(after) => watch_drain(after, sender.clone()),
+            Next::Leave(code) => {
+                leave(&control, &mut receiver).await;
+                return Ok(code);
+            }
+        }
+    }
+    Ok(0)
+}
+
+/// Tells [`Event::DrainOverdue`] after a while.
+pub(crate) fn watch_drain(after: Duration, sender: Sender<Event>) {
+    spawn_local(async move {
+        sleep(after).await;
+        let _ = sender.send(Event::DrainOverdue).await;
+    });
+}
+
+/// Waits for the cores to end, for a moment, and lets the log thread write what they left.
+async fn leave(control: &Rc<RefCell<Control>>, receiver: &mut Receiver<Event>) {
+    // An admin client that asked for the end gets its answer.
+    sleep(Duration::from_millis(5)).await;
+    let end = Instant::now() + STOP_PATIENCE;
+    while control.borrow().life.cores_running() > 0 {
+        match timeout_at(end, receiver.recv()).await {
+            Ok(Some(event @ Event::CoreEnded { .. })) => {
+                control.borrow_mut().handle(event);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => break,
+        }
+    }
+    control.borrow_mut().setup.access_log.finish(LOG_PATIENCE);
+}
+
+fn watch_signals(sender: &Sender<Event>) -> io::Result<()> {
+    for (kind, meaning) in [
+        (SignalKind::terminate(), Signal::Terminate),
+        (SignalKind::interrupt(), Signal::Interrupt),
+        (SignalKind::hangup(), Signal::HangUp),
+        (SignalKind::user_defined1(), Signal::ReopenLogs),
+    ] {
+        let mut stream = signal(kind)?;
+        let sender = sender.clone();
+        spawn_local(async move {
+            while stream.recv().await.is_some() {
+                let _ = sender.try_send(Event::Signal(meaning));
+            }
+        });
+    }
+    Ok(())
+}
