@@ -49,14 +49,14 @@ impl<I: Io> Worker<I> {
                 conn.head_started = true;
                 conn.since = self.now;
             }
-            let length = chunk.as_ref().map(|chunk| chunk.len());
-            self.decode_downstream(io, id, chunk);
+            let has_taken = self.decode_downstream(io, id, chunk);
             let Some(conn) = self.conns.get(id) else { return };
-            match conn.held.first() {
-                None => break,
-                // Put back untouched: the codec waits for the exchange to end.
-                Some(held) if Some(held.len()) == length => return,
-                Some(_) => {}
+            if conn.held.is_empty() {
+                break;
+            }
+            // Put back untouched: the codec waits for the exchange to end.
+            if !has_taken {
+                return;
             }
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
@@ -67,10 +67,11 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    /// Decodes a chunk; `None` only asks the codec for events that are due without more bytes.
-    pub(crate) fn decode_downstream(&mut self, io: &mut I, id: ConnId, chunk: Option<I::Chunk>) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        let Some(mut codec) = conn.codec.take() else { return };
+    /// Decodes a chunk; `None` only asks the codec for events that are due without more bytes. Tells whether any byte
+    /// was taken.
+    pub(crate) fn decode_downstream(&mut self, io: &mut I, id: ConnId, chunk: Option<I::Chunk>) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        let Some(mut codec) = conn.codec.take() else { return false };
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut input: &[u8] = chunk.as_deref().unwrap_or_default();
         let outcome = loop {
@@ -93,10 +94,12 @@ impl<I: Io> Worker<I> {
                 Ok(Some(Event::Response { .. } | Event::Reset { .. })) => {}
             }
         };
+        let has_taken = chunk.as_ref().is_some_and(|chunk| input.len() < chunk.len());
         let rest = chunk.as_ref().filter(|_| !input.is_empty()).map(|chunk| chunk.subset(input));
         drop(chunk);
         self.scratch = scratch;
         self.after_decoding(io, id, codec, outcome, rest);
+        has_taken
     }
 
     fn after_decoding(
