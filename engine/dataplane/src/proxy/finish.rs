@@ -83,7 +83,7 @@ impl<I: Io> Worker<I> {
 
     /// Counts the end of the request's time with its cluster.
     pub(crate) fn record_upstream_end(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) else { return };
         let counters = &cluster.counters;
         counters.requests_active.subtract(1);
@@ -95,7 +95,8 @@ impl<I: Io> Worker<I> {
         {
             counters.responses[class].add(1);
         }
-        if stream.upstream_sent.is_some()
+        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
+        if std::mem::take(&mut stream.is_at_endpoint)
             && let Some(endpoint) = counters.endpoints.get(stream.endpoint as usize)
         {
             endpoint.requests_active.subtract(1);

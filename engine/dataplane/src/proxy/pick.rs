@@ -3,7 +3,7 @@
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{Stream, StreamKey, Upstream};
+use crate::stream::{Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::RequestHead;
 use sidering_codecs::registry::CodecOptions;
@@ -123,6 +123,7 @@ impl<I: Io> Worker<I> {
         {
             counters.requests_total.add(1);
             counters.requests_active.add(1);
+            stream.is_at_endpoint = true;
         }
     }
 
@@ -143,12 +144,16 @@ impl<I: Io> Worker<I> {
         let lent = head.lend(&mut edits);
         self.edits = edits;
         self.encode_request(key, id, &lent);
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.head = Some(head);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.head = Some(head);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        // Sent again, its end was told long ago and will not be told once more.
+        if stream.request == Progress::Ended
+            && let Some(codec) = &mut conn.codec
+        {
+            codec.encode_end(stream.upstream_stream, conn.outbox.stage(&mut self.buffers));
         }
-        if let Some(conn) = self.conns.get_mut(id) {
-            conn.outbox.flush_staged(io, id, &mut self.buffers);
-        }
+        conn.outbox.flush_staged(io, id, &mut self.buffers);
     }
 
     /// A connection to an endpoint could not be established: another endpoint, or the end of the request.

@@ -28,10 +28,11 @@ impl<I: Io> Worker<I> {
         let Some(stale) = stream.attached() else { return };
         stream.upstream = Upstream::Unrouted;
         stream.upstream_sent = None;
+        let was_counted = std::mem::take(&mut stream.is_at_endpoint);
         let (cluster, endpoint) = (stream.cluster, stream.endpoint);
         if let Some(Some(cluster)) = self.clusters.get(cluster as usize) {
             cluster.counters.requests_retried_stale.add(1);
-            if let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
+            if was_counted && let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
                 counters.requests_active.subtract(1);
             }
         }

@@ -281,6 +281,7 @@ impl<I: Io> Worker<I> {
 fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::Time) {
     stream.response = Progress::Open;
     stream.response_started = Some(now);
+    stream.upstream_sent.get_or_insert(now);
     stream.status = head.status;
     stream.details = "via_upstream";
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;

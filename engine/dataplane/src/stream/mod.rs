@@ -74,6 +74,8 @@ pub struct Stream {
     /// The core's key of the cluster, `u32::MAX` if none was chosen.
     pub cluster: u32,
     pub endpoint: u32,
+    /// Counted among the endpoint's active requests.
+    pub is_at_endpoint: bool,
     pub route_line: u32,
     pub route_timeout_ms: u64,
     pub request: Progress,
@@ -135,6 +137,7 @@ impl Stream {
             upstream_stream: StreamId(0),
             cluster: u32::MAX,
             endpoint: u32::MAX,
+            is_at_endpoint: false,
             route_line: 0,
             route_timeout_ms: 0,
             request: Progress::Open,

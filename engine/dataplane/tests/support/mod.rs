@@ -1,11 +1,14 @@
 //! An engine in memory, driven by hand: what the worker asks for is written down, and completions are what a test says.
 //! It keeps the contract of [`sidering_dataplane::io`] and panics when the worker breaks it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::*;
 use sidering_dataplane::message::{Message, Update};
-use sidering_dataplane::observe::counters::{ClusterCounters, CoreCounters, EndpointCounters};
+use sidering_dataplane::observe::counters::{
+    ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
+};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -136,6 +139,9 @@ impl Io for TestIo {
 
     fn close(&mut self, conn: ConnId, mode: CloseMode) {
         self.live(conn).closed = Some(mode == CloseMode::Reset);
+        for socket in self.sockets.values_mut() {
+            socket.relay.take_if(|(to, _)| *to == conn);
+        }
     }
 
     fn peer_address(&mut self, _conn: ConnId) -> Option<SocketAddr> {
@@ -150,6 +156,7 @@ pub(crate) struct Bench {
     pub(crate) now: Time,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) cluster: Arc<ClusterCounters>,
+    pub(crate) listener: Arc<ListenerCounters>,
 }
 
 impl Bench {
@@ -163,15 +170,20 @@ impl Bench {
         });
         let endpoints = (0..8).map(|_| EndpointCounters::default()).collect();
         let cluster = Arc::new(ClusterCounters { endpoints, ..Default::default() });
+        let (listener, now) = (Arc::default(), Time { micros: 1_000_000 });
+        let mut bench = Bench { worker, io: TestIo::default(), now, counters, cluster, listener };
+        bench.apply(snapshot);
+        bench
+    }
+
+    /// Another configuration, whose listeners and clusters keep their counters.
+    pub(crate) fn apply(&mut self, snapshot: Snapshot) {
         let update = Update {
-            listeners: snapshot.listeners.iter().map(|_| Arc::default()).collect(),
-            clusters: snapshot.clusters.iter().map(|_| Arc::clone(&cluster)).collect(),
+            listeners: snapshot.listeners.iter().map(|_| Arc::clone(&self.listener)).collect(),
+            clusters: snapshot.clusters.iter().map(|_| Arc::clone(&self.cluster)).collect(),
             snapshot: Arc::new(snapshot),
         };
-        let mut bench =
-            Bench { worker, io: TestIo::default(), now: Time { micros: 1_000_000 }, counters, cluster };
-        bench.message(Message::Apply(update));
-        bench
+        self.message(Message::Apply(update));
     }
 
     pub(crate) fn message(&mut self, message: Message) {
@@ -186,8 +198,12 @@ impl Bench {
 
     /// A client on the first listener.
     pub(crate) fn client(&mut self) -> ConnId {
+        self.client_of(ListenerId(0))
+    }
+
+    pub(crate) fn client_of(&mut self, listener: ListenerId) -> ConnId {
         let conn = self.io.open(true, None);
-        self.complete(Completion::Accepted { listener: ListenerId(0), conn });
+        self.complete(Completion::Accepted { listener, conn });
         conn
     }
 
@@ -253,6 +269,10 @@ impl Bench {
         assert_eq!(self.counters.streams_active.get(), 0, "streams");
         assert_eq!(self.cluster.requests_active.get(), 0, "active requests");
         assert_eq!(self.cluster.requests_pending.get(), 0, "pending requests");
+        assert_eq!(self.listener.requests_active.get(), 0, "active requests of the listener");
+        for endpoint in &self.cluster.endpoints {
+            assert_eq!(endpoint.requests_active.get(), 0, "active requests of an endpoint");
+        }
     }
 }
 

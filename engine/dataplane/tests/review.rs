@@ -1,0 +1,68 @@
+//! Cases that an adversarial reading of the data plane found wrong, each with what should happen instead.
+
+mod support;
+
+use sidering_dataplane::io::{Completion, IoError, RelayEnd};
+use support::{Bench, http, tcp};
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+const POST: &[u8] = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\n";
+
+#[test]
+fn held_chunks_of_equal_length_are_all_passed_on() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, POST);
+    for _ in 0..4 {
+        bench.receive(client, b"0123456789");
+    }
+    assert!(!bench.io.socket(client).receiving, "four chunks are held");
+    let upstream = bench.connected();
+    assert!(bench.flush_text(upstream).ends_with(&"0123456789".repeat(4)));
+    assert!(bench.io.socket(client).receiving);
+}
+
+#[test]
+fn a_connection_that_served_a_retry_carries_the_next_request() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let stale = bench.connected();
+    bench.receive(stale, OK);
+    bench.flush(client);
+    bench.receive(client, GET);
+    bench.end(stale, Err(IoError::Reset));
+    let fresh = bench.connected();
+    for _ in 0..2 {
+        assert_eq!(bench.flush(fresh), GET);
+        bench.receive(fresh, OK);
+        assert_eq!(bench.flush(client), OK);
+        bench.receive(client, GET);
+    }
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_reported_sent_is_counted_out() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let upstream = bench.connected();
+    bench.receive(upstream, OK);
+    assert_eq!(bench.flush(client), OK);
+    assert_eq!(bench.cluster.endpoints[0].requests_active.get(), 0);
+}
+
+#[test]
+fn a_tcp_tunnel_that_waits_is_served() {
+    let mut bench = Bench::new(tcp());
+    let clients = [bench.client(), bench.client(), bench.client()];
+    let upstreams = bench.io.connects.clone();
+    assert_eq!(upstreams.len(), 2);
+    bench.connected();
+    bench.io.socket(clients[1]).relay = None;
+    let (from, to) = (clients[1], upstreams[1]);
+    bench.complete(Completion::RelayEnded { from, to, end: RelayEnd::SourceFailed(IoError::Reset) });
+    let upstream = bench.connected();
+    assert_eq!(bench.io.socket(clients[2]).relay, Some((upstream, u64::MAX)));
+}
