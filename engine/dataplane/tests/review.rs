@@ -43,6 +43,25 @@ fn a_connection_that_served_a_retry_carries_the_next_request() {
 }
 
 #[test]
+fn a_client_that_half_closes_before_the_connect_leaves_a_usable_connection() {
+    let mut bench = Bench::new(http(1));
+    let half_closed = bench.client();
+    bench.receive(half_closed, GET);
+    bench.end(half_closed, Ok(()));
+    let upstream = bench.connected();
+    assert_eq!(bench.flush(upstream), GET);
+    bench.receive(upstream, OK);
+    assert!(bench.flush_text(half_closed).ends_with("hi"));
+    assert!(bench.is_closed(half_closed));
+    let next = bench.client();
+    bench.receive(next, GET);
+    assert_eq!(bench.flush(upstream), GET);
+    bench.receive(upstream, OK);
+    assert_eq!(bench.flush(next), OK);
+    bench.assert_empty();
+}
+
+#[test]
 fn an_answer_that_comes_before_the_request_is_reported_sent_is_counted_out() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();

@@ -211,11 +211,13 @@ impl<I: Io> Worker<I> {
     pub(crate) fn handle_downstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.input_ended = true;
+        let blocked = conn.stream.and_then(|key| self.streams.get(key)).is_some_and(Stream::is_blocked);
         if !clean {
             self.abort_downstream(io, id, "downstream_remote_disconnect");
-        } else if conn.held.is_empty() {
+        } else if conn.held.is_empty() && !blocked {
             self.end_downstream_input(io, id);
         }
+        // Else the end stands behind what is not decoded yet, be it only the end of the request.
     }
 
     fn end_downstream_input(&mut self, io: &mut I, id: ConnId) {
@@ -228,7 +230,9 @@ impl<I: Io> Worker<I> {
         }
         let Some(codec) = &mut conn.codec else { return };
         match (codec.decode_end(), conn.stream) {
-            (Ok(InputEnd::Message(_)), Some(key)) => self.end_tunnel_input(io, key, id),
+            (Ok(InputEnd::Message(_)), Some(key)) if self.is_tunnel(key) => {
+                self.end_tunnel_input(io, key, id)
+            }
             // Half-closed after a whole request: it is still answered.
             (Ok(_), Some(_)) => {}
             (Ok(_), None) => self.close_conn(io, id, CloseMode::Graceful),
@@ -244,6 +248,10 @@ impl<I: Io> Worker<I> {
             self.give_up_stream(io, key, ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, details);
         }
         self.close_conn(io, id, CloseMode::Graceful);
+    }
+
+    pub(crate) fn is_tunnel(&self, key: StreamKey) -> bool {
+        self.streams.get(key).is_some_and(|stream| stream.is_tunnel)
     }
 
     pub(crate) fn stream_of(&self, id: ConnId) -> Option<StreamKey> {

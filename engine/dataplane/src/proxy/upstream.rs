@@ -206,7 +206,7 @@ impl<I: Io> Worker<I> {
             stream.upstream = Upstream::Released;
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
-        let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable());
+        let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable() && codec.is_idle());
         let retired = match conn.role {
             Role::Upstream { cluster, .. } => self
                 .clusters
@@ -250,9 +250,8 @@ impl<I: Io> Worker<I> {
             return;
         };
         let end = if clean { conn.codec.as_mut().map(|codec| codec.decode_end()) } else { None };
-        let is_tunnel = self.streams.get(key).is_some_and(|stream| stream.is_tunnel);
         match end {
-            Some(Ok(InputEnd::Message(_))) if is_tunnel => self.end_tunnel_input(io, key, id),
+            Some(Ok(InputEnd::Message(_))) if self.is_tunnel(key) => self.end_tunnel_input(io, key, id),
             Some(Ok(InputEnd::Message(_))) => self.end_response(io, key, id, true),
             _ => self.handle_upstream_failed(key, id, clean),
         }
