@@ -2,6 +2,7 @@
 
 mod support;
 
+use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Completion, IoError, RelayEnd};
 use support::{Bench, http, tcp};
 
@@ -70,6 +71,98 @@ fn an_answer_that_comes_before_the_request_is_reported_sent_is_counted_out() {
     bench.receive(upstream, OK);
     assert_eq!(bench.flush(client), OK);
     assert_eq!(bench.cluster.endpoints[0].requests_active.get(), 0);
+}
+
+#[test]
+fn the_route_timeout_runs_from_the_end_of_the_request_whatever_was_armed_before() {
+    let mut snapshot = http(1);
+    snapshot.listeners[0].limits.request_timeout_ms = 0;
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, POST);
+    bench.connected();
+    bench.receive(client, &[b'x'; 40]);
+    bench.advance_ms(5_001);
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 504 "));
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answer_is_closed_when_idle() {
+    let mut bench = Bench::new(http(1));
+    let (answered, refused) = (bench.client(), bench.client());
+    bench.receive(answered, GET);
+    let upstream = bench.connected();
+    bench.receive(upstream, OK);
+    bench.receive(refused, b"TRACE / HTTP/1.1\r\nHost: h\r\n\r\n");
+    for _ in 0..4 {
+        bench.advance_ms(20_001);
+    }
+    assert!(bench.is_closed(answered) && bench.is_closed(refused));
+    bench.assert_empty();
+}
+
+#[test]
+fn a_timed_out_client_that_does_not_take_its_answer_is_closed_when_idle() {
+    let mut bench = Bench::new(http(1));
+    let clients = [bench.client(), bench.client(), bench.client()];
+    bench.receive(clients[0], GET);
+    bench.connected();
+    bench.receive(clients[1], b"GET / HT");
+    bench.receive(clients[2], POST);
+    bench.connected();
+    bench.advance_ms(6_000);
+    for client in clients {
+        assert!(!bench.is_closed(client), "the answer gets its time");
+    }
+    for _ in 0..4 {
+        bench.advance_ms(20_001);
+    }
+    for client in clients {
+        assert!(bench.is_closed(client));
+    }
+    bench.assert_empty();
+}
+
+#[test]
+fn the_answer_to_an_idle_stream_gets_its_time() {
+    let mut snapshot = http(1);
+    snapshot.listeners[0].limits.stream_idle_timeout_ms = 2_000;
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, GET);
+    bench.advance_ms(2_001);
+    bench.advance_ms(5);
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 503 "), "the connect timed out first");
+    bench.receive(client, GET);
+    bench.connected();
+    bench.advance_ms(2_001);
+    bench.advance_ms(5);
+    assert!(!bench.is_closed(client));
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 504 "));
+}
+
+#[test]
+fn an_idle_deadline_is_armed_when_the_client_is_resumed_after_its_exchange() {
+    let mut snapshot = http(1);
+    snapshot.listeners[0].limits = ListenerLimits {
+        max_connections: 100,
+        request_headers_timeout_ms: 0,
+        request_timeout_ms: 0,
+        stream_idle_timeout_ms: 0,
+        idle_timeout_ms: 1_000,
+    };
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    bench.connected();
+    bench.advance_ms(1_001);
+    bench.receive(client, &[b"60000\r\n".as_slice(), &[b'x'; 0x60000], b"\r\n0\r\n\r\n"].concat());
+    assert!(!bench.io.socket(client).receiving);
+    bench.advance_ms(5_001);
+    bench.flush(client);
+    assert!(bench.io.socket(client).receiving);
+    bench.advance_ms(1_001);
+    assert!(bench.is_closed(client));
 }
 
 #[test]

@@ -111,7 +111,12 @@ impl<I: Io> Worker<I> {
             self.abort_tunnel(io, key, ResponseFlags::STREAM_IDLE_TIMEOUT, "idle_timeout");
             return;
         }
-        let status = if stream.request == Progress::Ended { 504 } else { 408 };
+        // Nobody takes the answer.
+        if stream.response == Progress::Ended {
+            self.cut_off(io, key, ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout");
+            return;
+        }
+        let status = if is_whole(stream) { 504 } else { 408 };
         self.fail_stream(key, status, ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout");
     }
 
@@ -149,15 +154,21 @@ fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
         return after(stream.last_activity, idle_ms, Limit::StreamIdle);
     }
     let idle = after(stream.last_activity, limits.stream_idle_timeout_ms, Limit::StreamIdle);
-    let whole = stream.request == Progress::Ended || !stream.request_has_body;
-    let other = if !whole {
+    let other = if stream.response == Progress::Ended {
+        None
+    } else if !is_whole(stream) {
         after(stream.started, limits.request_timeout_ms, Limit::Request)
-    } else if stream.response != Progress::Ended && stream.upstream != Upstream::Unrouted {
+    } else if stream.upstream != Upstream::Unrouted {
         after(stream.request_ended, stream.route_timeout_ms, Limit::Route)
     } else {
         None
     };
     [idle, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+}
+
+/// Whether nothing is awaited of the client.
+fn is_whole(stream: &Stream) -> bool {
+    stream.request == Progress::Ended || !stream.request_has_body
 }
 
 fn after(since: Time, ms: u64, limit: Limit) -> Option<(Time, Limit)> {

@@ -62,8 +62,14 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.input_ended {
             self.end_downstream_input(io, id);
-        } else if conn.paused {
+            return;
+        }
+        let is_idle = conn.stream.is_none();
+        if conn.paused {
             self.update_request_flow(io, id);
+        }
+        if is_idle {
+            self.arm_deadline(id);
         }
     }
 
@@ -189,6 +195,8 @@ impl<I: Io> Worker<I> {
         stream.request_relay = Relay::Off;
         if stream.request_has_body {
             stream.request_ended = self.now;
+            // The route's timeout begins, and may be the earlier one.
+            self.arm_deadline(id);
         }
         self.with_upstream(id, |codec, stream, out| codec.encode_end(stream, out));
     }

@@ -58,6 +58,7 @@ impl<I: Io> Worker<I> {
         stream.details = reply.details;
         stream.response = Progress::Ended;
         stream.response_ended = self.now;
+        stream.last_activity = self.now;
         let downstream = stream.downstream;
         self.detach_upstream(io, key, CloseMode::Graceful);
         let Some(stream) = self.streams.get_mut(key) else { return };
@@ -76,11 +77,20 @@ impl<I: Io> Worker<I> {
         conn.outbox.flush_staged(io, downstream, &mut self.buffers);
         if conn.outbox.is_empty() {
             self.finish_stream(io, key);
+        } else {
+            // The timer may have fired for the very reason of this reply; a client that does not take it must not stay.
+            self.arm_deadline(downstream);
         }
     }
 
     /// The answer has begun and cannot be finished: the client must see that.
-    fn cut_off(&mut self, io: &mut I, key: StreamKey, flags: ResponseFlags, details: &'static str) {
+    pub(crate) fn cut_off(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        flags: ResponseFlags,
+        details: &'static str,
+    ) {
         let Some(stream) = self.streams.get(key) else { return };
         let downstream = stream.downstream;
         let mode = if stream.is_close_delimited || stream.is_tunnel {
