@@ -1,0 +1,38 @@
+# Thin names for the scripts; `just` alone lists them.
+
+_list:
+    @just --list --unsorted
+
+# Runs the proxy: just run -c configs/http.yaml
+run *arguments:
+    cargo run --release -p sidering -- run {{ arguments }}
+
+# Checks a configuration: just check configs/http.yaml
+check file:
+    cargo run --release -p sidering -- check -c {{ file }}
+
+# All tests, or some parts of them: just test unit
+test *parts:
+    scripts/test {{ parts }}
+
+# Formats everything.
+fmt:
+    cargo fmt --all
+
+# Licenses, sources and versions of what comes from outside.
+deny:
+    scripts/test deny
+
+# Micro-benchmarks: just bench timer_wheel
+bench *filter:
+    cargo bench -p sidering-benches --bench '*' -- {{ filter }}
+
+# Side by side with nginx, HAProxy and Envoy.
+compare *arguments:
+    scripts/compare {{ arguments }}
+
+flamegraph *arguments:
+    scripts/flamegraph {{ arguments }}
+
+load *arguments:
+    scripts/load {{ arguments }}
