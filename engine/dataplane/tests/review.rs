@@ -166,6 +166,55 @@ fn an_idle_deadline_is_armed_when_the_client_is_resumed_after_its_exchange() {
 }
 
 #[test]
+fn a_connect_that_fails_after_a_reload_is_answered_at_once() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    bench.apply(http(2));
+    bench.connect_failed(IoError::Refused);
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 503 "));
+    bench.assert_empty();
+}
+
+#[test]
+fn a_request_whose_cluster_was_replaced_is_counted_out() {
+    for gives_up in [true, false] {
+        let mut bench = Bench::new(http(1));
+        let client = bench.client();
+        bench.receive(client, GET);
+        let upstream = bench.connected();
+        bench.apply(http(2));
+        if gives_up {
+            bench.end(client, Err(IoError::Reset));
+        } else {
+            bench.receive(upstream, OK);
+            assert_eq!(bench.flush(client), OK);
+        }
+        assert!(bench.is_closed(upstream));
+        bench.assert_empty();
+        assert_eq!(bench.cluster.connections_active.get(), 0);
+    }
+}
+
+#[test]
+fn a_stale_connection_of_a_replaced_cluster_is_still_replaced() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let stale = bench.connected();
+    bench.receive(stale, OK);
+    bench.flush(client);
+    bench.receive(client, GET);
+    bench.apply(http(2));
+    bench.end(stale, Ok(()));
+    let fresh = bench.connected();
+    bench.receive(fresh, OK);
+    assert_eq!(bench.flush(client), OK);
+    assert!(bench.is_closed(fresh), "of a cluster that is gone");
+    bench.assert_empty();
+}
+
+#[test]
 fn a_tcp_tunnel_that_waits_is_served() {
     let mut bench = Bench::new(tcp());
     let clients = [bench.client(), bench.client(), bench.client()];

@@ -20,6 +20,8 @@ pub struct CoreCluster {
     /// The idle connections of each endpoint; the last one used is taken first, so that the others can time out.
     idle: Vec<Vec<ConnId>>,
     connections: u32,
+    /// Requests that have not come to their end with it: until then it is not forgotten.
+    requests: u32,
     waiting: VecDeque<StreamKey>,
     /// A newer configuration has replaced it: it only finishes what it has.
     pub retired: bool,
@@ -39,11 +41,25 @@ impl CoreCluster {
             balancer: RoundRobin::new(&config.endpoints, start),
             idle: config.endpoints.iter().map(|_| Vec::new()).collect(),
             connections: 0,
+            requests: 0,
             waiting: VecDeque::new(),
             retired: false,
             config,
             counters,
         }
+    }
+
+    /// A request comes to the cluster.
+    pub fn begin_request(&mut self) {
+        self.requests += 1;
+        self.counters.requests_total.add(1);
+        self.counters.requests_active.add(1);
+    }
+
+    /// A request has come to its end with the cluster.
+    pub fn end_request(&mut self) {
+        self.requests -= 1;
+        self.counters.requests_active.subtract(1);
     }
 
     /// The endpoint for the next request.
@@ -157,6 +173,6 @@ impl CoreCluster {
 
     /// Whether nothing is left to finish.
     pub fn is_empty(&self) -> bool {
-        self.connections == 0 && self.waiting.is_empty()
+        self.connections == 0 && self.requests == 0
     }
 }

@@ -48,8 +48,14 @@ impl<I: Io> Worker<I> {
         cluster.on_closed(endpoint);
         if cluster.has_waiting() {
             self.work.push_back(Work::ServeWaiting(key));
-        } else if cluster.retired && cluster.is_empty() {
-            self.clusters[key as usize] = None;
+        }
+        self.forget_cluster_if_done(key);
+    }
+
+    /// A cluster that was replaced is dropped with the last of what it had; its key may be given out again then.
+    pub(crate) fn forget_cluster_if_done(&mut self, key: u32) {
+        if let Some(slot) = self.clusters.get_mut(key as usize) {
+            slot.take_if(|cluster| cluster.retired && cluster.is_empty());
         }
     }
 

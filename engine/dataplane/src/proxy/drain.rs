@@ -85,9 +85,7 @@ impl<I: Io> Worker<I> {
         for id in cluster.idle_ids() {
             self.close_conn(io, id, CloseMode::Graceful);
         }
-        if self.clusters[at].as_ref().is_some_and(CoreCluster::is_empty) {
-            self.clusters[at] = None;
-        }
+        self.forget_cluster_if_done(at as u32);
     }
 
     fn remove_listener(&mut self, io: &mut I, at: usize) {

@@ -84,9 +84,10 @@ impl<I: Io> Worker<I> {
     /// Counts the end of the request's time with its cluster.
     pub(crate) fn record_upstream_end(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) else { return };
+        let cluster_key = stream.cluster;
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
+        cluster.end_request();
         let counters = &cluster.counters;
-        counters.requests_active.subtract(1);
         if let Some(sent) = stream.upstream_sent {
             counters.request_time.record(self.now.micros_since(sent));
         }
@@ -104,6 +105,7 @@ impl<I: Io> Worker<I> {
                 endpoint.requests_error.add(1);
             }
         }
+        self.forget_cluster_if_done(cluster_key);
     }
 
     fn record_end(&mut self, io: &mut I, stream: &Stream) {

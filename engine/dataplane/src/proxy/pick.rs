@@ -30,8 +30,7 @@ impl<I: Io> Worker<I> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
-        cluster.counters.requests_total.add(1);
-        cluster.counters.requests_active.add(1);
+        cluster.begin_request();
         let Some(endpoint) = cluster.pick() else { return Some(NO_HEALTHY_UPSTREAM) };
         stream.endpoint = endpoint;
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
@@ -182,10 +181,16 @@ impl<I: Io> Worker<I> {
     fn try_another_endpoint(&mut self, io: &mut I, key: StreamKey, failed: u32, timed_out: bool) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.upstream = Upstream::Unrouted;
-        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
-        let may_try =
-            stream.attempts < CONNECT_ATTEMPTS && cluster.config.endpoints.len() > 1 && !cluster.retired;
-        let other = if may_try { cluster.pick_other(failed) } else { None };
+        let other = match self.clusters.get_mut(stream.cluster as usize) {
+            Some(Some(cluster))
+                if stream.attempts < CONNECT_ATTEMPTS
+                    && cluster.config.endpoints.len() > 1
+                    && !cluster.retired =>
+            {
+                cluster.pick_other(failed)
+            }
+            _ => None,
+        };
         let refusal = match other {
             Some(endpoint) => self.open_or_wait(io, key, endpoint),
             None if timed_out => Some(CONNECT_TIMEOUT),

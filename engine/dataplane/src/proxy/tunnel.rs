@@ -32,8 +32,7 @@ impl<I: Io> Worker<I> {
         self.conns.insert(conn);
         let picked = match self.clusters.get_mut(cluster_key as usize) {
             Some(Some(cluster)) => {
-                cluster.counters.requests_total.add(1);
-                cluster.counters.requests_active.add(1);
+                cluster.begin_request();
                 cluster.pick()
             }
             _ => None,
