@@ -3,7 +3,7 @@
 mod support;
 
 use sidering_dataplane::config::*;
-use sidering_dataplane::io::{Completion, IoError, RelayEnd};
+use sidering_dataplane::io::{Completion, IoError, ListenerId, RelayEnd};
 use support::{Bench, http, tcp};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -163,6 +163,35 @@ fn an_idle_deadline_is_armed_when_the_client_is_resumed_after_its_exchange() {
     assert!(bench.io.socket(client).receiving);
     bench.advance_ms(1_001);
     assert!(bench.is_closed(client));
+}
+
+#[test]
+fn a_tunnel_never_gets_a_pooled_http_connection() {
+    let mut snapshot = http(1);
+    let mut raw = snapshot.listeners[0].clone();
+    raw.id = ListenerId(1);
+    raw.kind = ListenerKind::Tcp { cluster: ClusterIndex(0) };
+    snapshot.listeners.push(raw);
+    let mut bench = Bench::new(snapshot);
+    let clients = [bench.client(), bench.client()];
+    let mut upstreams = vec![];
+    for client in clients {
+        bench.receive(client, GET);
+        upstreams.push(bench.connected());
+    }
+    let tunnel = bench.client_of(ListenerId(1));
+    bench.receive(upstreams[0], OK);
+    bench.flush(clients[0]);
+    assert!(bench.is_closed(upstreams[0]), "it made room");
+    let upstream = bench.connected();
+    assert_eq!(bench.io.socket(tunnel).relay, Some((upstream, u64::MAX)));
+    // And when the only idle connections are those of the same endpoint.
+    bench.receive(upstreams[1], OK);
+    bench.flush(clients[1]);
+    let second = bench.client_of(ListenerId(1));
+    assert!(bench.is_closed(upstreams[1]));
+    let upstream = bench.connected();
+    assert_eq!(bench.io.socket(second).relay, Some((upstream, u64::MAX)));
 }
 
 #[test]

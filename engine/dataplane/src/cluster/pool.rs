@@ -89,10 +89,9 @@ impl CoreCluster {
         self.take_idle(endpoint).map(|conn| (conn, endpoint))
     }
 
-    /// Any idle connection but of `endpoint`: the one unused for longest, to make room.
-    pub fn victim(&self, endpoint: u32) -> Option<(ConnId, u32)> {
-        let others = self.idle.iter().enumerate().filter(|(index, _)| *index != endpoint as usize);
-        others.filter_map(|(index, idle)| idle.first().map(|conn| (*conn, index as u32))).next()
+    /// An idle connection, the one of its endpoint unused for longest, to make room.
+    pub fn victim(&self) -> Option<ConnId> {
+        self.idle.iter().find_map(|idle| idle.first().copied())
     }
 
     /// Puts a connection back; tells its position, to be given to [`remove_idle`](Self::remove_idle).
@@ -151,7 +150,12 @@ impl CoreCluster {
         true
     }
 
-    /// The request that has waited longest.
+    /// The request that has waited longest, still in the queue.
+    pub fn first_waiting(&self) -> Option<StreamKey> {
+        self.waiting.front().copied()
+    }
+
+    /// Takes the request that has waited longest out of the queue.
     pub fn next_waiting(&mut self) -> Option<StreamKey> {
         let stream = self.waiting.pop_front()?;
         self.counters.requests_pending.subtract(1);

@@ -60,8 +60,9 @@ impl<I: Io> Worker<I> {
             return Some(NO_CLUSTER);
         };
         if !cluster.has_room() {
-            match cluster.victim(endpoint) {
-                Some((victim, _)) => self.close_conn(io, victim, CloseMode::Graceful),
+            // None of them is of use to the request, or it would have got it.
+            match cluster.victim() {
+                Some(victim) => self.close_conn(io, victim, CloseMode::Graceful),
                 None if cluster.wait(key) => {
                     stream.upstream = Upstream::Waiting;
                     return None;
@@ -89,7 +90,7 @@ impl<I: Io> Worker<I> {
             }
         };
         cluster.on_opened(endpoint);
-        let is_raw = stream.is_tunnel || stream.terminates_connect;
+        let is_raw = stream.needs_raw_connection();
         let role = if is_raw {
             Role::TunnelUpstream { cluster: cluster_key, endpoint }
         } else {
@@ -205,12 +206,13 @@ impl<I: Io> Worker<I> {
     pub(crate) fn serve_waiting(&mut self, io: &mut I, cluster_key: u32) {
         loop {
             let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
-            if !cluster.has_waiting() {
-                return;
-            }
-            let idle = cluster.take_any_idle();
+            let Some(key) = cluster.first_waiting() else { return };
+            let is_raw = self.streams.get(key).is_some_and(Stream::needs_raw_connection);
+            let idle = if is_raw { None } else { cluster.take_any_idle() };
             if idle.is_none() && !cluster.has_room() {
-                return;
+                let Some(victim) = cluster.victim() else { return };
+                self.close_conn(io, victim, CloseMode::Graceful);
+                continue;
             }
             let Some(key) = cluster.next_waiting() else { return };
             let Some(endpoint) = idle.map(|(_, endpoint)| endpoint).or_else(|| cluster.pick()) else {

@@ -178,6 +178,11 @@ impl Stream {
         }
     }
 
+    /// Whether it needs an upstream connection without a codec, which no other exchange has used.
+    pub fn needs_raw_connection(&self) -> bool {
+        self.is_tunnel || self.terminates_connect
+    }
+
     /// Whether the request's body must wait: there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
         matches!(self.upstream, Upstream::Waiting | Upstream::Connecting(_))
