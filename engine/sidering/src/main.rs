@@ -1,2 +1,25 @@
-//! placeholder
-fn main() {}
+//! The `sidering` binary: reads the command line and calls what it names. It decides nothing else.
+
+mod check;
+mod cli;
+mod doctor;
+mod fleet;
+mod host;
+mod run;
+
+use cli::Command;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match cli::parse() {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Doctor => doctor::doctor(),
+        Command::Version => cli::say(&format!("sidering {}", cli::VERSION)),
+        Command::Explain(_) => cli::later("explain"),
+        Command::Upgrade(_) => cli::later("upgrade"),
+    }
+}

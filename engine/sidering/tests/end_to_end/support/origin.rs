@@ -3,7 +3,8 @@
 use super::wire::Wire;
 use std::fmt;
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::collections::HashMap;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +17,8 @@ struct Shared {
     ended: AtomicUsize,
     stopping: AtomicBool,
     records: Records,
+    /// Of the connections that are not over, by number, so that they can be ended from outside.
+    open: Mutex<HashMap<usize, TcpStream>>,
 }
 
 pub(crate) struct Origin {
@@ -54,9 +57,15 @@ impl Origin {
                 }
                 let number = ours.accepted.fetch_add(1, Ordering::SeqCst);
                 let record = records.then(|| ours.new_record());
+                ours.keep(number, &stream);
                 let (ours, handler) = (Arc::clone(&ours), Arc::clone(&handler));
                 std::thread::spawn(move || {
-                    let _ = serve(stream, record, |wire| handler(wire, number));
+                    let _ = serve(stream, record, |wire| {
+                        let outcome = handler(wire, number);
+                        // Before the last descriptor goes: a reset must not wait for this one.
+                        ours.open.lock().expect("no thread panics with it").remove(&number);
+                        outcome
+                    });
                     ours.ended.fetch_add(1, Ordering::SeqCst);
                 });
             }
@@ -104,10 +113,18 @@ impl Drop for Origin {
         self.shared.stopping.store(true, Ordering::SeqCst);
         // Wakes the thread that accepts, which then closes the listener.
         let _ = TcpStream::connect(self.address);
+        for stream in self.shared.open.lock().expect("no thread panics with it").values() {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 
 impl Shared {
+    fn keep(&self, number: usize, stream: &TcpStream) {
+        let stream = stream.try_clone().expect("a descriptor is left");
+        self.open.lock().expect("no thread panics with it").insert(number, stream);
+    }
+
     fn new_record(&self) -> Arc<Mutex<Vec<u8>>> {
         let record = Arc::new(Mutex::new(vec![]));
         self.records.lock().expect("no thread panics with it").push(Arc::clone(&record));

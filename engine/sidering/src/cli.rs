@@ -1,0 +1,159 @@
+//! The command line: its grammar and its exit codes. It starts nothing.
+
+use clap::{Args, Parser, Subcommand};
+use sidering_control::config::{EngineChoice, MOST_WORKERS, Overrides};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// The version of this binary.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// All is fine.
+pub(crate) const FINE: u8 = 0;
+/// Anything that is neither fine nor a mistake of the user's.
+pub(crate) const FAILURE: u8 = 1;
+/// Bad usage or configuration.
+pub(crate) const BAD_USAGE: u8 = 2;
+
+/// A service-mesh data plane on io_uring.
+#[derive(Debug, Parser)]
+#[command(name = "sidering", version, about, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "Exit codes: 0 fine, 2 bad usage or configuration, 1 anything else.
+Signals: TERM drains and stops, INT stops at once, HUP reloads the file, USR1 reopens logs.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the proxy; without -c an embedded configuration that shows it working on 127.0.0.1:10000
+    Run(RunArguments),
+    /// Check a configuration file and tell all that is wrong with it
+    Check(CheckArguments),
+    /// Tell what the kernel, limits and sandbox allow, and what it costs
+    Doctor,
+    /// Tell the version
+    Version,
+    #[command(hide = true)]
+    Explain(LaterArguments),
+    #[command(hide = true)]
+    Upgrade(LaterArguments),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Cores to run, instead of what the file says: a number, or auto
+    #[arg(long, value_name = "N", value_parser = workers)]
+    workers: Option<Workers>,
+    /// The engine, instead of what the file says: auto or uring
+    #[arg(long, value_name = "NAME", value_parser = engine)]
+    engine: Option<EngineChoice>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+}
+
+/// Whatever a command of a later version would take.
+#[derive(Debug, Args)]
+pub(crate) struct LaterArguments {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    _rest: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Workers {
+    Auto,
+    Count(u32),
+}
+
+impl RunArguments {
+    pub(crate) fn overrides(&self) -> Overrides {
+        let workers = self.workers.map(|workers| match workers {
+            Workers::Auto => sidering_control::config::usable_cpus(),
+            Workers::Count(count) => count,
+        });
+        Overrides { workers, engine: self.engine }
+    }
+}
+
+/// The command line of this process. Ends the process on bad usage (2), `--help` and `--version` (0).
+pub(crate) fn parse() -> Command {
+    Cli::parse().command
+}
+
+/// Writes a line to standard output.
+pub(crate) fn say(line: &str) -> ExitCode {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Ok(()) => ExitCode::from(FINE),
+        // The reader went away.
+        Err(_) => ExitCode::from(FAILURE),
+    }
+}
+
+/// Writes an error to standard error.
+pub(crate) fn complain(error: &str, code: u8) -> ExitCode {
+    // Where standard error is gone there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{}", error.trim_end());
+    ExitCode::from(code)
+}
+
+/// A command that is named in the documents but is not here yet.
+pub(crate) fn later(command: &str) -> ExitCode {
+    complain(&format!("error: `sidering {command}` is not in this version"), BAD_USAGE)
+}
+
+fn workers(text: &str) -> Result<Workers, String> {
+    match text.parse::<u64>() {
+        _ if text == "auto" => Ok(Workers::Auto),
+        Ok(count) if (1..=MOST_WORKERS).contains(&count) => Ok(Workers::Count(count as u32)),
+        _ => Err(format!("auto, or a number from 1 to {MOST_WORKERS}")),
+    }
+}
+
+fn engine(text: &str) -> Result<EngineChoice, String> {
+    match text {
+        "auto" => Ok(EngineChoice::Auto),
+        "uring" => Ok(EngineChoice::Uring),
+        "epoll" => Err("the epoll engine is not in this version; auto or uring".to_owned()),
+        _ => Err("auto or uring".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments() {
+        let run = |words: &[&str]| match Cli::try_parse_from([&["sidering", "run"], words].concat()) {
+            Ok(Cli { command: Command::Run(arguments) }) => Ok(arguments),
+            Ok(_) => panic!("not run"),
+            Err(error) => Err(error.exit_code()),
+        };
+        let arguments = run(&["-c", "a.yaml", "--workers", "3", "--engine", "uring"]).unwrap();
+        assert_eq!(arguments.config, Some(PathBuf::from("a.yaml")));
+        assert_eq!(arguments.overrides().workers, Some(3));
+        assert_eq!(arguments.overrides().engine, Some(EngineChoice::Uring));
+        assert!(run(&["--workers", "auto"]).unwrap().overrides().workers.is_some());
+        assert!(run(&[]).unwrap().overrides().workers.is_none());
+        for bad in [&["--workers", "0"][..], &["--workers", "x"], &["--engine", "epoll"], &["--nope"], &["-c"]] {
+            assert_eq!(run(bad).unwrap_err(), 2, "{bad:?}");
+        }
+    }
+}
