@@ -61,6 +61,21 @@ pub(crate) struct ListenerSlot {
     pub(crate) is_accepting: bool,
 }
 
+impl ListenerSlot {
+    /// Puts another configuration in place. The gauge of connections goes along with those that are open.
+    pub(crate) fn replace(&mut self, listener: Option<Rc<CoreListener>>) -> Option<Rc<CoreListener>> {
+        let open = u64::from(self.connections);
+        if let Some(listener) = &listener {
+            listener.counters.connections_active.add(open);
+        }
+        let previous = std::mem::replace(&mut self.listener, listener);
+        if let Some(previous) = &previous {
+            previous.counters.connections_active.subtract(open);
+        }
+        previous
+    }
+}
+
 /// The data plane of one core.
 pub struct Worker<I: Io> {
     pub(crate) now: Time,

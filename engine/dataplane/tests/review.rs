@@ -4,6 +4,8 @@ mod support;
 
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Completion, IoError, ListenerId, RelayEnd};
+use sidering_dataplane::message::{Message, Update};
+use std::sync::Arc;
 use support::{Bench, http, tcp};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -240,6 +242,61 @@ fn a_stale_connection_of_a_replaced_cluster_is_still_replaced() {
     bench.receive(fresh, OK);
     assert_eq!(bench.flush(client), OK);
     assert!(bench.is_closed(fresh), "of a cluster that is gone");
+    bench.assert_empty();
+}
+
+#[test]
+fn gauges_of_listeners_survive_removal_and_renaming() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"GET");
+    let old = Arc::clone(&bench.listener);
+    bench.listener = Arc::default();
+    bench.apply(http(1));
+    assert_eq!((old.connections_active.get(), bench.listener.connections_active.get()), (0, 1));
+    let snapshot = Snapshot { listeners: vec![], ..http(1) };
+    bench.message(Message::Apply(Update {
+        snapshot: Arc::new(snapshot),
+        listeners: vec![],
+        clusters: vec![Arc::clone(&bench.cluster)],
+    }));
+    assert_eq!(bench.listener.connections_active.get(), 0);
+    bench.apply(http(1));
+    assert_eq!(bench.listener.connections_active.get(), 1);
+    bench.end(client, Err(IoError::Reset));
+    assert_eq!(bench.listener.connections_active.get(), 0);
+}
+
+#[test]
+fn connections_of_a_removed_listener_time_out() {
+    let mut bench = Bench::new(http(1));
+    let clients = [bench.client(), bench.client()];
+    bench.receive(clients[1], b"GET");
+    let snapshot = Snapshot { listeners: vec![], ..http(1) };
+    bench.message(Message::Apply(Update {
+        snapshot: Arc::new(snapshot),
+        listeners: vec![],
+        clusters: vec![Arc::clone(&bench.cluster)],
+    }));
+    for _ in 0..3 {
+        bench.advance_ms(10_000);
+        bench.flush(clients[1]);
+    }
+    assert!(bench.is_closed(clients[0]) && bench.is_closed(clients[1]));
+}
+
+#[test]
+fn stopping_ends_every_stream_and_opens_nothing() {
+    let mut bench = Bench::new(http(1));
+    let clients = [bench.client(), bench.client(), bench.client()];
+    for client in clients {
+        bench.receive(client, GET);
+    }
+    bench.connected();
+    assert_eq!(bench.cluster.requests_pending.get(), 1);
+    bench.message(Message::Stop);
+    assert_eq!(bench.io.connects.len(), 2);
+    assert!(clients.iter().all(|client| bench.io.socket(*client).closed == Some(true)));
     bench.assert_empty();
 }
 

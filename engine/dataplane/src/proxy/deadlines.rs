@@ -11,6 +11,9 @@ use crate::worker::{TimerToken, Worker};
 /// How long a client that was answered may go on sending before it is cut off.
 const LINGER_MS: u64 = 5_000;
 
+/// How long a connection whose listener is gone may wait for its last request.
+const ORPHAN_MS: u64 = 15_000;
+
 /// What has timed out, or would next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Limit {
@@ -71,10 +74,10 @@ impl<I: Io> Worker<I> {
             (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
                 match conn.stream.and_then(|key| self.streams.get(key)) {
                     Some(stream) => stream_deadline(stream),
-                    None => {
-                        let listener = self.listeners.get(listener.0 as usize)?.listener.as_ref()?;
-                        waiting_deadline(conn, &listener.config.limits)
-                    }
+                    None => match &self.listeners.get(listener.0 as usize)?.listener {
+                        Some(listener) => waiting_deadline(conn, &listener.config.limits),
+                        None => after(conn.since, ORPHAN_MS, Limit::Idle),
+                    },
                 }
             }
         }

@@ -5,6 +5,7 @@ use crate::io::{CloseMode, ConnId, Io, ListenerId};
 use crate::message::Update;
 use crate::net::conn::{Phase, Role};
 use crate::net::listener::CoreListener;
+use crate::observe::access_log::ResponseFlags;
 use crate::worker::{ListenerSlot, TimerToken, Worker};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ impl<I: Io> Worker<I> {
             if at >= self.listeners.len() {
                 self.listeners.resize_with(at + 1, ListenerSlot::default);
             }
-            let is_new = self.listeners[at].listener.replace(listener).is_none();
-            if is_new {
+            let previous = self.listeners[at].replace(Some(listener));
+            if previous.is_none() {
                 self.resume_accept(io, config.id);
             }
         }
@@ -92,7 +93,10 @@ impl<I: Io> Worker<I> {
         self.listeners[at].is_accepting = false;
         io.close_listener(ListenerId(at as u32));
         self.drain_conns(io, |role| downstream_of(role) == Some(at));
-        self.listeners[at].listener = None;
+        self.listeners[at].replace(None);
+        for id in self.conns.ids(|conn| downstream_of(conn.role) == Some(at)) {
+            self.arm_deadline(id);
+        }
     }
 
     /// Stops accepting; what is in flight gets the drain timeout to finish.
@@ -138,11 +142,18 @@ impl<I: Io> Worker<I> {
     /// Ends everything at once.
     pub(crate) fn stop(&mut self, io: &mut I) {
         let everyone: Vec<ConnId> = self.conns.ids(|_| true);
+        for id in &everyone {
+            if let Some(key) = self.stream_of(*id) {
+                self.give_up_stream(io, key, ResponseFlags::LOCAL_RESET, "stopped");
+            }
+        }
+        // Waiting requests were given up as well: nobody is to be served any more.
+        self.work.clear();
         for id in everyone {
             self.close_conn(io, id, CloseMode::Reset);
         }
         for at in 0..self.listeners.len() {
-            if self.listeners[at].listener.take().is_some() {
+            if self.listeners[at].replace(None).is_some() {
                 io.close_listener(ListenerId(at as u32));
             }
         }

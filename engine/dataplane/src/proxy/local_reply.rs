@@ -5,7 +5,7 @@ use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::Phase;
 use crate::net::listener::CoreListenerKind;
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{LocalReply, Progress, Stream, StreamKey};
+use crate::stream::{LocalReply, Progress, Relay, Stream, StreamKey};
 use crate::worker::Worker;
 
 impl<I: Io> Worker<I> {
@@ -93,15 +93,18 @@ impl<I: Io> Worker<I> {
     ) {
         let Some(stream) = self.streams.get(key) else { return };
         let downstream = stream.downstream;
-        let mode = if stream.is_close_delimited || stream.is_tunnel {
-            CloseMode::Reset
-        } else {
-            CloseMode::Graceful
-        };
+        let must_reset = stream.is_close_delimited || stream.is_tunnel;
+        let is_relayed = stream.response_relay == Relay::Running;
         self.give_up_stream(io, key, flags, details);
-        if let Some(conn) = self.conns.get_mut(downstream) {
-            conn.phase = Phase::Busy;
-            self.close_conn(io, downstream, mode);
+        let Some(conn) = self.conns.get_mut(downstream) else { return };
+        conn.phase = Phase::Busy;
+        if must_reset {
+            self.close_conn(io, downstream, CloseMode::Reset);
+        } else if is_relayed {
+            self.close_conn(io, downstream, CloseMode::Graceful);
+        } else {
+            // What came of the answer is delivered; its framing shows that it is cut.
+            self.close_behind_answer(io, downstream, true);
         }
     }
 }
