@@ -286,6 +286,33 @@ fn connections_of_a_removed_listener_time_out() {
 }
 
 #[test]
+fn a_body_nobody_takes_any_more_is_read_to_its_end() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.complete(Completion::SendFailed { conn: upstream, error: IoError::BrokenPipe });
+    for _ in 0..200 {
+        bench.receive(client, &[b"1000\r\n".as_slice(), &[b'x'; 4096], b"\r\n"].concat());
+        assert!(bench.io.socket(client).receiving);
+    }
+}
+
+#[test]
+fn an_idle_connection_that_cannot_send_is_not_used() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let upstream = bench.connected();
+    bench.receive(upstream, OK);
+    bench.flush(client);
+    bench.complete(Completion::SendFailed { conn: upstream, error: IoError::BrokenPipe });
+    assert!(bench.is_closed(upstream));
+    assert_eq!(bench.cluster.connections_idle.get(), 0);
+}
+
+#[test]
 fn stopping_ends_every_stream_and_opens_nothing() {
     let mut bench = Bench::new(http(1));
     let clients = [bench.client(), bench.client(), bench.client()];
@@ -298,6 +325,17 @@ fn stopping_ends_every_stream_and_opens_nothing() {
     assert_eq!(bench.io.connects.len(), 2);
     assert!(clients.iter().all(|client| bench.io.socket(*client).closed == Some(true)));
     bench.assert_empty();
+}
+
+#[test]
+fn a_half_closed_client_sees_a_cut_answer_that_the_connection_delimits() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n1234");
+    let upstream = bench.connected();
+    bench.receive(upstream, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n");
+    bench.end(client, Ok(()));
+    assert_eq!(bench.io.socket(client).closed, Some(true));
 }
 
 #[test]

@@ -150,6 +150,9 @@ impl<C: Chunk> Outbox<C> {
         buffers: &mut BufferPool,
         counters: &CoreCounters,
     ) {
+        if self.failed {
+            return;
+        }
         if part.len() <= TAIL_BYTES
             && let Some(staged) = &mut self.staged
         {

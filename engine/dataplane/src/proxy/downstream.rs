@@ -252,10 +252,15 @@ impl<I: Io> Worker<I> {
     pub(crate) fn abort_downstream(&mut self, io: &mut I, id: ConnId, details: &'static str) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.outbox.fail();
+        let mut mode = CloseMode::Graceful;
         if let Some(key) = conn.stream {
+            // It may have closed only its own side, and would take a cut answer for a whole one.
+            if self.streams.get(key).is_some_and(|stream| stream.is_close_delimited) {
+                mode = CloseMode::Reset;
+            }
             self.give_up_stream(io, key, ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, details);
         }
-        self.close_conn(io, id, CloseMode::Graceful);
+        self.close_conn(io, id, mode);
     }
 
     pub(crate) fn is_tunnel(&self, key: StreamKey) -> bool {

@@ -117,6 +117,10 @@ impl<I: Io> Worker<I> {
     /// The rest of the request's body has nowhere to go; it is read and dropped until the upstream's answer or end.
     fn stop_request_body(&mut self, io: &mut I, upstream: ConnId) {
         let Some(conn) = self.conns.get(upstream) else { return };
+        if conn.phase == Phase::Idle {
+            self.close_conn(io, upstream, CloseMode::Graceful);
+            return;
+        }
         if conn.input_ended {
             if let Some(key) = conn.stream {
                 self.handle_upstream_failed(key, upstream, false);
