@@ -188,8 +188,9 @@ pub trait Io {
     /// Ends the sending side (FIN) behind whatever is queued. Nothing can be sent afterwards.
     fn shutdown(&mut self, conn: ConnId);
 
-    /// Ends the connection now. `conn` is void from here on; a relay it takes part in ends without a completion, and
-    /// the other side of such a relay must be closed by the caller, too.
+    /// Ends the connection now. `conn` is void from here on; a relay it takes part in ends without a completion. What
+    /// the relay had under way is lost, so the other side must be closed by the caller, too; until then it may be
+    /// received on (to discard what comes) and sent to.
     fn close(&mut self, conn: ConnId, mode: CloseMode);
 
     /// The peer's address, asked of the system at each call: keep it if it is needed often. `None` for unix sockets.

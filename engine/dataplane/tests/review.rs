@@ -328,6 +328,25 @@ fn stopping_ends_every_stream_and_opens_nothing() {
 }
 
 #[test]
+fn an_early_answer_ends_a_running_request_relay() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nabc");
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.paused(client);
+    assert_eq!(bench.io.socket(client).relay, Some((upstream, 999_997)));
+    bench.receive(upstream, b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
+    assert!(bench.is_closed(upstream));
+    assert!(bench.io.socket(client).receiving, "the rest is read and dropped even before the answer is out");
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 413 "));
+    assert!(bench.io.socket(client).shut && bench.io.socket(client).receiving);
+    bench.end(client, Ok(()));
+    assert!(bench.is_closed(client));
+    bench.assert_empty();
+}
+
+#[test]
 fn a_half_closed_client_sees_a_cut_answer_that_the_connection_delimits() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();

@@ -114,6 +114,18 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    /// The answer is whole and the upstream gone: what is left of the request is read and dropped, because a client may
+    /// take no answer before it has sent everything.
+    pub(crate) fn drop_rest_of_request(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if stream.request == Progress::Ended {
+            return;
+        }
+        stream.request_relay = Relay::Off;
+        let downstream = stream.downstream;
+        self.update_request_flow(io, downstream);
+    }
+
     /// The rest of the request's body has nowhere to go; it is read and dropped until the upstream's answer or end.
     fn stop_request_body(&mut self, io: &mut I, upstream: ConnId) {
         let Some(conn) = self.conns.get(upstream) else { return };

@@ -61,6 +61,7 @@ impl<I: Io> Worker<I> {
         stream.last_activity = self.now;
         let downstream = stream.downstream;
         self.detach_upstream(io, key, CloseMode::Graceful);
+        self.drop_rest_of_request(io, key);
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         if let Some(codec) = &mut conn.codec {

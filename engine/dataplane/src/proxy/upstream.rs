@@ -192,6 +192,7 @@ impl<I: Io> Worker<I> {
         let (downstream, request_ended) = (stream.downstream, stream.request == Progress::Ended);
         self.record_upstream_end(key);
         self.release_upstream(io, key, id, clean && request_ended);
+        self.drop_rest_of_request(io, key);
         if let Some(conn) = self.conns.get_mut(downstream) {
             conn.outbox.flush_staged(io, downstream, &mut self.buffers);
             if conn.outbox.is_empty() {
