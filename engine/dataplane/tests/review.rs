@@ -313,6 +313,20 @@ fn an_idle_connection_that_cannot_send_is_not_used() {
 }
 
 #[test]
+fn an_upstream_that_has_not_taken_the_request_is_not_kept() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, POST);
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.receive(client, &[b'x'; 40]);
+    bench.receive(upstream, OK);
+    assert!(bench.is_closed(upstream), "a part of the request's body is not with the kernel");
+    assert_eq!(bench.flush(client), OK);
+    bench.assert_empty();
+}
+
+#[test]
 fn stopping_ends_every_stream_and_opens_nothing() {
     let mut bench = Bench::new(http(1));
     let clients = [bench.client(), bench.client(), bench.client()];

@@ -203,10 +203,12 @@ impl<I: Io> Worker<I> {
 
     /// Parts the stream from its connection, which is kept if it can carry another exchange.
     fn release_upstream(&mut self, io: &mut I, key: StreamKey, id: ConnId, keep: bool) {
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.upstream = Upstream::Released;
-        }
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.upstream = Upstream::Released;
+        let has_body = stream.request_has_body;
         let Some(conn) = self.conns.get_mut(id) else { return };
+        // Who answers before it has taken the body may never take it, and with it the next request.
+        let keep = keep && !(has_body && !conn.outbox.is_empty());
         let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable() && codec.is_idle());
         let retired = match conn.role {
             Role::Upstream { cluster, .. } => self
