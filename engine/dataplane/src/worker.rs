@@ -148,9 +148,20 @@ impl<I: Io> Worker<I> {
     }
 
     fn handle_received(&mut self, io: &mut I, conn: ConnId, chunk: I::Chunk) {
+        let bytes = chunk.len() as u64;
         match self.role(conn) {
-            Some(Role::Downstream { .. }) => self.handle_downstream_bytes(io, conn, chunk),
-            Some(Role::Upstream { .. }) => self.handle_upstream_bytes(io, conn, &chunk),
+            Some(Role::Downstream { listener }) => {
+                if let Some(listener) = &self.listeners[listener.0 as usize].listener {
+                    listener.counters.received_bytes.add(bytes);
+                }
+                self.handle_downstream_bytes(io, conn, chunk);
+            }
+            Some(Role::Upstream { cluster, .. }) => {
+                if let Some(cluster) = &self.clusters[cluster as usize] {
+                    cluster.counters.received_bytes.add(bytes);
+                }
+                self.handle_upstream_bytes(io, conn, &chunk);
+            }
             _ => {}
         }
     }

@@ -327,6 +327,21 @@ fn an_upstream_that_has_not_taken_the_request_is_not_kept() {
 }
 
 #[test]
+fn bytes_received_are_counted() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.receive(upstream, OK);
+    bench.flush(client);
+    assert_eq!(bench.listener.received_bytes.get(), GET.len() as u64);
+    assert_eq!(bench.listener.sent_bytes.get(), OK.len() as u64);
+    assert_eq!(bench.cluster.received_bytes.get(), OK.len() as u64);
+    assert_eq!(bench.cluster.sent_bytes.get(), GET.len() as u64);
+}
+
+#[test]
 fn stopping_ends_every_stream_and_opens_nothing() {
     let mut bench = Bench::new(http(1));
     let clients = [bench.client(), bench.client(), bench.client()];

@@ -48,7 +48,12 @@ impl<I: Io> Worker<I> {
         conn.outbox.on_sent(bytes);
         match conn.role {
             Role::Downstream { .. } => self.handle_downstream_sent(io, id, bytes),
-            Role::Upstream { .. } | Role::TunnelUpstream { .. } => self.handle_upstream_sent(io, id, bytes),
+            Role::Upstream { cluster, .. } | Role::TunnelUpstream { cluster, .. } => {
+                if let Some(cluster) = &self.clusters[cluster as usize] {
+                    cluster.counters.sent_bytes.add(bytes as u64);
+                }
+                self.handle_upstream_sent(io, id);
+            }
             Role::TunnelDownstream { .. } => {}
         }
     }
@@ -80,16 +85,13 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId, bytes: usize) {
+    fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId) {
         let Some(key) = self.stream_of(id) else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.upstream_sent.get_or_insert(self.now);
         stream.last_activity = self.now;
         let (downstream, has_body, is_tunnel) =
             (stream.downstream, stream.request_has_body, stream.is_tunnel);
-        if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) {
-            cluster.counters.sent_bytes.add(bytes as u64);
-        }
         if has_body || is_tunnel {
             self.update_request_flow(io, downstream);
         }
