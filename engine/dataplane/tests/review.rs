@@ -6,7 +6,7 @@ use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Completion, IoError, ListenerId, RelayEnd};
 use sidering_dataplane::message::{Message, Update};
 use std::sync::Arc;
-use support::{Bench, http, tcp};
+use support::{Bench, cluster, http, tcp};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -283,6 +283,31 @@ fn connections_of_a_removed_listener_time_out() {
         bench.flush(clients[1]);
     }
     assert!(bench.is_closed(clients[0]) && bench.is_closed(clients[1]));
+}
+
+#[test]
+fn connect_ends_here_when_the_cluster_takes_bytes_only() {
+    let mut snapshot = http(1);
+    snapshot.clusters[0] = cluster(1, "tcp");
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, b"CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\nearly");
+    let upstream = bench.connected();
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 200 "));
+    assert_eq!(bench.flush(upstream), b"early");
+    assert_eq!(bench.io.socket(upstream).relay, Some((client, u64::MAX)));
+    bench.receive(client, b"more");
+    assert_eq!(bench.flush(upstream), b"more");
+    bench.paused(client);
+    assert_eq!(bench.io.socket(client).relay, Some((upstream, u64::MAX)));
+    bench.io.socket(client).relay = None;
+    bench.complete(Completion::Relayed { from: client, to: upstream, bytes: 3 });
+    bench.complete(Completion::RelayEnded { from: client, to: upstream, end: RelayEnd::SourceEnded });
+    assert!(bench.io.socket(upstream).shut && !bench.is_closed(client));
+    bench.io.socket(upstream).relay = None;
+    bench.complete(Completion::RelayEnded { from: upstream, to: client, end: RelayEnd::SourceEnded });
+    assert!(bench.is_closed(client) && bench.is_closed(upstream));
+    bench.assert_empty();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::net::conn::{HELD_CHUNKS, Phase};
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{Progress, Relay, Stream, StreamKey};
 use crate::worker::Worker;
-use sidering_codecs::{Codec, Event, InputEnd, ProtocolError, StreamId};
+use sidering_codecs::{Codec, Event, Grant, InputEnd, ProtocolError, StreamId};
 
 /// How the decoding of one chunk came to its end.
 enum Decoded {
@@ -173,9 +173,12 @@ impl<I: Io> Worker<I> {
         stream.last_activity = self.now;
         let Some(upstream) = stream.attached() else { return };
         let Some(conn) = self.conns.get_mut(upstream) else { return };
-        let Some(codec) = &mut conn.codec else { return };
         let staged = conn.outbox.stage(&mut self.buffers);
-        let grant = codec.encode_data(stream.upstream_stream, bytes.len(), staged);
+        let grant = match &mut conn.codec {
+            Some(codec) => codec.encode_data(stream.upstream_stream, bytes.len(), staged),
+            // A CONNECT that ends here.
+            None => Grant { allowed: bytes.len(), suffix: b"" },
+        };
         // No registered protocol has flow control, so less than all means that the framing has no room for it.
         let bytes = &bytes[..grant.allowed];
         if bytes.is_empty() {

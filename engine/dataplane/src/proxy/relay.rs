@@ -55,7 +55,8 @@ impl<I: Io> Worker<I> {
             return None;
         }
         let limit = from.codec.as_ref()?.relayable_in()?;
-        to.codec.as_ref()?.relayable_out().then_some(limit)
+        // Without a codec it takes bytes: a CONNECT that ends here.
+        to.codec.as_ref().is_none_or(|codec| codec.relayable_out()).then_some(limit)
     }
 
     fn set_relay(&mut self, key: StreamKey, is_request: bool, relay: Relay) {

@@ -55,13 +55,14 @@ impl<I: Io> Worker<I> {
         stream.upstream_sent = Some(self.now);
         stream.response = Progress::Open;
         let downstream = stream.downstream;
-        if stream.terminates_connect {
-            self.answer_connect(io, key, downstream);
-            return;
-        }
-        stream.request_relay = Relay::Running;
         stream.response_relay = Relay::Running;
-        io.relay(downstream, id, u64::MAX);
+        if stream.terminates_connect {
+            // The client is being read, and may have sent ahead: its direction follows when it is at rest.
+            self.answer_connect(io, key, downstream);
+        } else {
+            stream.request_relay = Relay::Running;
+            io.relay(downstream, id, u64::MAX);
+        }
         io.relay(id, downstream, u64::MAX);
     }
 
