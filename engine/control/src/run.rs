@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::{LocalSet, spawn_local};
@@ -21,19 +22,32 @@ const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A destination of the access log that takes nothing has this long at the end.
 const LOG_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Where events come in. Made before the cores, which report their ends to it.
+/// Where events come in. Made before the cores, which report their ends to it; and before anybody is served, so that
+/// from then on signals mean what they are documented to mean.
 #[derive(Debug)]
 pub struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
+    signals: Vec<(tokio::signal::unix::Signal, Signal)>,
+    runtime: Runtime,
 }
 
 impl Events {
     /// For this many cores.
-    #[must_use]
-    pub fn new(cores: usize) -> Events {
+    pub fn new(cores: usize) -> io::Result<Events> {
         let (sender, receiver) = channel(EVENTS + cores);
-        Events { sender, receiver }
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let entered = runtime.enter();
+        let signals = [
+            (SignalKind::terminate(), Signal::Terminate),
+            (SignalKind::interrupt(), Signal::Interrupt),
+            (SignalKind::hangup(), Signal::HangUp),
+            (SignalKind::user_defined1(), Signal::ReopenLogs),
+        ];
+        let signals = signals.into_iter().map(|(kind, meaning)| Ok((signal(kind)?, meaning)));
+        let signals = signals.collect::<io::Result<_>>()?;
+        drop(entered);
+        Ok(Events { sender, receiver, signals, runtime })
     }
 
     /// For each core's thread to tell its end.
@@ -52,13 +66,21 @@ pub struct Services {
 
 /// Runs until the process is to leave; returns its exit code.
 pub fn run(control: Control, events: Events, services: Services) -> io::Result<u8> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    LocalSet::new().block_on(&runtime, serve(control, events, services))
+    let Events { sender, receiver, signals, runtime } = events;
+    LocalSet::new().block_on(&runtime, async {
+        for (stream, meaning) in signals {
+            spawn_local(pass_on(stream, meaning, sender.clone()));
+        }
+        serve(control, sender, receiver, services).await
+    })
 }
 
-async fn serve(control: Control, events: Events, services: Services) -> io::Result<u8> {
-    let Events { sender, mut receiver } = events;
-    watch_signals(&sender)?;
+async fn serve(
+    control: Control,
+    sender: Sender<Event>,
+    mut receiver: Receiver<Event>,
+    services: Services,
+) -> io::Result<u8> {
     let control = Rc::new(RefCell::new(control));
     if let Some(built_in) = services.built_in {
         spawn_local(built_in.serve()?);
@@ -105,20 +127,8 @@ async fn leave(control: &Rc<RefCell<Control>>, receiver: &mut Receiver<Event>) {
     control.borrow_mut().setup.access_log.finish(LOG_PATIENCE);
 }
 
-fn watch_signals(sender: &Sender<Event>) -> io::Result<()> {
-    for (kind, meaning) in [
-        (SignalKind::terminate(), Signal::Terminate),
-        (SignalKind::interrupt(), Signal::Interrupt),
-        (SignalKind::hangup(), Signal::HangUp),
-        (SignalKind::user_defined1(), Signal::ReopenLogs),
-    ] {
-        let mut stream = signal(kind)?;
-        let sender = sender.clone();
-        spawn_local(async move {
-            while stream.recv().await.is_some() {
-                let _ = sender.try_send(Event::Signal(meaning));
-            }
-        });
+async fn pass_on(mut stream: tokio::signal::unix::Signal, meaning: Signal, sender: Sender<Event>) {
+    while stream.recv().await.is_some() {
+        let _ = sender.try_send(Event::Signal(meaning));
     }
-    Ok(())
 }

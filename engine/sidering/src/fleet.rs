@@ -20,6 +20,10 @@ use std::time::{Duration, Instant};
 const ORDERS: usize = 1024;
 /// A core whose queue is full has this long to take something.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The kernel takes an io_uring apart after its process is gone: the listening sockets of one that was killed live on
+/// for some milliseconds. A process that takes its place waits for them this long.
+const REBIND_PATIENCE: Duration = Duration::from_millis(500);
+const REBIND_PAUSE: Duration = Duration::from_millis(5);
 /// Connections the kernel may hold until they are accepted (it cuts this to net.core.somaxconn).
 const BACKLOG: u32 = 4096;
 
@@ -111,7 +115,13 @@ impl Cores for Fleet {
     }
 
     fn open(&mut self, address: &Address) -> Result<Opened, String> {
-        let sockets = self.open_all(address).map_err(|error| error.to_string())?;
+        let end = Instant::now() + REBIND_PATIENCE;
+        let sockets = loop {
+            match self.open_all(address) {
+                Err(socket::ListenError::InUse { .. }) if Instant::now() < end => std::thread::sleep(REBIND_PAUSE),
+                outcome => break outcome.map_err(|error| error.to_string())?,
+            }
+        };
         let bound = sockets.first().and_then(socket::local_address).map(Address::Ip);
         Ok(Opened { address: bound.unwrap_or_else(|| address.clone()), sockets })
     }

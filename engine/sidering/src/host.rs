@@ -1,7 +1,7 @@
-//! What the binary asks of the operating system for the whole process: descriptor limits, CPUs.
+//! What the binary asks of the operating system for the whole process: descriptor limits, CPUs, page sizes.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, disable_transparent_huge_pages, sched_getaffinity, sched_setaffinity};
 
 /// Raises the soft limit of descriptors to the hard one: each connection needs one. Returns the limit in force.
 pub(crate) fn raise_descriptor_limit() -> Option<u64> {
@@ -11,6 +11,12 @@ pub(crate) fn raise_descriptor_limit() -> Option<u64> {
         Ok(()) => limit.maximum,
         Err(_) => limit.current,
     }
+}
+
+/// Keeps the kernel from backing small allocations with huge pages: measured, an idle proxy takes 1 MiB without them
+/// and 10 MiB with them. Without effect if the system refuses.
+pub(crate) fn keep_pages_small() {
+    let _ = disable_transparent_huge_pages(true);
 }
 
 /// The CPUs of this process's affinity mask.

@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
 }
 
 fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Source) -> anyhow::Result<u8> {
+    host::keep_pages_small();
     host::raise_descriptor_limit();
     let mut services = Services::default();
     if matches!(source, Source::BuiltIn) {
@@ -46,7 +47,7 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let workers = loaded.settings.workers as usize;
     let ledger = Ledger::new(workers);
     let (access_log, sinks) = AccessLog::new(workers, clock);
-    let events = Events::new(workers);
+    let events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
     let (fleet, granted) = Fleet::start(&ledger, sinks, clock, pinned, &events.core_end())?;
