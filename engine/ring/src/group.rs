@@ -20,9 +20,6 @@ use sidering_dataplane::io::Time;
 use crate::buffer_ring::BufferRing;
 use crate::slot::{RingChunk, SlotPool};
 
-/// Never more buffers than this are published at a time: a turn takes at most some hundred completions.
-const PUBLISHED_LIMIT: u32 = 1024;
-
 /// Memory that was not needed for this long goes back to the system.
 const WINDOW_MICROS: u64 = 1_000_000;
 
@@ -60,6 +57,8 @@ pub(crate) struct GroupOptions {
     /// Slots published while there is little to do; 0 publishes none before `wake`.
     pub(crate) published_initially: u32,
     pub(crate) published_least: u32,
+    /// Never more than this.
+    pub(crate) published_max: u32,
     /// Whether memory of published slots may be given back: only if the kernel fills buffers during enter alone
     /// (DEFER_TASKRUN), because a buffer filled but not yet reported would be wiped otherwise.
     pub(crate) returns_published: bool,
@@ -86,7 +85,7 @@ pub(crate) struct SlotGroup {
 
 impl SlotGroup {
     pub(crate) fn new(ring: &IoUring, options: GroupOptions) -> io::Result<SlotGroup> {
-        let published_max = options.slots_max.min(PUBLISHED_LIMIT);
+        let published_max = options.slots_max.min(options.published_max);
         let entries = published_max.next_power_of_two() as u16;
         let mut group = SlotGroup {
             ring: BufferRing::new(ring, options.id, entries)?,
@@ -284,6 +283,7 @@ mod tests {
             slots_max,
             published_initially: 4,
             published_least: 4,
+            published_max: 1024,
             returns_published: true,
         };
         let group = SlotGroup::new(&ring, options).unwrap();

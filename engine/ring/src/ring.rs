@@ -26,8 +26,12 @@ use crate::transfer::Relays;
 /// Small slots published while there is little to do: 512 KiB of address space, and of cache at worst.
 const SMALL_PUBLISHED: u32 = 32;
 
-/// Bulk slots published once a connection is bulky.
+/// Most small slots published at a time: a turn takes at most some hundred completions.
+const SMALL_PUBLISHED_MAX: u32 = 1024;
+
+/// Bulk slots published once a connection is bulky, and at most.
 const BULK_PUBLISHED: u32 = 8;
+const BULK_PUBLISHED_MAX: u32 = 64;
 
 /// One core's io_uring and everything it holds. Made on the thread that uses it, and never leaves it.
 ///
@@ -76,6 +80,7 @@ impl Ring {
             slots_max: options.slots_max,
             published_initially: SMALL_PUBLISHED,
             published_least: SMALL_PUBLISHED,
+            published_max: SMALL_PUBLISHED_MAX,
             returns_published,
         };
         let bulk = GroupOptions {
@@ -84,6 +89,7 @@ impl Ring {
             slots_max: options.bulk_slots_max.max(1),
             published_initially: 0,
             published_least: BULK_PUBLISHED,
+            published_max: BULK_PUBLISHED_MAX,
             returns_published,
         };
         let mut groups = Vec::with_capacity(2);
