@@ -424,3 +424,20 @@ fn a_tcp_tunnel_that_waits_is_served() {
     let upstream = bench.connected();
     assert_eq!(bench.io.socket(clients[2]).relay, Some((upstream, u64::MAX)));
 }
+
+#[test]
+fn a_request_that_comes_before_the_last_answer_is_out_waits_for_it() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.receive(upstream, OK);
+    bench.receive(client, GET);
+    assert_eq!(bench.flush(client), OK);
+    assert_eq!(bench.flush(upstream), GET);
+    bench.receive(upstream, OK);
+    assert_eq!(bench.flush(client), OK);
+    assert_eq!(bench.listener.responses[1].get(), 2);
+    bench.assert_empty();
+}

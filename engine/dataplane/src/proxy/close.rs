@@ -17,6 +17,10 @@ impl<I: Io> Worker<I> {
         }
         match conn.role {
             Role::Downstream { listener } | Role::TunnelDownstream { listener } => {
+                debug_assert!(
+                    conn.stream.is_none_or(|key| self.streams.get(key).is_none()),
+                    "a stream is orphaned"
+                );
                 self.on_downstream_gone(listener.0 as usize);
             }
             Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint } => {

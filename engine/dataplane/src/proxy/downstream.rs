@@ -28,22 +28,36 @@ impl<I: Io> Worker<I> {
             conn.head_started = true;
             conn.since = self.now;
         }
-        let blocked = stream.and_then(|key| self.streams.get(key)).is_some_and(Stream::is_blocked);
-        if blocked || !conn.held.is_empty() {
+        let must_wait = !conn.held.is_empty() || stream.is_some_and(|key| self.must_wait(id, key));
+        if must_wait {
             self.hold(io, id, chunk);
             return;
         }
         self.decode_downstream(io, id, Some(chunk));
     }
 
+    /// Whether the client's bytes may not be decoded now: there is no connection to send them on to, or the answer is
+    /// still on its way out and the codec would begin the next request.
+    fn must_wait(&self, id: ConnId, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.get(key) else { return false };
+        let is_answered = stream.response == Progress::Ended && !stream.is_tunnel;
+        stream.is_blocked() || is_answered && self.is_reusable(id)
+    }
+
+    fn is_reusable(&self, id: ConnId) -> bool {
+        let codec = self.conns.get(id).and_then(|conn| conn.codec.as_ref());
+        codec.is_some_and(|codec| codec.is_reusable())
+    }
+
     /// Looks again at what was held back, now that an exchange has ended or a connection has come.
     pub(crate) fn resume_downstream(&mut self, io: &mut I, id: ConnId) {
         loop {
-            let Some(conn) = self.conns.get_mut(id) else { return };
-            let stream = conn.stream.and_then(|key| self.streams.get(key));
-            if stream.is_some_and(Stream::is_blocked) || conn.phase == Phase::Lingering {
+            let Some(conn) = self.conns.get(id) else { return };
+            let must_wait = conn.stream.is_some_and(|key| self.must_wait(id, key));
+            if must_wait || conn.phase == Phase::Lingering {
                 return;
             }
+            let Some(conn) = self.conns.get_mut(id) else { return };
             let chunk = (!conn.held.is_empty()).then(|| conn.held.remove(0));
             if chunk.is_some() && conn.phase == Phase::Idle && !conn.head_started {
                 conn.head_started = true;

@@ -31,6 +31,12 @@ impl Deref for TestChunk {
     }
 }
 
+impl From<Vec<u8>> for TestChunk {
+    fn from(bytes: Vec<u8>) -> Self {
+        TestChunk { start: 0, end: bytes.len(), bytes: bytes.into() }
+    }
+}
+
 impl Chunk for TestChunk {
     fn subset(&self, part: &[u8]) -> Self {
         let offset = part.as_ptr().addr() - self.as_ptr().addr();
