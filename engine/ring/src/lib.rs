@@ -17,6 +17,17 @@
 //!   again only after the last chunk is dropped.
 //! - The io_uring is closed before buffers are unmapped; if the kernel still held something then, it is leaked.
 
+//!
+//! # Bounds, and what happens at each
+//! - Receive buffers ([`RingOptions::slots_max`]): receives park, oldest first, until a chunk is dropped.
+//! - Connections ([`RingOptions::connections_max`]): connects fail and accepting stops with `DescriptorsExhausted`.
+//! - Pipes ([`RingOptions::pipes_max`]): relays wait for one.
+//! - The completion queue: the kernel keeps what does not fit and ends multishot operations, which start anew.
+//! - The submission queue: what does not fit is submitted early.
+//! - The mailbox: `send` gives the delivery back.
+//! - A turn: 1,024 completions, 64 messages, 64 connections of a closing listener's backlog, 1 MiB per relay, and one
+//!   send of 64 segments and 512 KiB per connection; the rest waits for the next turn, which follows at once.
+
 mod buffer_ring;
 mod close;
 mod conn;

@@ -2,7 +2,8 @@
 //! nothing itself.
 //!
 //! A holder exists only while there is something to send: idle connections own none. Its memory does not move, and
-//! it stays with the connection until the send's last completion.
+//! it stays with the connection until the send's last completion. The queue has no bound of its own: payload is bounded
+//! by the pool its chunks come from, and the data plane weighs what it queues against `Sent`.
 
 use std::collections::VecDeque;
 

@@ -72,17 +72,23 @@ impl Ring {
     }
 
     fn run_relay(&mut self, index: u32) {
-        let Some((relay, pipes)) = self.relays.get_with_pipes(index) else { return };
+        let Some(relay) = self.relays.get(index) else { return };
         let (from, to) = (relay.from, relay.to);
         for conn in [from, to] {
             let conn = self.conns.entry(conn.index);
             if let (false, Some(socket)) = (conn.nonblocking, &conn.socket) {
-                conn.nonblocking = system::set_nonblocking(socket.as_fd(), true).is_ok();
+                if let Err(error) = system::set_nonblocking(socket.as_fd(), true) {
+                    // Without it a call could hold up the whole core.
+                    self.end_relay(index, RelayEnd::SourceFailed(from_system(&error)));
+                    return;
+                }
+                conn.nonblocking = true;
             }
         }
         let (moved, step) = {
             let (source, destination) = self.conns.pair(from.index, to.index);
             let (Some(source), Some(destination)) = (&source.socket, &destination.socket) else { return };
+            let Some((relay, pipes)) = self.relays.get_with_pipes(index) else { return };
             relay.transfer(source.as_fd(), destination.as_fd(), pipes)
         };
         if moved > 0 {
