@@ -441,3 +441,19 @@ fn a_request_that_comes_before_the_last_answer_is_out_waits_for_it() {
     assert_eq!(bench.listener.responses[1].get(), 2);
     bench.assert_empty();
 }
+
+#[test]
+fn the_end_that_a_relay_met_is_not_received_again() {
+    let upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, upgrade);
+    let upstream = bench.connected();
+    bench.receive(upstream, b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+    bench.paused(upstream);
+    bench.io.socket(upstream).relay = None;
+    bench.complete(Completion::RelayEnded { from: upstream, to: client, end: RelayEnd::SourceEnded });
+    bench.flush(client);
+    assert!(!bench.io.socket(upstream).receiving);
+    assert!(bench.io.socket(client).shut && !bench.is_closed(client));
+}

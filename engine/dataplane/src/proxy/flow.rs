@@ -34,7 +34,11 @@ impl<I: Io> Worker<I> {
         let Some(downstream) = self.conns.get(stream.downstream) else { return };
         let (high, low) = (downstream.outbox.is_high(), downstream.outbox.is_low());
         let Some(conn) = self.conns.get_mut(upstream) else { return };
-        if high && !conn.paused && !conn.input_ended {
+        // A relay may have met its end, which a receive would tell once more.
+        if conn.input_ended {
+            return;
+        }
+        if high && !conn.paused {
             conn.paused = true;
             io.pause(upstream);
         } else if low && conn.paused {
