@@ -100,6 +100,7 @@ fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
     core.wait_until(|state, _| state.held.len() == 4);
     let counters = core.counters.clone();
     core.wait_until(move |_, _| counters.receives_parked_total.get() >= 4);
+    core.ask(|_, _, _| ());
     assert_eq!(core.counters.slots_in_use.get(), 4);
     // Nothing moves while nothing comes home: a turn for each question, and hardly any completion.
     let before = core.counters.turns.get();
@@ -140,6 +141,8 @@ fn memory_of_a_burst_goes_back_to_the_system() {
         peer.write_all(&[9; 12_000]).unwrap();
     }
     core.wait_until(|state, _| state.held.iter().map(|chunk| chunk.len()).sum::<usize>() == 400 * 12_000);
+    // Gauges follow at the end of a turn.
+    core.ask(|_, _, _| ());
     assert!(core.counters.slot_bytes.get() >= 400 * 16_384);
     assert!(core.ask(|_, ring, _| ring.resident_buffer_bytes()) >= 400 * 12_000);
     core.ask(|script, _, _| {
