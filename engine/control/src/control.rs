@@ -11,7 +11,7 @@ use crate::log;
 use crate::stats::{Ledger, ProcessFacts};
 use sidering_dataplane::config::Snapshot;
 use sidering_dataplane::message::Message;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -169,7 +169,7 @@ impl Control {
             Source::File(_) if self.life.phase() != Phase::Live => {
                 Err(vec!["the process is draining".to_owned()])
             }
-            Source::File(path) => match load(path, &self.setup.overrides) {
+            Source::File(path) => match self.load_again(path) {
                 Ok(loaded) => self.reapply(loaded),
                 Err(LoadError::Invalid(report)) => {
                     let count = report.errors();
@@ -194,18 +194,23 @@ impl Control {
         }
     }
 
+    /// The file as it is now, for the cores that there are.
+    fn load_again(&self, path: &Path) -> Result<Loaded, LoadError> {
+        let loaded = load(path, &self.setup.overrides)?;
+        if loaded.settings.workers == self.settings.workers {
+            return Ok(loaded);
+        }
+        log::warning(format_args!("`workers` changed in the file; that takes a restart"));
+        load(path, &Overrides { workers: Some(self.settings.workers), ..self.setup.overrides })
+    }
+
     fn reapply(&mut self, mut loaded: Loaded) -> Result<(), Vec<String>> {
         let (old, new) = (&self.settings, &mut loaded.settings);
-        for (key, differs) in [
-            ("workers", old.workers != new.workers),
-            ("engine", old.engine != new.engine),
-            ("admin", old.admin != new.admin),
-        ] {
+        for (key, differs) in [("engine", old.engine != new.engine), ("admin", old.admin != new.admin)] {
             if differs {
                 log::warning(format_args!("`{key}` changed in the file; that takes a restart"));
             }
         }
-        new.workers = old.workers;
         new.workers_auto = old.workers_auto;
         new.engine = old.engine;
         new.admin.clone_from(&old.admin);

@@ -18,6 +18,8 @@ mod listeners;
 pub mod log;
 mod run;
 pub mod stats;
+#[cfg(test)]
+mod test_cores;
 
 pub use built_in::BuiltInUpstream;
 pub use control::{Control, Setup, Source};

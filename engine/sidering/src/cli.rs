@@ -152,7 +152,9 @@ mod tests {
         assert_eq!(arguments.overrides().engine, Some(EngineChoice::Uring));
         assert!(run(&["--workers", "auto"]).unwrap().overrides().workers.is_some());
         assert!(run(&[]).unwrap().overrides().workers.is_none());
-        for bad in [&["--workers", "0"][..], &["--workers", "x"], &["--engine", "epoll"], &["--nope"], &["-c"]] {
+        for bad in
+            [&["--workers", "0"][..], &["--workers", "x"], &["--engine", "epoll"], &["--nope"], &["-c"]]
+        {
             assert_eq!(run(bad).unwrap_err(), 2, "{bad:?}");
         }
     }

@@ -43,7 +43,11 @@ fn kernel() -> String {
 fn limits() -> String {
     let mut text = "limits\n".to_owned();
     let limits = [
-        ("nofile", Resource::Nofile, "each connection needs a descriptor, each relayed one a share of a pipe's two; beyond it accepting pauses"),
+        (
+            "nofile",
+            Resource::Nofile,
+            "each connection needs a descriptor, each relayed one a share of a pipe's two; beyond it accepting pauses",
+        ),
         ("memlock", Resource::Memlock, "kernels before 5.12 count rings against it; later ones do not"),
         ("nproc", Resource::Nproc, "one thread per worker, one for control, one for the access log"),
     ];
@@ -52,8 +56,14 @@ fn limits() -> String {
         let _ = writeln!(text, "{name}: soft {}, hard {}: {meaning}", bound(current), bound(maximum));
     }
     let sysctls = [
-        ("net/core/somaxconn", "connections that wait to be accepted, per core; beyond it clients retry after a second"),
-        ("fs/pipe-user-pages-soft", "pages of all pipes of a user (0: no limit); beyond it relays work with small pipes and cost more"),
+        (
+            "net/core/somaxconn",
+            "connections that wait to be accepted, per core; beyond it clients retry after a second",
+        ),
+        (
+            "fs/pipe-user-pages-soft",
+            "pages of all pipes of a user (0: no limit); beyond it relays work with small pipes and cost more",
+        ),
         ("fs/pipe-max-size", "bytes of one pipe; relays ask for large ones"),
         ("net/ipv4/ip_local_port_range", "local ports for connections to upstreams"),
     ];
@@ -67,7 +77,8 @@ fn limits() -> String {
 fn cpus() -> String {
     let affinity = host::affinity().len();
     let usable = sidering_control::config::usable_cpus();
-    let quota = if (usable as usize) < affinity { ", fewer by the cgroup's quota: cores are not pinned" } else { "" };
+    let quota =
+        if (usable as usize) < affinity { ", fewer by the cgroup's quota: cores are not pinned" } else { "" };
     format!("cpus: {affinity} in the affinity mask; workers: auto is {usable}{quota}\n")
 }
 

@@ -118,7 +118,9 @@ impl Cores for Fleet {
         let end = Instant::now() + REBIND_PATIENCE;
         let sockets = loop {
             match self.open_all(address) {
-                Err(socket::ListenError::InUse { .. }) if Instant::now() < end => std::thread::sleep(REBIND_PAUSE),
+                Err(socket::ListenError::InUse { .. }) if Instant::now() < end => {
+                    std::thread::sleep(REBIND_PAUSE)
+                }
                 outcome => break outcome.map_err(|error| error.to_string())?,
             }
         };
@@ -137,7 +139,9 @@ impl Cores for Fleet {
                 Ok(()) => return true,
                 Err(Undelivered::Closed(_)) => return false,
                 Err(Undelivered::Full(_)) if Instant::now() >= end => {
-                    log::error(format_args!("core {core} does not take its orders: it may serve an old configuration"));
+                    log::error(format_args!(
+                        "core {core} does not take its orders: it may serve an old configuration"
+                    ));
                     return false;
                 }
                 Err(Undelivered::Full(back)) => {
@@ -204,4 +208,3 @@ fn show(address: &Address) -> String {
         Address::Unix(path) => path.display().to_string(),
     }
 }
-

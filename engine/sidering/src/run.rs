@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &RunArguments) -> ExitCode {
     let overrides = arguments.overrides();
     let (loaded, source) = match &arguments.config {
         Some(path) => (load(path, &overrides), Source::File(path.clone())),
-        None => (parse("configs/default.yaml", DEFAULT, &overrides).map_err(LoadError::Invalid), Source::BuiltIn),
+        None => {
+            (parse("configs/default.yaml", DEFAULT, &overrides).map_err(LoadError::Invalid), Source::BuiltIn)
+        }
     };
     match loaded {
         Err(error) => complain(&describe(&error), BAD_USAGE),
@@ -63,7 +65,8 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
         version: VERSION,
         command_line: std::env::args().collect(),
     };
-    let control = Control::start(setup, Box::new(fleet), loaded).map_err(|errors| anyhow!(errors.join("\nerror: ")))?;
+    let control =
+        Control::start(setup, Box::new(fleet), loaded).map_err(|errors| anyhow!(errors.join("\nerror: ")))?;
     if let Some(admin) = &services.admin {
         log::info(format_args!("admin address={}", admin.address()));
     }
@@ -76,7 +79,9 @@ fn bind_admin(address: &Address) -> anyhow::Result<Listening> {
             Address::Ip(address) => address.to_string(),
             Address::Unix(path) => format!("unix:{}", path.display()),
         };
-        format!("admin cannot listen on {address}; give another `admin: {{ address: ... }}`, or `admin: null`")
+        format!(
+            "admin cannot listen on {address}; give another `admin: {{ address: ... }}`, or `admin: null`"
+        )
     })
 }
 

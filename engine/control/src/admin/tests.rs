@@ -1,1 +1,230 @@
-//! x
+//! The admin interface: what its pages say, and how it behaves as a server.
+
+use super::*;
+use crate::config::{Overrides, parse};
+use crate::lifecycle::Phase;
+use crate::test_cores::{Orders, start, take};
+use hyper::Request;
+use serde_json::Value;
+use std::io::{Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use tokio::sync::mpsc::channel;
+use tokio::task::LocalSet;
+
+const FILE: &str = "access_log: { path: /dev/null, format: '%REQ(A)%' }
+listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  limits: { max_connections: 101, header_bytes: 8KiB, uri_bytes: 1KiB, idle_timeout: 90s }
+  via: me
+  upgrades: []
+  underscores: drop
+  virtual_hosts:
+  - domains: [a.b, '*']
+    routes:
+    - { match: { path: /x }, direct_response: { status: 200, body: \"é\\\"\\n\" }, timeout: 1500ms }
+    - { match: { prefix: /y }, cluster: api }
+    - { match: { connect: true }, cluster: api }
+- { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
+clusters:
+- { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }
+- { name: db, endpoints: [\"unix:/run/db.sock\"] }
+";
+
+fn begin() -> (Control, Orders, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.yaml");
+    std::fs::write(&path, FILE).unwrap();
+    let (control, orders) = start(&path).unwrap();
+    (control, orders, folder)
+}
+
+fn ask(control: &mut Control, method: &str, target: &str) -> Answer {
+    let request = Request::builder().method(method).uri(target).body(()).unwrap();
+    answer(control, &request.into_parts().0, false).0
+}
+
+#[test]
+fn the_dump_is_a_configuration_that_means_the_same() {
+    let (mut control, _orders, _folder) = begin();
+    let body = ask(&mut control, "GET", "/config_dump").body;
+    let dump: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(dump["version"], 1);
+    let text = dump["configuration"].to_string();
+    let again = parse("dump", &text, &Overrides::default()).unwrap_or_else(|report| panic!("{report}"));
+    let mut snapshot = (*control.snapshot).clone();
+    snapshot.version = 0;
+    let mut read = again.snapshot;
+    // Lines are those of the dump.
+    for listener in read.listeners.iter_mut().chain(&mut snapshot.listeners) {
+        if let sidering_dataplane::config::ListenerKind::Http(http) = &mut listener.kind {
+            http.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes).for_each(|route| route.line = 0);
+        }
+    }
+    assert_eq!(read, snapshot);
+    assert_eq!(again.settings.access_log, control.settings.access_log);
+}
+
+#[test]
+fn pages() {
+    let (mut control, _orders, _folder) = begin();
+    let addresses: Vec<_> = control
+        .snapshot
+        .listeners
+        .iter()
+        .map(|listener| crate::config::show_address(&listener.address))
+        .collect();
+    assert_eq!(
+        ask(&mut control, "GET", "/listeners").body,
+        format!("web::{}\ndb::{}\n", addresses[0], addresses[1])
+    );
+    let json: Value = serde_json::from_str(&ask(&mut control, "GET", "/listeners?format=json").body).unwrap();
+    assert_eq!(json["listener_statuses"][0]["name"], "web");
+    let clusters = ask(&mut control, "GET", "/clusters").body;
+    for line in [
+        "api::default_priority::max_pending_requests::9",
+        "api::[::1]:81::weight::7",
+        "db::unix:/run/db.sock::cx_total::0",
+    ] {
+        assert!(clusters.lines().any(|found| found == line), "{line}\n{clusters}");
+    }
+    let info: Value = serde_json::from_str(&ask(&mut control, "GET", "/server_info").body).unwrap();
+    assert_eq!(
+        (&info["state"], &info["workers"], &info["engine"]),
+        (&"LIVE".into(), &2.into(), &"uring".into())
+    );
+    assert_eq!(info["command_line"], serde_json::json!(["sidering", "run"]));
+    assert!(ask(&mut control, "GET", "/stats").body.contains("server.live: 1\n"));
+    assert!(
+        ask(&mut control, "GET", "/stats?filter=server.&usedonly")
+            .body
+            .lines()
+            .all(|line| line.starts_with("server."))
+    );
+    for target in ["/stats/prometheus", "/stats?format=prometheus"] {
+        let answer = ask(&mut control, "GET", target);
+        assert!(
+            answer.body.contains("sidering_server_live 1\n") && answer.content_type.contains("version=0.0.4")
+        );
+    }
+    assert!(ask(&mut control, "HEAD", "/").body.contains("/quitquitquit"));
+    assert_eq!(ask(&mut control, "GET", "/live").status, 200);
+}
+
+#[test]
+fn wrong_paths_and_methods() {
+    let (mut control, orders, _folder) = begin();
+    take(&orders);
+    assert_eq!(ask(&mut control, "GET", "/nope").status, 404);
+    for path in ["/drain_listeners", "/quitquitquit", "/logging", "/reload", "/reopen_logs"] {
+        let answer = ask(&mut control, "GET", path);
+        assert_eq!((answer.status, answer.allow), (405, Some("POST")), "{path}");
+    }
+    assert_eq!(ask(&mut control, "POST", "/stats").allow, Some("GET, HEAD"));
+    let request = Request::builder().method("POST").uri("/quitquitquit").body(()).unwrap();
+    assert_eq!(answer(&mut control, &request.into_parts().0, true).0.status, 403);
+    assert!(take(&orders).0.is_empty());
+}
+
+#[test]
+fn acts() {
+    let (mut control, orders, _folder) = begin();
+    take(&orders);
+    assert_eq!(ask(&mut control, "POST", "/logging?level=loud").status, 400);
+    assert_eq!(ask(&mut control, "POST", "/logging").body, "level: info\n");
+    assert_eq!(ask(&mut control, "POST", "/reopen_logs").status, 200);
+    assert_eq!(ask(&mut control, "POST", "/reload").status, 200);
+    assert_eq!(take(&orders).0, ["0: apply 2", "1: apply 2"]);
+    assert_eq!(ask(&mut control, "GET", "/ready").body, "LIVE\n");
+    assert_eq!(ask(&mut control, "POST", "/drain_listeners").status, 200);
+    assert_eq!(take(&orders).0, ["0: drain", "1: drain"]);
+    assert_eq!(control.life.phase(), Phase::Draining);
+    let ready = ask(&mut control, "GET", "/ready");
+    assert_eq!((ready.status, ready.body.as_str()), (503, "DRAINING\n"));
+    assert!(ask(&mut control, "GET", "/stats").body.contains("server.live: 0\nserver.memory_allocated"));
+    assert_eq!(ask(&mut control, "POST", "/reload").status, 500);
+}
+
+/// Serves admin while `client` runs on a thread of its own.
+fn served<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> (T, Vec<Event>) {
+    let (control, _orders, _folder) = begin();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().unwrap();
+    LocalSet::new().block_on(&runtime, async {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (sender, mut receiver) = channel(4);
+        let serving = serve(Listening::Tcp(listener), Rc::new(RefCell::new(control)), sender).unwrap();
+        tokio::task::spawn_local(serving);
+        let client = std::thread::spawn(move || client(address));
+        while !client.is_finished() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let mut events = vec![];
+        while let Ok(event) = receiver.try_recv() {
+            events.push(event);
+        }
+        (client.join().unwrap(), events)
+    })
+}
+
+fn exchange(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    // A reset behind an early answer is fine.
+    let _ = stream.read_to_string(&mut text);
+    text
+}
+
+#[test]
+fn the_server_speaks_http_and_bounds_what_it_takes() {
+    let (answers, events) = served(|address| {
+        let close = "Connection: close\r\n";
+        [
+            exchange(address, &format!("GET /ready HTTP/1.1\r\nHost: a\r\n{close}\r\n")),
+            exchange(
+                address,
+                &format!("POST /quitquitquit HTTP/1.1\r\nHost: a\r\n{close}Content-Length: 0\r\n\r\n"),
+            ),
+            exchange(
+                address,
+                &format!("GET / HTTP/1.1\r\nHost: a\r\nx: {}\r\n{close}\r\n", "y".repeat(20_000)),
+            ),
+            exchange(
+                address,
+                &format!(
+                    "POST /logging HTTP/1.1\r\n{close}Content-Length: 70000\r\n\r\n{}",
+                    "z".repeat(70_000)
+                ),
+            ),
+            exchange(address, "\0\r\n\r\n"),
+        ]
+    });
+    let status = |index: usize| answers[index].split(' ').nth(1).unwrap_or("").to_owned();
+    assert_eq!((0..5).map(status).collect::<Vec<_>>(), ["200", "200", "431", "413", "400"], "{answers:?}");
+    assert!(answers[0].ends_with("LIVE\n"));
+    assert!(matches!(events[..], [Event::Signal(Signal::Interrupt)]), "{events:?}");
+}
+
+#[test]
+fn connections_are_bounded() {
+    let (answered, _) = served(|address| {
+        let open = |_| TcpStream::connect(address).unwrap();
+        let ask = |mut stream: &TcpStream| {
+            stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let _ = stream.write_all(b"GET /live HTTP/1.1\r\nHost: a\r\n\r\n");
+            matches!(stream.read(&mut [0; 100]), Ok(count) if count > 0)
+        };
+        let streams: Vec<_> = (0..BOUNDS.connections - 1).map(open).collect();
+        let at_the_bound = open(0);
+        assert!(ask(&at_the_bound));
+        let beyond = open(0);
+        assert!(!ask(&beyond));
+        drop(streams);
+        std::thread::sleep(Duration::from_millis(50));
+        ask(&open(0))
+    });
+    assert!(answered, "connections that end make room");
+}
