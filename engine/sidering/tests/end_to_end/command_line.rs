@@ -1,6 +1,7 @@
 //! The command line: what each command prints, and how it exits.
 
 use crate::support::process::Process;
+use crate::support::proxy::{address_said, binary};
 use crate::support::{Config, Wire};
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -16,7 +17,7 @@ listeners:
   protocol: htpt                                          # 13: no protocol
   limits: { max_connections: -1 }                         # 30: not a count
   virtual_hosts:
-  - domains: [\"a b\"]                                      # 14: no domain
+  - domains: [\"a b\"]                                      # 15: no domain
     routes:
     - match: { prefix: v1 }                               # 24: no path
       cluster: ap                                         # 16: no such cluster
@@ -29,10 +30,10 @@ clusters:
 - name: api
   endpoints: [localhost:80]                               # 15: no address
 ";
-const PLACES: [&str; 10] = ["1:1", "2:16", "5:12", "6:13", "7:30", "9:14", "11:24", "12:16", "17:3", "20:15"];
+const PLACES: [&str; 10] = ["1:1", "2:16", "5:12", "6:13", "7:30", "9:15", "11:24", "12:16", "17:3", "20:15"];
 
 fn sidering(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_sidering")).args(arguments).output().expect("it starts")
+    Command::new(binary()).args(arguments).output().expect("it starts")
 }
 
 fn text(output: &Output) -> String {
@@ -109,11 +110,7 @@ fn a_port_that_is_taken_is_told_and_ends_it() {
     let web = "name: web, address: \"127.0.0.1:0\"";
     let config = config.replace(web, &format!("name: web, address: \"{address}\""));
     let path = file(&folder, &config);
-    let mut process = Process::start(Command::new(env!("CARGO_BIN_EXE_sidering")).args([
-        "run",
-        "-c",
-        path.to_str().unwrap(),
-    ]));
+    let mut process = Process::start(Command::new(binary()).args(["run", "-c", path.to_str().unwrap()]));
     let status = process.end_within(std::time::Duration::from_secs(10)).expect("it cannot listen");
     assert_eq!(status.code(), Some(1), "{}", process.lines().join("\n"));
     assert!(process.lines().join("\n").contains(&address), "{}", process.lines().join("\n"));
@@ -126,7 +123,7 @@ fn without_a_file_it_answers_on_port_10000() {
                   curl --retry 50 --retry-delay 0 --retry-connrefused --retry-max-time 15 -sSi \
                   http://127.0.0.1:10000/; curl -sS http://127.0.0.1:15000/ready";
     let mut command = Command::new("unshare");
-    command.args(["--net", "--map-root-user", "/bin/sh", "-c", script, env!("CARGO_BIN_EXE_sidering")]);
+    command.args(["--net", "--map-root-user", "/bin/sh", "-c", script]).arg(binary());
     let output = command.output().expect("unshare is there");
     let said = text(&output);
     assert!(said.contains("HTTP/1.1 200") && said.contains("LIVE"), "{said}");
@@ -136,16 +133,12 @@ fn without_a_file_it_answers_on_port_10000() {
 fn workers_can_be_told_on_the_command_line() {
     let folder = TempDir::new().unwrap();
     let path = file(&folder, &Config::http_to("127.0.0.1:1").text(folder.path()));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_sidering"));
+    let mut command = Command::new(binary());
     let process = Process::start(command.args(["run", "--workers", "2", "-c", path.to_str().unwrap()]));
-    let address = crate::support::until("the admin address", || {
-        let lines = process.lines();
-        let line = lines.iter().find(|line| line.contains("listening") && line.contains("name=admin"))?;
-        line.split_whitespace().find_map(|word| word.strip_prefix("address="))?.parse().ok()
-    });
+    let address = crate::support::until("the admin address", || address_said(&process.lines(), "admin"));
     assert!(Wire::connect(address).is_ok());
     let tasks = std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap();
     let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).unwrap());
-    let workers = names.filter(|name| name.contains("worker") || name.contains("core")).count();
+    let workers = names.filter(|name| name.starts_with("core-")).count();
     assert_eq!(workers, 2, "two threads that serve");
 }

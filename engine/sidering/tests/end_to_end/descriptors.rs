@@ -18,7 +18,7 @@ fn accepting_pauses_without_descriptors_and_resumes_with_them() {
         command
     });
     let admin_before = proxy.metrics();
-    let paused = "sidering_listener_accept_paused";
+    let paused = "sidering_listener_downstream_cx_accept_paused";
     assert_eq!(admin_before.sum_where(paused, "web"), 0.0);
     // The kernel queues those that the proxy cannot accept.
     let mut clients: Vec<Wire> = (0..200).map(|_| proxy.connect("web")).collect();

@@ -61,7 +61,7 @@ fn several_workers_serve_side_by_side() {
     let proxy = Proxy::start(&Config::http_to(nginx.address()).set("workers: 2"));
     assert_no_errors(&wrk(&proxy.url("/hello"), || ()));
     let metrics = proxy.metrics();
-    let turns = |worker: u32| metrics.sum_where("sidering_engine_turns", &format!("=\"{worker}\""));
+    let turns = |core: u32| metrics.sum_where("sidering_core_turns", &format!("=\"{core}\""));
     assert!(turns(0) > 100.0 && turns(1) > 100.0, "both have worked: {} and {}", turns(0), turns(1));
     let (requests, answers) = (
         metrics.sum_where("sidering_cluster_upstream_rq_total", "\"api\""),

@@ -1,9 +1,9 @@
 //! An upstream that does what a test says, right or wrong, one thread per connection.
 
 use super::wire::Wire;
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::collections::HashMap;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

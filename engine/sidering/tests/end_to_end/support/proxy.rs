@@ -62,15 +62,9 @@ impl Proxy {
         }
     }
 
-    /// The last address that the listener was said to be on.
+    /// The last address that the listener, or `admin`, was said to be on.
     fn find_address(&self, name: &str) -> Option<SocketAddr> {
-        let wanted = format!("name={name}");
-        let lines = self.process.lines();
-        let said = lines.iter().rev().find(|line| {
-            let mut words = line.split_whitespace();
-            words.any(|word| word == "listening") && words.any(|word| word == wanted)
-        })?;
-        said.split_whitespace().find_map(|word| word.strip_prefix("address="))?.parse().ok()
+        address_said(&self.process.lines(), name)
     }
 
     /// Where a listener is.
@@ -162,4 +156,12 @@ impl Proxy {
 pub(crate) fn binary() -> PathBuf {
     let built = || PathBuf::from(env!("CARGO_BIN_EXE_sidering"));
     std::env::var_os("SIDERING_BINARY").map_or_else(built, PathBuf::from)
+}
+
+/// The last address that a listener, or `admin`, was said to be on.
+pub(crate) fn address_said(lines: &[String], name: &str) -> Option<SocketAddr> {
+    let of_listener = format!("listening name={name} address=");
+    let wanted = if name == "admin" { "admin address=" } else { &of_listener };
+    let said = lines.iter().rev().find_map(|line| line.split_once(wanted))?.1;
+    said.split_whitespace().next()?.parse().ok()
 }
