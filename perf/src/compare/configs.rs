@@ -17,16 +17,19 @@ pub(crate) struct Task {
 /// Connections to the origin that stay open for reuse: at least as many as any case has requests in flight.
 const UPSTREAM_KEPT: u32 = 128;
 
+/// Two of ours run side by side, and the others have no admin address either.
+const ADMIN_OFF: &str = "admin: null\n";
+
 pub(crate) fn ours(task: &Task) -> String {
     let Task { listen, origin, stream, .. } = task;
     let clusters = format!("clusters:\n- name: origin\n  endpoints: [\"{origin}\"]\n");
     if *stream {
         return format!(
-            "listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
+            "{ADMIN_OFF}listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
         );
     }
     format!(
-        r#"listeners:
+        r#"{ADMIN_OFF}listeners:
 - name: web
   address: {listen}
   protocol: http1
@@ -181,7 +184,7 @@ mod tests {
     fn ours_follows_the_native_configuration() {
         assert_eq!(
             ours(&task(true, 1)),
-            "listeners:\n- name: stream\n  address: 127.0.0.1:4001\n  protocol: tcp\n  cluster: origin\n\
+            "admin: null\nlisteners:\n- name: stream\n  address: 127.0.0.1:4001\n  protocol: tcp\n  cluster: origin\n\
              clusters:\n- name: origin\n  endpoints: [\"127.0.0.1:4002\"]\n"
         );
         assert!(ours(&task(false, 1)).contains("    - match: { prefix: / }\n      cluster: origin\n"));
