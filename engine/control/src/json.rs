@@ -17,8 +17,7 @@ pub(crate) struct Json {
 impl Json {
     /// An object as a whole document.
     pub(crate) fn document(write: impl FnOnce(&mut Json)) -> String {
-        let mut json = Json::default();
-        json.keyed = true;
+        let mut json = Json { keyed: true, ..Json::default() };
         json.object(write);
         json.out.push(b'\n');
         String::from_utf8(json.out).unwrap_or_default()

@@ -119,7 +119,7 @@ impl Cores for Fleet {
         let sockets = loop {
             match self.open_all(address) {
                 Err(socket::ListenError::InUse { .. }) if Instant::now() < end => {
-                    std::thread::sleep(REBIND_PAUSE)
+                    std::thread::sleep(REBIND_PAUSE);
                 }
                 outcome => break outcome.map_err(|error| error.to_string())?,
             }

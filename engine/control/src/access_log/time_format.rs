@@ -57,7 +57,7 @@ impl TimeFormat {
                 'F' => pieces.extend(TimeFormat::parse("%Y-%m-%d")?.0),
                 'T' => pieces.extend(TimeFormat::parse("%H:%M:%S")?.0),
                 digit @ '1'..='9' if rest.next() == Some('f') => {
-                    pieces.push(Piece::Fraction(digit as u8 - b'0'))
+                    pieces.push(Piece::Fraction(digit as u8 - b'0'));
                 }
                 _ => return None,
             }

@@ -45,7 +45,7 @@ fn domains(tree: &Tree, taken: &mut HashMap<String, u32>, problems: &Problems) -
         let Some(given) = text(item, "a domain", problems) else { continue };
         match units::domain(given) {
             Err(expected) => {
-                problems.error(item.place, format!("{} is not a domain", item.describe()), expected)
+                problems.error(item.place, format!("{} is not a domain", item.describe()), expected);
             }
             Ok(domain) => match taken.get(&domain) {
                 Some(line) => {

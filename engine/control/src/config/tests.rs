@@ -401,6 +401,15 @@ fn paths_are_normalised_where_routes_look_at_them() {
 }
 
 #[test]
+fn a_cluster_may_be_plain_bytes_for_tunnels_only() {
+    let tcp = |matcher: &str| {
+        let text = changed("prefix: /", matcher).replace("- name: api", "- name: api\n  protocol: tcp");
+        problems(&text).len()
+    };
+    assert_eq!((tcp("connect: true"), tcp("prefix: /")), (0, 1));
+}
+
+#[test]
 fn routes_that_can_never_match_are_warned_of() {
     let warnings = |routes: &[&str]| {
         let lines: String = routes

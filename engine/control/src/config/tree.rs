@@ -2,6 +2,7 @@
 
 use super::problem::{Place, Problems};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 /// A value and where it stands.
@@ -119,15 +120,13 @@ impl<'t> Builder<'t> {
         let before = self.nodes;
         let (value, anchor, tag) = match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let tag = tag.map(|tag| tag.into_owned());
+                let tag = tag.map(Cow::into_owned);
                 let forced = tag.as_ref().is_some_and(|tag| tag.suffix() == "str");
                 let plain = style == ScalarStyle::Plain && !forced;
                 (scalar(&text, plain), anchor, tag)
             }
-            Event::SequenceStart(_, anchor, tag) => {
-                (self.sequence()?, anchor, tag.map(|tag| tag.into_owned()))
-            }
-            Event::MappingStart(_, anchor, tag) => (self.mapping()?, anchor, tag.map(|tag| tag.into_owned())),
+            Event::SequenceStart(_, anchor, tag) => (self.sequence()?, anchor, tag.map(Cow::into_owned)),
+            Event::MappingStart(_, anchor, tag) => (self.mapping()?, anchor, tag.map(Cow::into_owned)),
             Event::Alias(anchor) => return self.alias(anchor, place),
             Event::UnresolvedAlias(name) => {
                 let message = format!("`*{name}` refers to no anchor");
