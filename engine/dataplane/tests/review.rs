@@ -457,3 +457,19 @@ fn the_end_that_a_relay_met_is_not_received_again() {
     assert!(!bench.io.socket(upstream).receiving);
     assert!(bench.io.socket(client).shut && !bench.is_closed(client));
 }
+
+#[test]
+fn a_request_that_comes_while_the_last_answer_drains_is_not_begun() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, GET);
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.receive(upstream, OK);
+    bench.message(Message::Drain);
+    bench.receive(client, GET);
+    assert_eq!(bench.flush(client), OK);
+    assert!(bench.io.socket(client).shut, "the last one it gets");
+    assert_eq!(bench.flush(upstream), b"");
+    bench.assert_empty();
+}

@@ -41,12 +41,12 @@ impl<I: Io> Worker<I> {
     fn must_wait(&self, id: ConnId, key: StreamKey) -> bool {
         let Some(stream) = self.streams.get(key) else { return false };
         let is_answered = stream.response == Progress::Ended && !stream.is_tunnel;
-        stream.is_blocked() || is_answered && self.is_reusable(id)
-    }
-
-    fn is_reusable(&self, id: ConnId) -> bool {
+        if !is_answered {
+            return stream.is_blocked();
+        }
+        // A codec that was told to close since then is not reusable, but may expect a head already.
         let codec = self.conns.get(id).and_then(|conn| conn.codec.as_ref());
-        codec.is_some_and(|codec| codec.is_reusable())
+        codec.is_some_and(|codec| codec.is_reusable() || codec.is_idle())
     }
 
     /// Looks again at what was held back, now that an exchange has ended or a connection has come.
@@ -256,7 +256,7 @@ impl<I: Io> Worker<I> {
         let Some(codec) = &mut conn.codec else { return };
         match (codec.decode_end(), conn.stream) {
             (Ok(InputEnd::Message(_)), Some(key)) if self.is_tunnel(key) => {
-                self.end_tunnel_input(io, key, id)
+                self.end_tunnel_input(io, key, id);
             }
             // Half-closed after a whole request: it is still answered.
             (Ok(_), Some(_)) => {}

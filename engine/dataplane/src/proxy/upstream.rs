@@ -208,7 +208,7 @@ impl<I: Io> Worker<I> {
         let has_body = stream.request_has_body;
         let Some(conn) = self.conns.get_mut(id) else { return };
         // Who answers before it has taken the body may never take it, and with it the next request.
-        let keep = keep && !(has_body && !conn.outbox.is_empty());
+        let keep = keep && (!has_body || conn.outbox.is_empty());
         let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable() && codec.is_idle());
         let retired = match conn.role {
             Role::Upstream { cluster, .. } => self
