@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const LENGTH: u64 = 200 * 1024 * 1024;
+/// For one reader that stopped.
 const ALLOWED_BYTES: u64 = 8 * 1024 * 1024;
+/// With the receive buffers that a fast transfer leaves published until the pool gives them back.
+const ALLOWED_WITH_POOL_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Watches the proxy's memory for `duration`; tells the most that it grew by.
 fn most_growth(proxy: &Proxy, before: u64, duration: Duration) -> u64 {
@@ -46,8 +49,9 @@ fn assert_bounded_for_a_stopped_reader(framing: &str) {
     assert_eq!(checker.verdict(LENGTH), Ok(()));
     drop((wire, origin));
     proxy.assert_home();
-    let after = proxy.memory_bytes().saturating_sub(before);
-    assert!(after < ALLOWED_BYTES, "{after} bytes more afterwards");
+    until("the memory of the burst to go back to the system", || {
+        (proxy.memory_bytes().saturating_sub(before) < ALLOWED_BYTES / 2).then_some(())
+    });
 }
 
 #[test]
@@ -89,7 +93,10 @@ fn an_upstream_that_does_not_read_costs_bounded_memory() {
             }
         });
         let growth = most_growth(&proxy, before, Duration::from_secs(3));
-        assert!(growth < ALLOWED_BYTES, "{framing}: {growth} bytes more for an upstream that stopped");
+        assert!(
+            growth < ALLOWED_WITH_POOL_BYTES,
+            "{framing}: {growth} bytes more for an upstream that stopped"
+        );
         assert_eq!(wire.response().unwrap().text(), "equal", "{framing}");
         sent.join().unwrap().unwrap();
     }

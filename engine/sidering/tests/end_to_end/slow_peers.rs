@@ -29,7 +29,7 @@ fn a_head_that_comes_byte_by_byte_is_a_408() {
                 break;
             }
             Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}")
+                assert!(matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "{error}");
             }
         }
         assert!(started.elapsed() < Duration::from_secs(15), "the timeout does not come");

@@ -68,11 +68,6 @@ impl Checker {
         }
     }
 
-    /// How many bytes came.
-    pub(crate) fn length(&self) -> u64 {
-        self.at
-    }
-
     /// Whether exactly the first `length` bytes came; an error says what else.
     pub(crate) fn verdict(&self, length: u64) -> Result<(), String> {
         match self.first_difference {

@@ -55,6 +55,7 @@ impl Process {
 }
 
 impl Drop for Process {
+    #[expect(clippy::print_stderr, reason = "the test's own output is where a failure is explained")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
