@@ -13,7 +13,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
             let (listeners, clusters) = (loaded.snapshot.listeners.len(), loaded.snapshot.clusters.len());
             let warnings = loaded.report.warnings();
             let name = &loaded.report.name;
-            say(&format!("{name}: fine: {listeners} listeners, {clusters} clusters, {warnings} warnings"))
+            say(&format!("{name}: fine (listeners: {listeners}, clusters: {clusters}, warnings: {warnings})"))
         }
         Err(error) => complain(&describe(&error), BAD_USAGE),
     }

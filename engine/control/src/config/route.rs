@@ -67,6 +67,8 @@ fn route(tree: &Tree, protocol: &'static str, clusters: &mut Clusters, problems:
     let matcher = section.require("match", "{ path: /x }, { prefix: /x }, { connect: true } or {}");
     let (path, connect) = matcher.map_or((PathMatch::Any, false), |tree| path_match(tree, problems));
     section.later(LATER_ACTIONS);
+    // Of a tunnel nothing but bytes reaches the cluster.
+    let protocol = if connect { "tcp" } else { protocol };
     let cluster =
         section.find("cluster").map(|tree| RouteAction::Cluster(clusters.refer(tree, protocol, problems)));
     let direct = section.find("direct_response").map(|tree| direct_response(tree, problems));
