@@ -35,8 +35,8 @@ fn kernel() -> String {
         Some(other) => format!("{other}: nobody may use io_uring"),
     };
     format!(
-        "kernel {release} (6.0 is needed, 6.1 and later are good: before that, completions interrupt the work, which\n  \
-         costs about a third more CPU per request)\nkernel.io_uring_disabled: {disabled}"
+        "kernel {release} (6.0 is needed, 6.1 and later are good: before that, completions interrupt the work,\n  \
+         which costs about a third more CPU per request)\nkernel.io_uring_disabled: {disabled}"
     )
 }
 

@@ -1,5 +1,5 @@
-//! `sidering run`: configuration, cores, listeners, control, in this order, so that the first request can be answered as
-//! soon as possible and the first error ends it before anything is half begun.
+//! `sidering run`: configuration, cores, listeners, control, in this order, so that the first request can be answered
+//! as soon as possible and the first error ends it before anything is half begun.
 
 use crate::check::describe;
 use crate::cli::{BAD_USAGE, FAILURE, RunArguments, VERSION, complain};

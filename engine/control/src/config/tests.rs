@@ -192,162 +192,159 @@ fn changed(from: &str, to: &str) -> String {
     SMALL.replacen(from, to, 1)
 }
 
+/// The end of the route and what follows it.
+const ROUTE: &str = "cluster: api\nclusters";
+
+/// What to change in `SMALL`, into what, and how the first problem then begins.
+const MISTAKES: &[(&str, &str, &str)] = &[
+    ("- name: web", "- name: ''", "2:9 `` is not a name | 1 to 255 printable bytes"),
+    ("127.0.0.1:0", "127.0.0.1", "3:12 `127.0.0.1` is not an address | ip:port, [v6]:port or unix:/path"),
+    ("127.0.0.1:0", "[a]", "3:12 a list is not a text | ip:port, [v6]:port or unix:/path"),
+    (
+        "protocol: http",
+        "protocol: htp",
+        "4:13 `htp` is not among the choices | tcp, http, http1; did you mean `http`?",
+    ),
+    (
+        "protocol: http",
+        "protocol: http2",
+        "4:13 `http2` is in the format but not in this version | tcp, http, http1",
+    ),
+    (
+        "protocol: http",
+        "protocol: http\n  cluster: api",
+        "5:3 `cluster` has no meaning here | it belongs to routes; a listener",
+    ),
+    (
+        "protocol: http",
+        "protocol: http\n  tls: {}",
+        "5:3 `tls` is in the format but not in this version | no such key yet",
+    ),
+    (
+        "protocol: http",
+        "protocol: http\n  via: 'a b'",
+        "5:8 `a b` is no name for Via | letters, digits, - . _ and the like",
+    ),
+    ("protocol: http", "protocol: http\n  merge_slashes: yes", "5:18 `yes` is not a boolean | true or false"),
+    (
+        "protocol: http",
+        "protocol: http\n  underscores: droop",
+        "5:16 `droop` is not among the choices | allow, reject, drop; did you mean `drop`?",
+    ),
+    ("['*']", "['*', 'a/b']", "6:20 `a/b` is not a domain | a domain only: no scheme, no path"),
+    (
+        "['*']",
+        "[A, a]",
+        "6:18 the domain `a` is taken | each domain once in a listener; it is on line 6 already",
+    ),
+    (
+        "prefix: /",
+        "prefix: /?a",
+        "8:24 `/?a` is not a path | a path alone: the query is not part of what is matched",
+    ),
+    ("prefix: /", "prefix: /, path: /", "8:16 a match with two paths | one of `path` and `prefix`"),
+    (
+        "prefix: /",
+        "prefix: /, connect: true",
+        "8:16 a path in a match for CONNECT | { connect: true } alone: CONNECT requests have no path",
+    ),
+    ("prefix: /", "regex: /", "8:16 `regex` is in the format but not in this version | no such key yet"),
+    ("match: { prefix: / }", "match:", "8:12 nothing where a match belongs | a mapping of `key: value`"),
+    (
+        ROUTE,
+        "direct_response: { body: a }\nclusters",
+        "9:24 a direct response without `status` | `status`: a status from 200 to 599",
+    ),
+    (
+        ROUTE,
+        "direct_response: { status: 204, body: a }\nclusters",
+        "9:45 a body with status 204 | no body: that status never has one",
+    ),
+    (
+        ROUTE,
+        "direct_response: { status: 600 }\nclusters",
+        "9:34 600 is out of range | a whole number from 200 to 599",
+    ),
+    (
+        ROUTE,
+        "redirect: {}\nclusters",
+        "9:7 `redirect` is in the format but not in this version | no such key yet",
+    ),
+    (ROUTE, "timeout: 1s\nclusters", "8:7 a route without an action | `cluster` or `direct_response`"),
+    (
+        ROUTE,
+        "cluster: api\n      direct_response: { status: 200 }\nclusters",
+        "10:7 a route with two actions | either `cluster` or `direct_response`",
+    ),
+    (
+        "endpoints: [127.0.0.1:8080]",
+        "endpoints: [127.0.0.1:0]",
+        "12:15 nothing can be reached on port 0 | a port from 1 to 65535",
+    ),
+    (
+        "endpoints: [127.0.0.1:8080]",
+        "endpoints: [{ address: 127.0.0.1:1, zone: a }]",
+        "12:39 `zone` is in the format but not in this version | no such key yet",
+    ),
+    (
+        "endpoints: [127.0.0.1:8080]",
+        "endpoints: 127.0.0.1:8080",
+        "12:14 `127.0.0.1:8080` is not a list | a list of endpoints",
+    ),
+    (
+        "- name: api\n",
+        "- name: api\n  lb: maglev\n",
+        "12:7 `maglev` is in the format but not in this version | round_robin",
+    ),
+    ("- name: api\n", "- name: api\n  connect_timeout: 0s\n", "12:20 `0s` is out of range | 1ms to 8760h"),
+    (
+        "- name: api\n",
+        "- name: api\n  pool: { max_pending: 1 }\n  circuit_breaker: { max_pending: 1 }\n",
+        "13:22 `max_pending` is given in `pool` and here | it once; `pool` has it on line 12",
+    ),
+    (
+        "- name: api\n",
+        "- name: api\n  protocol: tcp\n",
+        "9:16 the cluster `api` speaks tcp, the listener http1 | a cluster with `protocol: http1`",
+    ),
+    (
+        "listeners:",
+        "engine: epoll\nlisteners:",
+        "1:9 `epoll` is in the format but not in this version | auto, uring",
+    ),
+    (
+        "listeners:",
+        "access_log: { format: 'a %NOPE% b' }\nlisteners:",
+        "1:26 `%NOPE%` is not understood | one of ",
+    ),
+    (
+        "listeners:",
+        "access_log: { path: '' }\nlisteners:",
+        "1:21 an empty path | a path of a file, or /dev/stdout",
+    ),
+    (
+        "listeners:",
+        "admin: { address: nowhere }\nlisteners:",
+        "1:19 `nowhere` is not an address | ip:port, [v6]:port or unix:/path",
+    ),
+    ("listeners:", "workers: 0\nlisteners:", "1:10 0 is out of range | a whole number from 1 to 1024"),
+    (
+        "listeners:",
+        "lissteners:",
+        "1:1 unknown key `lissteners` in the configuration | did you mean `listeners`?",
+    ),
+    (
+        "listeners:",
+        "clusters: []\nold:",
+        "1:1 the configuration without `listeners` | `listeners`: a list of at least one",
+    ),
+    ("listeners:", "listeners:\n  x: 1\nold:", "2:3 a mapping is not a list | a list of listeners"),
+    ("clusters:", "clusters: {\nrest:", "12:1 not YAML: "),
+];
+
 #[test]
 fn each_mistake_has_its_words() {
-    let route = "cluster: api\nclusters";
-    for (from, to, expected) in [
-        ("- name: web", "- name: ''", "2:9 `` is not a name | 1 to 255 printable bytes"),
-        ("127.0.0.1:0", "127.0.0.1", "3:12 `127.0.0.1` is not an address | ip:port, [v6]:port or unix:/path"),
-        ("127.0.0.1:0", "[a]", "3:12 a list is not a text | ip:port, [v6]:port or unix:/path"),
-        (
-            "protocol: http",
-            "protocol: htp",
-            "4:13 `htp` is not among the choices | tcp, http, http1; did you mean `http`?",
-        ),
-        (
-            "protocol: http",
-            "protocol: http2",
-            "4:13 `http2` is in the format but not in this version | tcp, http, http1",
-        ),
-        (
-            "protocol: http",
-            "protocol: http\n  cluster: api",
-            "5:3 `cluster` has no meaning here | it belongs to routes; a listener with `protocol: tcp` has one of its own",
-        ),
-        (
-            "protocol: http",
-            "protocol: http\n  tls: {}",
-            "5:3 `tls` is in the format but not in this version | no such key yet",
-        ),
-        (
-            "protocol: http",
-            "protocol: http\n  via: 'a b'",
-            "5:8 `a b` is no name for Via | letters, digits, - . _ and the like",
-        ),
-        (
-            "protocol: http",
-            "protocol: http\n  merge_slashes: yes",
-            "5:18 `yes` is not a boolean | true or false",
-        ),
-        (
-            "protocol: http",
-            "protocol: http\n  underscores: droop",
-            "5:16 `droop` is not among the choices | allow, reject, drop; did you mean `drop`?",
-        ),
-        ("['*']", "['*', 'a/b']", "6:20 `a/b` is not a domain | a domain only: no scheme, no path"),
-        (
-            "['*']",
-            "[A, a]",
-            "6:18 the domain `a` is taken | each domain once in a listener; it is on line 6 already",
-        ),
-        (
-            "prefix: /",
-            "prefix: /?a",
-            "8:24 `/?a` is not a path | a path alone: the query is not part of what is matched",
-        ),
-        ("prefix: /", "prefix: /, path: /", "8:16 a match with two paths | one of `path` and `prefix`"),
-        (
-            "prefix: /",
-            "prefix: /, connect: true",
-            "8:16 a path in a match for CONNECT | { connect: true } alone: CONNECT requests have no path",
-        ),
-        ("prefix: /", "regex: /", "8:16 `regex` is in the format but not in this version | no such key yet"),
-        ("match: { prefix: / }", "match:", "8:12 nothing where a match belongs | a mapping of `key: value`"),
-        (
-            route,
-            "direct_response: { body: a }\nclusters",
-            "9:24 a direct response without `status` | `status`: a status from 200 to 599",
-        ),
-        (
-            route,
-            "direct_response: { status: 204, body: a }\nclusters",
-            "9:45 a body with status 204 | no body: that status never has one",
-        ),
-        (
-            route,
-            "direct_response: { status: 600 }\nclusters",
-            "9:34 600 is out of range | a whole number from 200 to 599",
-        ),
-        (
-            route,
-            "redirect: {}\nclusters",
-            "9:7 `redirect` is in the format but not in this version | no such key yet",
-        ),
-        (route, "timeout: 1s\nclusters", "8:7 a route without an action | `cluster` or `direct_response`"),
-        (
-            route,
-            "cluster: api\n      direct_response: { status: 200 }\nclusters",
-            "10:7 a route with two actions | either `cluster` or `direct_response`",
-        ),
-        (
-            "endpoints: [127.0.0.1:8080]",
-            "endpoints: [127.0.0.1:0]",
-            "12:15 nothing can be reached on port 0 | a port from 1 to 65535",
-        ),
-        (
-            "endpoints: [127.0.0.1:8080]",
-            "endpoints: [{ address: 127.0.0.1:1, zone: a }]",
-            "12:39 `zone` is in the format but not in this version | no such key yet",
-        ),
-        (
-            "endpoints: [127.0.0.1:8080]",
-            "endpoints: 127.0.0.1:8080",
-            "12:14 `127.0.0.1:8080` is not a list | a list of endpoints",
-        ),
-        (
-            "- name: api\n",
-            "- name: api\n  lb: maglev\n",
-            "12:7 `maglev` is in the format but not in this version | round_robin",
-        ),
-        (
-            "- name: api\n",
-            "- name: api\n  connect_timeout: 0s\n",
-            "12:20 `0s` is out of range | 1ms to 8760h",
-        ),
-        (
-            "- name: api\n",
-            "- name: api\n  pool: { max_pending: 1 }\n  circuit_breaker: { max_pending: 1 }\n",
-            "13:22 `max_pending` is given in `pool` and here | it once; `pool` has it on line 12",
-        ),
-        (
-            "- name: api\n",
-            "- name: api\n  protocol: tcp\n",
-            "9:16 the cluster `api` speaks tcp, the listener http1 | a cluster with `protocol: http1`",
-        ),
-        (
-            "listeners:",
-            "engine: epoll\nlisteners:",
-            "1:9 `epoll` is in the format but not in this version | auto, uring",
-        ),
-        (
-            "listeners:",
-            "access_log: { format: 'a %NOPE% b' }\nlisteners:",
-            "1:26 `%NOPE%` is not understood | one of ",
-        ),
-        (
-            "listeners:",
-            "access_log: { path: '' }\nlisteners:",
-            "1:21 an empty path | a path of a file, or /dev/stdout",
-        ),
-        (
-            "listeners:",
-            "admin: { address: nowhere }\nlisteners:",
-            "1:19 `nowhere` is not an address | ip:port, [v6]:port or unix:/path",
-        ),
-        ("listeners:", "workers: 0\nlisteners:", "1:10 0 is out of range | a whole number from 1 to 1024"),
-        (
-            "listeners:",
-            "lissteners:",
-            "1:1 unknown key `lissteners` in the configuration | did you mean `listeners`?",
-        ),
-        (
-            "listeners:",
-            "clusters: []\nold:",
-            "1:1 the configuration without `listeners` | `listeners`: a list of at least one",
-        ),
-        ("listeners:", "listeners:\n  x: 1\nold:", "2:3 a mapping is not a list | a list of listeners"),
-        ("clusters:", "clusters: {\nrest:", "12:1 not YAML: "),
-    ] {
+    for (from, to, expected) in MISTAKES {
         let found = problems(&changed(from, to));
         assert!(found.first().is_some_and(|line| line.starts_with(expected)), "{from} -> {to}: {found:#?}");
     }
