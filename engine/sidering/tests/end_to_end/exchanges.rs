@@ -1,7 +1,7 @@
 //! One exchange after the other: keep-alive, pipelining, answers without a body, interim answers, trailers, HTTP/1.0.
 
 use crate::support::web::{self, reply};
-use crate::support::{Config, End, Origin, Proxy};
+use crate::support::{Config, End, Origin, Proxy, pattern};
 
 #[test]
 fn a_connection_serves_many_requests_over_one_upstream_connection() {
@@ -106,7 +106,7 @@ fn the_client_is_told_to_continue_before_it_sends_its_body() {
         if chunked {
             web::send_chunks(&mut wire, 5000).unwrap();
         } else {
-            wire.send(&crate::support::pattern::bytes(5000)).unwrap();
+            wire.send(&pattern::bytes(5000)).unwrap();
         }
         assert_eq!(wire.response().unwrap().text(), "equal\n");
     }
@@ -179,7 +179,7 @@ fn a_client_of_http_1_0_gets_no_chunks_and_its_connection_ends() {
         assert_eq!(head.value("transfer-encoding"), None, "{path}");
         let (rest, end) = wire.rest().unwrap();
         assert_eq!(end, End::Closed, "{path}");
-        assert_eq!(rest, crate::support::pattern::bytes(5000), "{path}");
+        assert_eq!(rest, pattern::bytes(5000), "{path}");
     }
 }
 
@@ -222,4 +222,31 @@ fn a_client_that_says_close_is_closed_behind_its_answer() {
     let answer = wire.response().unwrap();
     assert_eq!(answer.head.value("connection"), Some("close"));
     assert_eq!(wire.assert_ended(), End::Closed);
+}
+
+#[test]
+fn requests_behind_large_bodies_are_answered_too() {
+    let origin = Origin::start(|wire, _| web::serve(wire));
+    let proxy = Proxy::start(&Config::http_to(&origin));
+    let mut wire = proxy.connect("web");
+    let length = 2_000_000;
+    let mut requests = vec![];
+    for _ in 0..3 {
+        let head = format!("PUT /check/{length} HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+        requests.extend_from_slice(head.as_bytes());
+        requests.extend_from_slice(&pattern::bytes(length));
+        requests.extend_from_slice(format!("GET /sized/{length} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes());
+    }
+    let mut out = wire.try_clone().unwrap();
+    let sender = std::thread::spawn(move || out.send(&requests));
+    for _ in 0..3 {
+        assert_eq!(wire.response().unwrap().text(), "equal\n");
+        let head = wire.head().unwrap();
+        let mut checker = pattern::Checker::default();
+        wire.body(&head, |bytes| checker.feed(bytes)).unwrap();
+        assert_eq!(checker.verdict(length), Ok(()));
+    }
+    sender.join().unwrap().unwrap();
+    drop((wire, origin));
+    proxy.assert_home();
 }

@@ -212,3 +212,39 @@ fn trailers_that_would_change_the_message_are_dropped() {
     .unwrap();
     assert_eq!(wire.response().unwrap().text(), "x-good host=Some(\"test\")");
 }
+
+#[test]
+fn the_host_picks_the_routes_the_most_special_one_first() {
+    let named = |name: &'static str| {
+        Origin::start(move |wire, _| {
+            loop {
+                wire.head()?;
+                reply(wire, 200, name)?;
+            }
+        })
+    };
+    let (exact, suffix, any) = (named("exact"), named("suffix"), named("any"));
+    let host = |domain: &str, cluster: &str| {
+        format!("{{ domains: [\"{domain}\"], routes: [{{ match: {{}}, cluster: {cluster} }}] }}")
+    };
+    let hosts =
+        [host("*", "any"), host("*.example.com", "suffix"), host("api.example.com", "exact")].join(", ");
+    let config = Config::new()
+        .http_hosts("web", "", &hosts)
+        .cluster("exact", &exact, "")
+        .cluster("suffix", &suffix, "")
+        .cluster("any", &any, "");
+    let proxy = Proxy::start(&config);
+    let mut wire = proxy.connect("web");
+    for (host, answer) in [
+        ("api.example.com", "exact"),
+        ("API.example.COM", "exact"),
+        ("api.example.com:8080", "exact"),
+        ("x.y.example.com", "suffix"),
+        ("example.com", "any"),
+        ("elsewhere", "any"),
+    ] {
+        wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(wire.response().unwrap().text(), answer, "{host}");
+    }
+}

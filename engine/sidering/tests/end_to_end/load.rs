@@ -3,6 +3,7 @@
 use crate::support::nginx::Nginx;
 use crate::support::peers::program;
 use crate::support::{Config, Proxy, turns, until};
+use rustix::process::Signal;
 use serde_json::Value;
 use std::process::{Command, Stdio};
 
@@ -48,6 +49,33 @@ fn wrk_sees_no_error_and_the_admin_interface_answers_beside_it() {
         assert!(json("/config_dump").is_object());
         let (status, clusters) = proxy.admin("/clusters");
         assert!(status == 200 && clusters.contains(&nginx.address().to_string()), "{clusters}");
+    });
+    assert_no_errors(&said);
+    drop(nginx);
+    proxy.assert_home();
+}
+
+#[test]
+fn reloads_under_load_cost_no_request() {
+    let _turn = turns::heavy();
+    let nginx = Nginx::start();
+    let config = Config::http_to(nginx.address()).set("workers: 2");
+    let proxy = Proxy::start(&config);
+    let said = wrk(&proxy.url("/hello"), || {
+        for round in 1..=10 {
+            // The cluster is another one each time: its connections are replaced under way.
+            let cluster = format!("pool: {{ max_connections: {} }}", 100 + round);
+            let routes = "{ match: {}, cluster: api }";
+            let next = Config::new().set("workers: 2").http("web", "", routes);
+            let next = next.cluster("api", nginx.address(), &cluster);
+            proxy.write_config(&next.text(proxy.folder()));
+            proxy.signal(Signal::HUP);
+            until("the new configuration on all cores", || {
+                let metrics = proxy.metrics();
+                let behind = metrics.sum("sidering_core_snapshot_version") < 2.0 * f64::from(round + 1);
+                (!behind).then_some(())
+            });
+        }
     });
     assert_no_errors(&said);
     drop(nginx);

@@ -1,7 +1,8 @@
 //! SIGHUP: the file is read anew, what changed takes effect, and a broken file changes nothing.
 
+use crate::support::access_log::record_of;
 use crate::support::web::reply;
-use crate::support::{Config, End, Origin, Proxy, Wire, until};
+use crate::support::{Config, End, Origin, Proxy, Wire, let_pass, until};
 use rustix::process::Signal;
 use std::io::ErrorKind;
 
@@ -96,7 +97,7 @@ fn requests_under_way_outlive_their_cluster() {
         wire.head()?;
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nabc")?;
         // The rest comes when the client has asked for more on another connection.
-        std::thread::sleep(std::time::Duration::from_secs(2));
+        let_pass(std::time::Duration::from_secs(2));
         wire.send(b"def")
     });
     let next = named("next");
@@ -113,4 +114,19 @@ fn requests_under_way_outlive_their_cluster() {
     assert_eq!(wire.response().unwrap().text(), "next");
     drop((wire, next));
     proxy.assert_home();
+}
+
+#[test]
+fn usr1_opens_the_access_log_anew() {
+    let origin = named("a");
+    let proxy = Proxy::start(&Config::http_to(&origin));
+    let old = proxy.folder().join("access.log.1");
+    ask(&proxy, "web", "/first");
+    record_of(&proxy, "/first");
+    std::fs::rename(proxy.access_log_path(), &old).unwrap();
+    proxy.signal(Signal::USR1);
+    until("the new file", || proxy.access_log_path().exists().then_some(()));
+    ask(&proxy, "web", "/second");
+    record_of(&proxy, "/second");
+    assert!(!std::fs::read_to_string(&old).unwrap().contains("/second"));
 }

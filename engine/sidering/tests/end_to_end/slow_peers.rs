@@ -2,7 +2,7 @@
 
 use crate::support::access_log::{flags_of, records};
 use crate::support::web::{self, reply};
-use crate::support::{Config, End, Origin, Proxy, until};
+use crate::support::{Config, End, Origin, Proxy, let_pass, until};
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
@@ -121,7 +121,7 @@ fn an_upstream_that_stops_within_its_answer_is_cut_off_at_the_route_timeout() {
 fn a_slow_answer_is_no_fault_where_no_timeout_says_so() {
     let origin = Origin::start(|wire, _| {
         wire.head()?;
-        std::thread::sleep(Duration::from_millis(1500));
+        let_pass(Duration::from_millis(1500));
         reply(wire, 200, "in the end")
     });
     let limits = "limits: { stream_idle_timeout: 0s, request_headers_timeout: 500ms, idle_timeout: 500ms, \

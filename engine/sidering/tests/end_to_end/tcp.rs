@@ -1,9 +1,10 @@
 //! TCP listeners: bytes both ways, each direction ending for itself, and every way of failing.
 
 use crate::support::pattern::{self, Checker};
-use crate::support::{Config, End, Origin, Proxy, Wire, access_log, turns, until};
+use crate::support::{Config, End, Origin, Proxy, Wire, access_log, let_pass, turns, until};
 use std::io::{Read, Write};
-use std::os::unix::net::UnixListener;
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
 
 const LARGE: u64 = 100 * 1024 * 1024;
 
@@ -104,7 +105,7 @@ fn a_connection_without_traffic_is_closed_on_both_sides() {
 fn traffic_in_one_direction_keeps_a_connection_open() {
     let origin = Origin::start(|wire, _| {
         for _ in 0..10 {
-            std::thread::sleep(std::time::Duration::from_millis(200));
+            let_pass(std::time::Duration::from_millis(200));
             wire.send(b".")?;
         }
         Ok(())
@@ -175,6 +176,35 @@ fn an_upstream_on_a_unix_socket() {
     pattern::write(&mut wire.stream(), length).unwrap();
     wire.finish().unwrap();
     assert_pattern(&mut wire, length);
+}
+
+#[test]
+fn a_listener_on_a_unix_socket() {
+    let origin = echo();
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("listener.sock");
+    let proxy = Proxy::start(&Config::tcp_to(&origin).listen_on(&format!("unix:{}", path.display())));
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.write_all(&pattern::bytes(300_000)).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut checker = Checker::default();
+    let mut piece = vec![0; 64 * 1024];
+    while let length @ 1.. = stream.read(&mut piece).unwrap() {
+        checker.feed(&piece[..length]);
+    }
+    assert_eq!(checker.verdict(300_000), Ok(()));
+    proxy.assert_home();
+}
+
+#[test]
+fn a_listener_on_ipv6() {
+    let origin = echo();
+    let proxy = Proxy::start(&Config::tcp_to(&origin).listen_on("[::1]:0"));
+    assert!(proxy.address("raw").is_ipv6());
+    let mut wire = proxy.connect("raw");
+    wire.send(b"six").unwrap();
+    wire.finish().unwrap();
+    assert_eq!(wire.rest().unwrap().0, b"six");
 }
 
 #[test]

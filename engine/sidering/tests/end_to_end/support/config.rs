@@ -37,8 +37,12 @@ impl Config {
 
     /// An HTTP listener with further keys and the routes of its only virtual host.
     pub(crate) fn http(self, name: &str, keys: &str, routes: &str) -> Self {
-        let routes = format!("virtual_hosts: [{{ domains: [\"*\"], routes: [{routes}] }}]");
-        self.listener(name, "http", &join(keys, &routes))
+        self.http_hosts(name, keys, &format!("{{ domains: [\"*\"], routes: [{routes}] }}"))
+    }
+
+    /// An HTTP listener with further keys and its virtual hosts.
+    pub(crate) fn http_hosts(self, name: &str, keys: &str, hosts: &str) -> Self {
+        self.listener(name, "http", &join(keys, &format!("virtual_hosts: [{hosts}]")))
     }
 
     /// A TCP listener with further keys, in front of the cluster `api`.
@@ -49,6 +53,14 @@ impl Config {
     fn listener(mut self, name: &str, protocol: &str, keys: &str) -> Self {
         let text = format!("{{ name: {name}, address: \"127.0.0.1:0\", protocol: {protocol}, {keys} }}");
         self.listeners.push((name.to_owned(), text));
+        self
+    }
+
+    /// Puts all listeners on another address.
+    pub(crate) fn listen_on(mut self, address: &str) -> Self {
+        for (_, text) in &mut self.listeners {
+            *text = text.replace("127.0.0.1:0", address);
+        }
         self
     }
 

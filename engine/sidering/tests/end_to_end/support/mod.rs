@@ -17,5 +17,5 @@ pub(crate) mod wire;
 pub(crate) use config::Config;
 pub(crate) use origin::Origin;
 pub(crate) use proxy::Proxy;
-pub(crate) use wait::until;
+pub(crate) use wait::{let_pass, until};
 pub(crate) use wire::{End, Wire};

@@ -53,7 +53,7 @@ impl Proxy {
         for name in names.iter().map(String::as_str).chain(["admin"]) {
             let ready = within(PATIENCE, || match self.process.ended() {
                 Some(status) => Some(Err(status)),
-                None => self.find_address(name).map(Ok),
+                None => said(&self.process.lines(), name).map(Ok),
             });
             if !matches!(ready, Some(Ok(_))) {
                 let text = self.process.lines().join("\n");
@@ -160,8 +160,13 @@ pub(crate) fn binary() -> PathBuf {
 
 /// The last address that a listener, or `admin`, was said to be on.
 pub(crate) fn address_said(lines: &[String], name: &str) -> Option<SocketAddr> {
+    said(lines, name)?.parse().ok()
+}
+
+/// The same as text: it may be a unix socket.
+fn said(lines: &[String], name: &str) -> Option<String> {
     let of_listener = format!("listening name={name} address=");
     let wanted = if name == "admin" { "admin address=" } else { &of_listener };
-    let said = lines.iter().rev().find_map(|line| line.split_once(wanted))?.1;
-    said.split_whitespace().next()?.parse().ok()
+    let behind = lines.iter().rev().find_map(|line| line.split_once(wanted))?.1;
+    behind.split_whitespace().next().map(str::to_owned)
 }

@@ -25,3 +25,8 @@ pub(crate) fn within<T>(patience: Duration, mut ask: impl FnMut() -> Option<T>) 
         std::thread::sleep(PAUSE);
     }
 }
+
+/// Time that passes because it is what the test is about: a peer that is slow, a reader that stops. Never for waiting.
+pub(crate) fn let_pass(duration: Duration) {
+    std::thread::sleep(duration);
+}
