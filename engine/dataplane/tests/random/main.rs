@@ -84,7 +84,7 @@ impl Run {
             core,
             clusters: [cluster(), cluster()],
             listeners: Default::default(),
-            next_tag: 1,
+            next_tag: if random.chance(5) { wire::BULKY_TAGS } else { 1 },
             clients_to_come: 1 + random.below(6),
             reloads: 0,
             is_draining: false,
@@ -167,6 +167,17 @@ impl Run {
         self.tell(Completion::Accepted { listener, conn });
     }
 
+    fn has_faults(&self) -> bool {
+        matches!(self.mode, Mode::Faults | Mode::Drain)
+    }
+
+    /// Some client goes on reading.
+    fn restart_stalled(&mut self) {
+        if let Some(socket) = self.net.sockets.iter_mut().find(|socket| socket.stalled) {
+            socket.stalled = false;
+        }
+    }
+
     /// One thing of the peers or of the control thread; `false` if that one had nothing to do.
     fn peer_step(&mut self, at: usize) -> bool {
         if at == 0 {
@@ -177,6 +188,11 @@ impl Run {
             if self.mode == Mode::Drain && !self.is_draining && self.random.chance(5) {
                 self.is_draining = true;
                 self.worker.handle_message(&mut self.net, self.now, Message::Drain);
+            }
+            if self.has_faults() && self.random.chance(5) {
+                self.now = self.now.after_ms(self.random.below(4_000) as u64);
+                self.worker.handle_turn(&mut self.net, self.now);
+                self.restart_stalled();
             }
             if self.clients_to_come == 0 {
                 return false;
@@ -273,7 +289,7 @@ fn live(seed: u64) {
     let mut run = Run::new(seed);
     run.settle();
     run.worker.handle_turn(&mut run.net, run.now);
-    let is_calm = matches!(run.mode, Mode::Calm | Mode::Stale);
+    let is_calm = !run.has_faults();
     if is_calm {
         run.check_answered();
     }

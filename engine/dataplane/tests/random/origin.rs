@@ -163,7 +163,8 @@ impl Origin {
                 self.end_behind = None;
             }
             1 if !self.is_raw && self.end_behind.is_none() => {
-                self.out.extend(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+                // Not a second answer: one that comes when the next request is out is the answer to that.
+                self.out.extend(b"junk\r\n\r\n");
             }
             choice => {
                 // Without a frame of its own an orderly end is the end of the answer.

@@ -7,9 +7,13 @@ pub(crate) fn pattern(tag: u32, length: usize) -> Vec<u8> {
     (start..start + length).map(|at| 33 + ((at ^ (at / 90)) % 90) as u8).collect()
 }
 
+/// Tags from here on have large bodies more often, which go by relay or fill queues.
+pub(crate) const BULKY_TAGS: u32 = 1 << 19;
+
 fn size(tag: u32) -> usize {
     let hash = u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
     match hash % 100 {
+        40.. if tag >= BULKY_TAGS => 270_000 + (hash / 100 % 200_000) as usize,
         0..10 => 0,
         10..80 => (hash / 100 % 200) as usize,
         80..96 => (hash / 100 % 20_000) as usize,
