@@ -143,3 +143,24 @@ fn pythons_client_and_server_exchange_bodies_of_every_size() {
     drop(server);
     proxy.assert_home();
 }
+
+#[test]
+fn random_pipelines_get_their_own_answers() {
+    let _turn = turns::heavy();
+    let python = program("python3");
+    let server = Process::start(Command::new(&python).arg(script("mixture.py")).arg("origin"));
+    let address: SocketAddr = until("the origin", || {
+        server.lines().iter().find_map(|line| line.strip_prefix("listening "))?.parse().ok()
+    });
+    let proxy = Proxy::start(&Config::http_to(address).set("workers: 2"));
+    let target = proxy.address("web").to_string();
+    for seed in ["1", "2", "3"] {
+        let arguments = ["client", &target, seed];
+        let output = Command::new(&python).arg(script("mixture.py")).args(arguments).output().unwrap();
+        let said =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("all equal"), "seed {seed}: {said}");
+    }
+    drop(server);
+    proxy.assert_home();
+}
