@@ -26,6 +26,8 @@ pub(crate) struct Client {
     /// Answered wholly, and where the next answer begins.
     pub(crate) answered: usize,
     read: usize,
+    /// What there was when it was looked at last.
+    looked_at: (usize, Option<End>),
     pipelines: bool,
     half_closes: bool,
     sends_ahead: bool,
@@ -57,6 +59,7 @@ impl Client {
             requested: 0,
             answered: 0,
             read: 0,
+            looked_at: (0, None),
             pipelines: random.chance(40),
             half_closes: random.chance(30),
             sends_ahead: random.chance(50),
@@ -168,6 +171,11 @@ impl Client {
     /// Takes note of the answers that are whole. Tells whether there was one.
     fn read_answers(&mut self, net: &Net) -> bool {
         let before = self.read;
+        let socket = &net.sockets[self.serial];
+        let there = (socket.taken.len(), socket.taken_end);
+        if std::mem::replace(&mut self.looked_at, there) == there {
+            return false;
+        }
         while self.answered < self.requested && self.tunnel().is_none() {
             let socket = &net.sockets[self.serial];
             let (tag, kind) = self.script[self.answered];

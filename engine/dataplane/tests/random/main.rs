@@ -84,7 +84,7 @@ impl Run {
             core,
             clusters: [cluster(), cluster()],
             listeners: Default::default(),
-            next_tag: if random.chance(5) { wire::BULKY_TAGS } else { 1 },
+            next_tag: if random.chance(2) { wire::BULKY_TAGS } else { 1 },
             clients_to_come: 1 + random.below(6),
             reloads: 0,
             is_draining: false,
@@ -258,8 +258,8 @@ impl Run {
 
     /// Timeouts end what is left.
     fn let_time_pass(&mut self) {
-        for _ in 0..60 {
-            self.now = self.now.after_ms(5_000);
+        for _ in 0..25 {
+            self.now = self.now.after_ms(6_000);
             self.worker.handle_turn(&mut self.net, self.now);
             self.settle();
         }

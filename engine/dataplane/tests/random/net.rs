@@ -192,7 +192,7 @@ impl Net {
             Step::Connect => vec![],
             Step::Receive => {
                 let length = split(socket.inbound.len(), random);
-                let chunk = socket.inbound.drain(..length).collect::<Vec<u8>>().into();
+                let chunk = take_front(&mut socket.inbound, length).into();
                 vec![Completion::Received { conn, chunk }]
             }
             Step::ReceiveEnd => {
@@ -231,7 +231,7 @@ impl Net {
         match socket.outbound.front_mut() {
             Some(Out::Bytes(bytes)) => {
                 let length = if random.chance(70) { bytes.len() } else { split(bytes.len(), random) };
-                socket.taken.extend(bytes.drain(..length));
+                socket.taken.append(&mut take_front(bytes, length));
                 socket.unreported += length;
                 if bytes.is_empty() {
                     socket.outbound.pop_front();
@@ -271,9 +271,9 @@ impl Net {
             let source = &mut self.sockets[from];
             let most = (source.inbound.len() as u64).min(left) as usize;
             let length = if random.chance(50) { most } else { 1 + random.below(most) };
-            let moved: Vec<u8> = source.inbound.drain(..length).collect();
+            let mut moved = take_front(&mut source.inbound, length);
             let socket = &mut self.sockets[serial];
-            socket.taken.extend(moved);
+            socket.taken.append(&mut moved);
             if let Some(Out::Relay(_, left)) = socket.outbound.front_mut() {
                 *left -= length as u64;
             }
@@ -317,6 +317,11 @@ impl Net {
 
 fn result_of(end: Option<End>) -> Result<(), IoError> {
     if end == Some(End::Reset) { Err(IoError::Reset) } else { Ok(()) }
+}
+
+fn take_front(bytes: &mut Vec<u8>, length: usize) -> Vec<u8> {
+    let rest = bytes.split_off(length);
+    std::mem::replace(bytes, rest)
 }
 
 /// How many of `length` bytes go in one piece.

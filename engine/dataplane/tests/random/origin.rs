@@ -15,6 +15,8 @@ pub(crate) struct Origin {
     is_raw: bool,
     /// Where the next request begins.
     read: usize,
+    /// How much there was when a request was found to be not whole.
+    looked_at: usize,
     out: Vec<u8>,
     end_behind: Option<End>,
     has_answered: bool,
@@ -29,6 +31,7 @@ impl Origin {
             serial,
             is_raw,
             read: 0,
+            looked_at: 0,
             out: vec![],
             end_behind: None,
             has_answered: false,
@@ -91,6 +94,10 @@ impl Origin {
             }
             return false;
         };
+        if socket.taken.len() == self.looked_at {
+            return false;
+        }
+        self.looked_at = socket.taken.len();
         let mut words = lines[0].split(' ');
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         let tag: u32 = path.trim_start_matches('/').parse().expect("a path that is a tag");
