@@ -14,6 +14,9 @@ use crate::token::Token;
 /// Messages handled in one turn at most.
 const MESSAGES_PER_TURN: usize = 64;
 
+/// Times in one turn that direct sends may lead to further ones (pipelined requests answered from a queue).
+const DIRECT_ROUNDS: usize = 4;
+
 /// Runs a machine on a ring until the machine is finished, then drops both: the machine first, so that its chunks are
 /// home when the ring's buffers go.
 ///
@@ -87,6 +90,31 @@ impl<M: Machine<Ring>> Core<M> {
         }
         self.machine.handle_turn(&mut self.ring, now);
         self.ring.end_turn(now);
+        self.tell_sent(now);
+    }
+
+    /// Tells of direct sends, which may lead to more of them; what is left after a few rounds waits for the next turn.
+    #[inline]
+    fn tell_sent(&mut self, now: Time) {
+        for _ in 0..DIRECT_ROUNDS {
+            if self.ring.sent.is_empty() {
+                return;
+            }
+            let mut sent = std::mem::take(&mut self.ring.sent);
+            for completion in sent.drain(..) {
+                self.tell(now, completion);
+            }
+            // Kept for its memory: nothing was sent in the meantime.
+            self.ring.sent = sent;
+            while let Some(completion) = self.ring.follow_ups.pop_front() {
+                self.tell(now, completion);
+            }
+            // What was sent has let slots go home, perhaps the only ones that a parked receive waits for.
+            self.ring.refill();
+            self.ring.flush();
+        }
+        let left = std::mem::take(&mut self.ring.sent);
+        self.ring.deferred.extend(left);
     }
 
     /// Tells a completion that was made earlier, if it still holds.

@@ -26,6 +26,9 @@ pub struct RingOptions {
     /// Pipes at most for relays whose bytes have left the source and not reached the destination; each costs two
     /// descriptors. Beyond, relays wait for a pipe.
     pub pipes_max: u32,
+    /// Connections with something to send up to which a turn sends by system calls rather than through the ring: with
+    /// few, the turn that each completion costs is dearer than the call. 0 turns it off.
+    pub direct_sends_max: usize,
     /// Completions handled in one turn at most, so that timers get their turn.
     pub completions_per_turn: usize,
 }
@@ -41,6 +44,7 @@ impl Default for RingOptions {
             bulk_slots_max: 1024,
             connections_max: 1 << 20,
             pipes_max: 512,
+            direct_sends_max: 2,
             completions_per_turn: 1024,
         }
     }

@@ -52,6 +52,10 @@ pub struct Ring {
     /// Completions for the next turn, and those of this turn. Both are bounded by a few per connection.
     pub(crate) deferred: VecDeque<Completion<RingChunk>>,
     pub(crate) due: VecDeque<Completion<RingChunk>>,
+    /// Sends of this turn's end that needed no completion of the kernel.
+    pub(crate) sent: Vec<Completion<RingChunk>>,
+    /// Few enough connections have something to send to do it by system calls.
+    pub(crate) sends_directly: bool,
     /// The mailbox was rung.
     pub(crate) woken: bool,
     /// The kernel stopped watching the mailbox.
@@ -109,6 +113,8 @@ impl Ring {
             follow_ups: VecDeque::new(),
             deferred: VecDeque::new(),
             due: VecDeque::new(),
+            sent: Vec::new(),
+            sends_directly: false,
             woken: false,
             watch_again: false,
             relay_pipe_waits: 0,
@@ -214,19 +220,28 @@ impl Ring {
         if self.listeners.has_draining() {
             self.drain_listeners();
         }
+        self.refill();
         for group in &mut self.groups {
-            group.refill();
             group.trim(now);
-        }
-        if self.groups.iter().any(SlotGroup::has_parked) {
-            self.unpark();
         }
         self.flush();
         self.count();
     }
 
+    /// Publishes slots that came home, and lets parked receives try again.
     #[inline]
-    fn flush(&mut self) {
+    pub(crate) fn refill(&mut self) {
+        for group in &mut self.groups {
+            group.refill();
+        }
+        if self.groups.iter().any(SlotGroup::has_parked) {
+            self.unpark();
+        }
+    }
+
+    #[inline]
+    pub(crate) fn flush(&mut self) {
+        self.sends_directly = self.dirty.len() <= self.options.direct_sends_max;
         // Flushing may mark others (a relay that ends frees what waits behind it): those are seen in the same pass.
         let mut position = 0;
         while position < self.dirty.len() {

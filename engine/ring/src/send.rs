@@ -61,7 +61,41 @@ impl Ring {
             self.pass_barriers(index);
             return;
         }
-        let Some(socket) = &conn.socket else { return };
+        if conn.socket.is_none() || (self.sends_directly && self.send_directly(index)) {
+            return;
+        }
+        self.submit_send(index);
+    }
+
+    /// Sends by a system call what the peer takes at once. True if nothing is left for the ring to do.
+    ///
+    /// A send through the ring costs a completion, and where little goes on, that is one more turn. What is not taken
+    /// whole, and what fails, goes through the ring, which waits for room and tells errors.
+    fn send_directly(&mut self, index: u32) -> bool {
+        let conn = self.conns.entry(index);
+        let (Some(outgoing), Some(socket)) = (&mut conn.outgoing, &conn.socket) else { return true };
+        let sent = match outgoing.prepare(&mut self.spare) {
+            // SAFETY: the bytes belong to the first segment of the connection's holder, which lives across the call.
+            Prepared::One { address, bytes } => unsafe { system::send(socket.as_fd(), address, bytes) },
+            // SAFETY: as above; header and vectors are in a box of the same holder.
+            Prepared::Many { message } => unsafe { system::send_many(socket.as_fd(), message) },
+        };
+        let bytes = sent.unwrap_or(0);
+        let short = outgoing.complete(bytes, &mut self.spare);
+        if bytes > 0 {
+            let conn = self.conns.id(index);
+            self.sent.push(Completion::Sent { conn, bytes });
+        }
+        if short {
+            return false;
+        }
+        self.settle_outgoing(index);
+        true
+    }
+
+    fn submit_send(&mut self, index: u32) {
+        let conn = self.conns.entry(index);
+        let (Some(outgoing), Some(socket)) = (&mut conn.outgoing, &conn.socket) else { return };
         if conn.nonblocking {
             conn.nonblocking = system::set_nonblocking(socket.as_fd(), false).is_err();
         }

@@ -31,6 +31,31 @@ pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> 
     usize::try_from(moved).map_err(|_| io::Error::last_os_error())
 }
 
+/// Sends what the peer takes at once of one run of bytes.
+///
+/// # Safety
+/// The bytes must be readable for the length of the call.
+#[inline]
+pub(crate) unsafe fn send(socket: BorrowedFd<'_>, address: *const u8, bytes: u32) -> io::Result<usize> {
+    // SAFETY: the caller vouches for the bytes.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), address.cast(), bytes as usize, SEND_NOW) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sends what the peer takes at once of what a message header names.
+///
+/// # Safety
+/// The header, its vectors and all bytes must be readable for the length of the call.
+#[inline]
+pub(crate) unsafe fn send_many(socket: BorrowedFd<'_>, message: *const libc::msghdr) -> io::Result<usize> {
+    // SAFETY: the caller vouches for header, vectors and bytes.
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), message, SEND_NOW) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+/// Never wait, whatever O_NONBLOCK says, and no SIGPIPE.
+const SEND_NOW: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
 /// Asks for a pipe of `bytes`; the system may refuse an unprivileged process.
 pub(crate) fn resize_pipe(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
     // SAFETY: no pointer is passed.
