@@ -1,7 +1,7 @@
 # Thin names for the scripts; `just` alone lists them.
 
 _list:
-    @just --list --unsorted
+    @{{ just_executable() }} --list --unsorted
 
 # Runs the proxy: just run -c configs/http.yaml
 run *arguments:
