@@ -9,6 +9,7 @@ use io_uring::squeue::{Entry, Flags};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, types};
 
 use crate::errors::RingError;
+use crate::system::more_flag;
 use crate::token::{Operation, Token};
 
 /// A completion as the kernel reported it.
@@ -175,9 +176,16 @@ impl Kernel {
     /// # Safety
     /// The bytes must stay in place and unchanged until the completion.
     #[inline]
-    pub(crate) unsafe fn send(&mut self, socket: &OwnedFd, address: *const u8, bytes: u32, token: Token) {
+    pub(crate) unsafe fn send(
+        &mut self,
+        socket: &OwnedFd,
+        address: *const u8,
+        bytes: u32,
+        more: bool,
+        token: Token,
+    ) {
         let send = opcode::Send::new(types::Fd(socket.as_raw_fd()), address, bytes);
-        self.start(send.flags(SEND_FLAGS).build(), token);
+        self.start(send.flags(SEND_FLAGS | more_flag(more)).build(), token);
     }
 
     /// Sends what a message header names.
@@ -185,9 +193,15 @@ impl Kernel {
     /// # Safety
     /// The header, its vectors and all bytes must stay in place and unchanged until the completion.
     #[inline]
-    pub(crate) unsafe fn send_many(&mut self, socket: &OwnedFd, message: *const libc::msghdr, token: Token) {
+    pub(crate) unsafe fn send_many(
+        &mut self,
+        socket: &OwnedFd,
+        message: *const libc::msghdr,
+        more: bool,
+        token: Token,
+    ) {
         let send = opcode::SendMsg::new(types::Fd(socket.as_raw_fd()), message);
-        self.start(send.flags(SEND_FLAGS as u32).build(), token);
+        self.start(send.flags((SEND_FLAGS | more_flag(more)) as u32).build(), token);
     }
 
     /// Asks for the end of the operation with this token, which then completes with ECANCELED if nothing else came

@@ -136,6 +136,14 @@ impl Outgoing {
         Prepared::Many { message: &raw const gather.message }
     }
 
+    /// Whether the send just prepared is all there is before the end of the sending side. Held back by the kernel until
+    /// that end, its last segment carries the FIN, too.
+    #[inline]
+    pub(crate) fn ends_behind_this(&self) -> bool {
+        self.barriers.front() == Some(&(self.in_flight, Barrier::Finish))
+            && self.in_flight_bytes <= BYTES_PER_SEND / 2
+    }
+
     /// The send is complete and the kernel took `bytes`: frees what is sent. True if it took less than it was given.
     #[inline]
     pub(crate) fn complete(&mut self, bytes: usize, spare: &mut Spare) -> bool {

@@ -74,11 +74,13 @@ impl Ring {
     fn send_directly(&mut self, index: u32) -> bool {
         let conn = self.conns.entry(index);
         let (Some(outgoing), Some(socket)) = (&mut conn.outgoing, &conn.socket) else { return true };
-        let sent = match outgoing.prepare(&mut self.spare) {
+        let prepared = outgoing.prepare(&mut self.spare);
+        let more = outgoing.ends_behind_this();
+        let sent = match prepared {
             // SAFETY: the bytes belong to the first segment of the connection's holder, which lives across the call.
-            Prepared::One { address, bytes } => unsafe { system::send(socket.as_fd(), address, bytes) },
+            Prepared::One { address, bytes } => unsafe { system::send(socket.as_fd(), address, bytes, more) },
             // SAFETY: as above; header and vectors are in a box of the same holder.
-            Prepared::Many { message } => unsafe { system::send_many(socket.as_fd(), message) },
+            Prepared::Many { message } => unsafe { system::send_many(socket.as_fd(), message, more) },
         };
         let bytes = sent.unwrap_or(0);
         let short = outgoing.complete(bytes, &mut self.spare);
@@ -102,13 +104,17 @@ impl Ring {
         conn.send = SendSide::Sending;
         conn.in_flight += 1;
         let token = Token::new(Operation::Send, index, conn.generation);
-        match outgoing.prepare(&mut self.spare) {
+        let prepared = outgoing.prepare(&mut self.spare);
+        let more = outgoing.ends_behind_this();
+        match prepared {
             // SAFETY: the bytes belong to the first segment of the connection's holder, which is neither changed nor
             // dropped before the completion: `complete` comes then, and `close` keeps what is in flight. Segments are
             // read-only by contract, and their bytes do not move when the queue does.
-            Prepared::One { address, bytes } => unsafe { self.kernel.send(socket, address, bytes, token) },
+            Prepared::One { address, bytes } => unsafe {
+                self.kernel.send(socket, address, bytes, more, token)
+            },
             // SAFETY: as above; header and vectors are in a box of the holder that stays there until `complete`.
-            Prepared::Many { message } => unsafe { self.kernel.send_many(socket, message, token) },
+            Prepared::Many { message } => unsafe { self.kernel.send_many(socket, message, more, token) },
         }
     }
 

@@ -36,9 +36,15 @@ pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> 
 /// # Safety
 /// The bytes must be readable for the length of the call.
 #[inline]
-pub(crate) unsafe fn send(socket: BorrowedFd<'_>, address: *const u8, bytes: u32) -> io::Result<usize> {
+pub(crate) unsafe fn send(
+    socket: BorrowedFd<'_>,
+    address: *const u8,
+    bytes: u32,
+    more: bool,
+) -> io::Result<usize> {
     // SAFETY: the caller vouches for the bytes.
-    let sent = unsafe { libc::send(socket.as_raw_fd(), address.cast(), bytes as usize, SEND_NOW) };
+    let sent =
+        unsafe { libc::send(socket.as_raw_fd(), address.cast(), bytes as usize, SEND_NOW | more_flag(more)) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
@@ -47,14 +53,24 @@ pub(crate) unsafe fn send(socket: BorrowedFd<'_>, address: *const u8, bytes: u32
 /// # Safety
 /// The header, its vectors and all bytes must be readable for the length of the call.
 #[inline]
-pub(crate) unsafe fn send_many(socket: BorrowedFd<'_>, message: *const libc::msghdr) -> io::Result<usize> {
+pub(crate) unsafe fn send_many(
+    socket: BorrowedFd<'_>,
+    message: *const libc::msghdr,
+    more: bool,
+) -> io::Result<usize> {
     // SAFETY: the caller vouches for header, vectors and bytes.
-    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), message, SEND_NOW) };
+    let sent = unsafe { libc::sendmsg(socket.as_raw_fd(), message, SEND_NOW | more_flag(more)) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
 /// Never wait, whatever O_NONBLOCK says, and no SIGPIPE.
 const SEND_NOW: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+
+/// MSG_MORE, if the end of the stream follows at once and shall ride in the last segment.
+#[inline]
+pub(crate) fn more_flag(more: bool) -> libc::c_int {
+    if more { libc::MSG_MORE } else { 0 }
+}
 
 /// Asks for a pipe of `bytes`; the system may refuse an unprivileged process.
 pub(crate) fn resize_pipe(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {

@@ -83,6 +83,8 @@ pub struct Conn<C> {
     pub paused: bool,
     /// The connection must not carry another exchange, whatever its codec thinks.
     pub is_poisoned: bool,
+    /// The end of the sending side was asked for.
+    pub is_shut: bool,
     /// Bytes that passed while lingering.
     pub lingered_bytes: u32,
     /// Exchanges that were begun on this connection.
@@ -118,6 +120,7 @@ impl<C: Chunk> Conn<C> {
             input_ended: false,
             paused: false,
             is_poisoned: false,
+            is_shut: false,
             lingered_bytes: 0,
             exchanges: 0,
             idle_position: u32::MAX,

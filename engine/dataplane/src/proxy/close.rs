@@ -75,12 +75,25 @@ impl<I: Io> Worker<I> {
         conn.phase = Phase::Lingering;
         conn.since = self.now;
         conn.held.clear();
-        io.shutdown(id);
+        if !std::mem::replace(&mut conn.is_shut, true) {
+            io.shutdown(id);
+        }
         if !conn.input_ended {
             conn.paused = false;
             io.receive(id);
         }
         self.arm_deadline(id);
+    }
+
+    /// Ends the sending side behind an answer that is whole, if it is the last one: asked for together with the answer,
+    /// the engine can let the FIN ride in its last segment.
+    pub(crate) fn end_behind_last_answer(&mut self, io: &mut I, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let is_last = conn.is_poisoned || conn.codec.as_ref().is_some_and(|codec| !codec.is_reusable());
+        if is_last && !conn.is_shut && !conn.outbox.has_failed() {
+            conn.is_shut = true;
+            io.shutdown(id);
+        }
     }
 
     /// Bytes of a client that was already answered.

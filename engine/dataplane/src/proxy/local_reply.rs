@@ -79,6 +79,7 @@ impl<I: Io> Worker<I> {
         if conn.outbox.is_empty() {
             self.finish_stream(io, key);
         } else {
+            self.end_behind_last_answer(io, downstream);
             // The timer may have fired for the very reason of this reply; a client that does not take it must not stay.
             self.arm_deadline(downstream);
         }

@@ -123,7 +123,9 @@ impl<I: Io> Worker<I> {
             && let Some(conn) = self.conns.get_mut(to)
         {
             conn.outbox.flush_staged(io, to, &mut self.buffers);
-            io.shutdown(to);
+            if !std::mem::replace(&mut conn.is_shut, true) {
+                io.shutdown(to);
+            }
         }
         self.work.push_back(Work::CheckTunnel(key));
     }

@@ -197,6 +197,8 @@ impl<I: Io> Worker<I> {
             conn.outbox.flush_staged(io, downstream, &mut self.buffers);
             if conn.outbox.is_empty() {
                 self.finish_stream(io, key);
+            } else {
+                self.end_behind_last_answer(io, downstream);
             }
         }
     }
