@@ -67,6 +67,7 @@ pub(crate) struct Kernel {
     backlog: VecDeque<Entry>,
     in_flight: usize,
     enter_flags: EnterFlags,
+    alarm: Box<types::Timespec>,
     overflowing: bool,
     dropped: u32,
 }
@@ -81,7 +82,15 @@ impl Kernel {
             // An idle proxy is not a machine waiting for its disk (Linux 6.15).
             enter_flags |= EnterFlags::NO_IOWAIT;
         }
-        Kernel { ring, backlog: VecDeque::new(), in_flight: 0, enter_flags, overflowing: false, dropped: 0 }
+        Kernel {
+            ring,
+            backlog: VecDeque::new(),
+            in_flight: 0,
+            enter_flags,
+            alarm: Box::default(),
+            overflowing: false,
+            dropped: 0,
+        }
     }
 
     /// Operations whose last completion has not come yet.
@@ -202,6 +211,20 @@ impl Kernel {
     ) {
         let send = opcode::SendMsg::new(types::Fd(socket.as_raw_fd()), message);
         self.start(send.flags((SEND_FLAGS | more_flag(more)) as u32).build(), token);
+    }
+
+    /// Completes with [`Token::ALARM`] after this many microseconds, once; `moves` if the last alarm has not completed
+    /// yet, which this one then takes the place of.
+    pub(crate) fn set_alarm(&mut self, micros: u64, moves: bool) {
+        *self.alarm = types::Timespec::new().sec(micros / 1_000_000).nsec((micros % 1_000_000) as u32 * 1000);
+        // The kernel reads the time when it takes the entry; until then it stays in its box.
+        let time: *const types::Timespec = &raw const *self.alarm;
+        if moves {
+            let update = opcode::TimeoutUpdate::new(Token::ALARM.pack(), time).build();
+            self.push(update.flags(Flags::SKIP_SUCCESS).user_data(Token::IGNORED.pack()));
+        } else {
+            self.push(opcode::Timeout::new(time).build().user_data(Token::ALARM.pack()));
+        }
     }
 
     /// Asks for the end of the operation with this token, which then completes with ECANCELED if nothing else came

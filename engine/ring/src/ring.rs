@@ -56,6 +56,8 @@ pub struct Ring {
     pub(crate) sent: Vec<Completion<RingChunk>>,
     /// Few enough connections have something to send to do it by system calls.
     pub(crate) sends_directly: bool,
+    /// When the kernel will end a wait.
+    alarm: Option<Time>,
     /// The mailbox was rung.
     pub(crate) woken: bool,
     /// The kernel stopped watching the mailbox.
@@ -113,6 +115,7 @@ impl Ring {
             follow_ups: VecDeque::new(),
             deferred: VecDeque::new(),
             due: VecDeque::new(),
+            alarm: None,
             sent: Vec::new(),
             sends_directly: false,
             woken: false,
@@ -183,6 +186,10 @@ impl Ring {
                     self.counters.multishot_rearms.add(1);
                     self.watch_again = true;
                 }
+                None
+            }
+            Operation::Alarm => {
+                self.alarm = None;
                 None
             }
             Operation::Ignored => None,
@@ -269,9 +276,11 @@ impl Ring {
         }
     }
 
-    /// How long the next enter may wait.
+    /// How long the next enter may wait, `deadline` being the machine's. For that the alarm is set rather than a limit
+    /// to each wait: deadlines rarely move forward, and starting and stopping a kernel timer around each wait costs
+    /// several microseconds where little goes on.
     #[inline]
-    pub(crate) fn wait(&self, now: Time, deadline: Option<Time>) -> Wait {
+    pub(crate) fn wait(&mut self, now: Time, deadline: Option<Time>) -> Wait {
         if !self.deferred.is_empty()
             || self.relays.runnable() > 0
             || self.listeners.has_draining()
@@ -280,19 +289,15 @@ impl Ring {
             return Wait::No;
         }
         let trim = self.groups.iter().filter_map(SlotGroup::next_trim).min();
-        match (deadline, trim) {
-            (None, None) => Wait::Forever,
-            (Some(time), None) | (None, Some(time)) => Self::wait_until(now, time),
-            (Some(deadline), Some(trim)) => Self::wait_until(now, deadline.min(trim)),
+        let Some(earliest) = [deadline, trim].into_iter().flatten().min() else { return Wait::Forever };
+        if earliest <= now {
+            return Wait::No;
         }
-    }
-
-    #[inline]
-    fn wait_until(now: Time, time: Time) -> Wait {
-        match time.micros_since(now) {
-            0 => Wait::No,
-            micros => Wait::Micros(micros),
+        if self.alarm.is_none_or(|alarm| earliest < alarm) {
+            self.kernel.set_alarm(earliest.micros_since(now), self.alarm.is_some());
+            self.alarm = Some(earliest);
         }
+        Wait::Forever
     }
 }
 

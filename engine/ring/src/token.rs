@@ -21,6 +21,8 @@ pub(crate) enum Operation {
     PollDestination = 7,
     /// Notices the end of a destination whose source is silent. The index is the destination's.
     WatchDestination = 8,
+    /// The one timeout, which ends a wait at the machine's next deadline.
+    Alarm = 9,
 }
 
 /// A token taken apart. Layout: operation in the top 8 bits, index in the next 24, generation in the low 32.
@@ -33,6 +35,7 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) const WAKE: Token = Token { operation: Operation::Wake, index: 0, generation: 0 };
+    pub(crate) const ALARM: Token = Token { operation: Operation::Alarm, index: 0, generation: 0 };
     pub(crate) const IGNORED: Token = Token { operation: Operation::Ignored, index: 0, generation: 0 };
 
     #[inline]
@@ -56,6 +59,7 @@ impl Token {
             6 => Operation::PollSource,
             7 => Operation::PollDestination,
             8 => Operation::WatchDestination,
+            9 => Operation::Alarm,
             _ => Operation::Ignored,
         };
         Token { operation, index: (bits >> 32) as u32 & (INDEX_LIMIT - 1), generation: bits as u32 }
