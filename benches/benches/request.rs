@@ -13,7 +13,8 @@ use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 
-const REQUEST: &[u8] = b"GET /index.html?page=2 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: bench/1.0\r\n\
+const REQUEST: &[u8] =
+    b"GET /index.html?page=2 HTTP/1.1\r\nHost: api.example.com\r\nUser-Agent: bench/1.0\r\n\
 Accept: */*\r\nX-Trace: 0123456789abcdef\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\
 Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789";
@@ -133,7 +134,8 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let worker = Worker::new(WorkerOptions { core: 0, counters: Arc::default(), access_log: None, seed: 1 });
+        let worker =
+            Worker::new(WorkerOptions { core: 0, counters: Arc::default(), access_log: None, seed: 1 });
         let mut io = NullIo::default();
         let (client, upstream) = (io.open(), ConnId { index: 1, generation: 0 });
         let chunk = |bytes: &[u8]| BenchChunk(bytes.into(), 0, bytes.len());

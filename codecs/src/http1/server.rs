@@ -233,6 +233,9 @@ impl Codec for Server {
         let (outgoing, rule) = self.frame_response(head);
         self.outgoing = outgoing;
         self.is_reusable &= outgoing != Outgoing::UntilClose;
+        // An error that overtakes its request's body is the last answer: the client should stop sending and read it.
+        self.is_closing |=
+            head.status >= 400 && matches!(self.incoming, Incoming::Sized(_) | Incoming::Chunked(_));
         out.reserve(head.fields.bytes().len() + edits.added().bytes().len() + 128);
         write::status_line(head.status, reason_of(head), out);
         write::edited_lines(&head.fields, edits, false, rule, out);
