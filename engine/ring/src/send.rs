@@ -111,7 +111,7 @@ impl Ring {
             // dropped before the completion: `complete` comes then, and `close` keeps what is in flight. Segments are
             // read-only by contract, and their bytes do not move when the queue does.
             Prepared::One { address, bytes } => unsafe {
-                self.kernel.send(socket, address, bytes, more, token)
+                self.kernel.send(socket, address, bytes, more, token);
             },
             // SAFETY: as above; header and vectors are in a box of the holder that stays there until `complete`.
             Prepared::Many { message } => unsafe { self.kernel.send_many(socket, message, more, token) },
