@@ -31,6 +31,26 @@ fn a_request_goes_there_and_back_and_the_connections_are_kept() {
 }
 
 #[test]
+fn only_a_short_tail_behind_a_head_is_copied() {
+    for (length, copied) in [(2047, 2047), (2048, 2048), (2049, 0)] {
+        let mut bench = Bench::new(http(1));
+        let client = bench.client();
+        bench.receive(client, GET);
+        let upstream = bench.connected();
+        let mut answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", length + 10).into_bytes();
+        answer.resize(answer.len() + length, b'a');
+        bench.receive(upstream, &answer);
+        bench.flush(client);
+        assert_eq!(bench.counters.tail_bytes_copied.get(), copied, "{length}");
+        bench.receive(upstream, b"0123456789");
+        assert_eq!(bench.flush(client), b"0123456789");
+        assert_eq!(bench.counters.tail_bytes_copied.get(), copied, "no head goes before it");
+        assert_eq!(bench.counters.body_bytes_copied.get(), 0);
+        bench.assert_empty();
+    }
+}
+
+#[test]
 fn pipelined_requests_are_answered_one_after_the_other() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();

@@ -17,7 +17,7 @@ pub const QUEUE_LOW_BYTES: u64 = 64 * 1024;
 pub const QUEUE_HIGH_SEGMENTS: u32 = 64;
 /// Received chunks that may wait for their exchange to come up before receiving is paused.
 pub const HELD_CHUNKS: usize = 4;
-/// Body bytes up to which a tail is copied behind its head, so that its slot goes home early.
+/// Body bytes copied behind one head at most, so that their slot goes home early.
 pub const TAIL_BYTES: usize = 2048;
 
 /// What a connection is for.
@@ -58,6 +58,10 @@ pub struct Outbox<C> {
     queued_bytes: u64,
     /// Payload segments since the queue was last empty.
     queued_segments: u32,
+    /// Payload bytes copied into the staged buffer.
+    staged_payload: u16,
+    /// What is staged holds a message's head.
+    is_behind_head: bool,
     /// Sending is over: everything queued from now on is dropped.
     failed: bool,
     payload: PhantomData<C>,
@@ -132,7 +136,15 @@ impl<C: Chunk> Conn<C> {
 
 impl<C> Default for Outbox<C> {
     fn default() -> Self {
-        Outbox { staged: None, queued_bytes: 0, queued_segments: 0, failed: false, payload: PhantomData }
+        Outbox {
+            staged: None,
+            queued_bytes: 0,
+            queued_segments: 0,
+            staged_payload: 0,
+            is_behind_head: false,
+            failed: false,
+            payload: PhantomData,
+        }
     }
 }
 
@@ -143,7 +155,13 @@ impl<C: Chunk> Outbox<C> {
         Rc::make_mut(self.staged.get_or_insert_with(|| buffers.take()))
     }
 
-    /// Queues payload: behind the staged framing in the same buffer if it is a short tail, else by reference.
+    /// As [`stage`](Self::stage), for a head: a short tail of payload may be copied behind it.
+    pub fn stage_head(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
+        self.is_behind_head = true;
+        self.stage(buffers)
+    }
+
+    /// Queues payload: in the same buffer if it is a short tail behind a staged head, else by reference.
     pub fn push_payload<I: Io<Chunk = C>>(
         &mut self,
         io: &mut I,
@@ -156,11 +174,8 @@ impl<C: Chunk> Outbox<C> {
         if self.failed {
             return;
         }
-        if part.len() <= TAIL_BYTES
-            && let Some(staged) = &mut self.staged
-        {
-            counters.tail_bytes_copied.add(part.len() as u64);
-            Rc::make_mut(staged).extend_from_slice(part);
+        if self.is_behind_head && usize::from(self.staged_payload) + part.len() <= TAIL_BYTES {
+            self.copy_payload(part, counters);
             return;
         }
         self.flush_staged(io, id, buffers);
@@ -168,8 +183,21 @@ impl<C: Chunk> Outbox<C> {
         self.push(io, id, Segment::Chunk(whole.subset(part)));
     }
 
+    /// Copies payload into the staged buffer, and counts it for what it is.
+    fn copy_payload(&mut self, part: &[u8], counters: &CoreCounters) {
+        let Some(staged) = &mut self.staged else { return };
+        Rc::make_mut(staged).extend_from_slice(part);
+        let copied = usize::from(self.staged_payload) + part.len();
+        let is_tail = self.is_behind_head && copied <= TAIL_BYTES;
+        let counter = if is_tail { &counters.tail_bytes_copied } else { &counters.body_bytes_copied };
+        counter.add(part.len() as u64);
+        self.staged_payload = u16::try_from(copied).unwrap_or(u16::MAX);
+    }
+
     /// Hands the staged framing over.
     pub fn flush_staged<I: Io<Chunk = C>>(&mut self, io: &mut I, id: ConnId, buffers: &mut BufferPool) {
+        self.is_behind_head = false;
+        self.staged_payload = 0;
         if let Some(staged) = self.staged.take()
             && !staged.is_empty()
         {
@@ -200,6 +228,8 @@ impl<C: Chunk> Outbox<C> {
         self.queued_bytes = 0;
         self.queued_segments = 0;
         self.staged = None;
+        self.is_behind_head = false;
+        self.staged_payload = 0;
     }
 
     /// Whether sending has failed.

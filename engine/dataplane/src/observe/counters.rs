@@ -134,7 +134,7 @@ pub struct EndpointCounters {
 /// What the data plane counts on one core, whatever listener or cluster it was for.
 #[derive(Debug, Default)]
 pub struct CoreCounters {
-    /// Body bytes copied in user space: 0 on the plain paths.
+    /// Body bytes copied in user space other than short tails behind a head: 0 on the plain paths.
     pub body_bytes_copied: Counter,
     /// Body bytes of tails of at most 2 KiB that were copied behind their head so that their slot goes home early.
     pub tail_bytes_copied: Counter,

@@ -90,7 +90,7 @@ impl<I: Io> Worker<I> {
             (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
             (Limit::RequestHead, None) => {
                 self.count_timeout(id);
-                self.reject(io, id, 408, ResponseFlags::default(), "request_headers_timeout");
+                self.reject(id, 408, ResponseFlags::default(), "request_headers_timeout");
             }
             (Limit::Request, Some(stream)) => {
                 self.count_timeout(id);

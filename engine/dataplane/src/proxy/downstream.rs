@@ -134,7 +134,7 @@ impl<I: Io> Worker<I> {
         let is_partial_head = conn.stream.is_none() && conn.head_started;
         conn.codec = Some(codec);
         match outcome {
-            Decoded::Broken(error) => self.reject_protocol_error(io, id, error),
+            Decoded::Broken(error) => self.reject_protocol_error(id, error),
             Decoded::Done | Decoded::Blocked => {
                 if let Some(rest) = rest {
                     conn.held.insert(0, rest);
@@ -289,10 +289,10 @@ impl<I: Io> Worker<I> {
     }
 
     /// The request breaks the protocol: 4xx or 5xx if nothing was answered yet, and the connection ends.
-    fn reject_protocol_error(&mut self, io: &mut I, id: ConnId, error: ProtocolError) {
+    fn reject_protocol_error(&mut self, id: ConnId, error: ProtocolError) {
         if let Some(Some(listener)) = self.listener_of(id) {
             listener.counters.protocol_errors.add(1);
         }
-        self.reject(io, id, error.status, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, error.reason);
+        self.reject(id, error.status, ResponseFlags::DOWNSTREAM_PROTOCOL_ERROR, error.reason);
     }
 }

@@ -24,14 +24,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// Answers a client whose bytes cannot be read as a request (any further), and ends its connection.
-    pub(crate) fn reject(
-        &mut self,
-        _io: &mut I,
-        id: ConnId,
-        status: u16,
-        flags: ResponseFlags,
-        details: &'static str,
-    ) {
+    pub(crate) fn reject(&mut self, id: ConnId, status: u16, flags: ResponseFlags, details: &'static str) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.is_poisoned = true;
         conn.held.clear();

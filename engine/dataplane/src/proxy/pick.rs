@@ -131,7 +131,7 @@ impl<I: Io> Worker<I> {
     pub(crate) fn encode_request(&mut self, key: StreamKey, id: ConnId, head: &RequestHead<'_>) {
         let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get(key)) else { return };
         if let Some(codec) = &mut conn.codec {
-            let staged = conn.outbox.stage(&mut self.buffers);
+            let staged = conn.outbox.stage_head(&mut self.buffers);
             codec.encode_request(stream.upstream_stream, head, &self.edits, staged);
         }
     }

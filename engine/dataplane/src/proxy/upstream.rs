@@ -123,7 +123,7 @@ impl<I: Io> Worker<I> {
         };
         let Some(conn) = self.conns.get_mut(downstream) else { return Ok(()) };
         if let Some(codec) = &mut conn.codec {
-            let staged = conn.outbox.stage(&mut self.buffers);
+            let staged = conn.outbox.stage_head(&mut self.buffers);
             codec.encode_response(codec_stream, head, &self.edits, staged);
             stream.is_tunnel |= codec.relayable_in() == Some(u64::MAX);
         }
