@@ -4,11 +4,12 @@ use crate::{Finding, repository};
 use std::process::Command;
 
 /// Which crates of the workspace each of them may name. A new crate gets a line here.
-const MAY_DEPEND_ON: [(&str, &[&str]); 8] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 9] = [
     ("sidering-codecs", &[]),
     ("sidering-dataplane", &["sidering-codecs"]),
     ("sidering-ring", &["sidering-dataplane"]),
     ("sidering-control", &["sidering-dataplane", "sidering-codecs"]),
+    ("sidering-sim", &["sidering-dataplane", "sidering-codecs"]),
     ("sidering", &["sidering-control", "sidering-ring", "sidering-dataplane"]),
     ("sidering-benches", &["sidering-dataplane", "sidering-codecs"]),
     // The byte-blind relay that proxies are measured against runs on the same engine.
