@@ -3,10 +3,12 @@
 use super::figures::{Figures, Ratio};
 use super::peer::Peer;
 
-/// A bound on a figure of ours, as it is or relative to another proxy's.
+/// A bound on a figure of a proxy, as it is or relative to another proxy's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Goal {
     pub(crate) figure: &'static str,
+    /// Whose figure is bounded.
+    pub(crate) of: Peer,
     /// None: the figure itself is bounded.
     pub(crate) against: Option<Peer>,
     pub(crate) bound: Bound,
@@ -28,26 +30,31 @@ pub(crate) struct Verdict {
 
 impl Goal {
     pub(crate) const fn ratio_at_most(figure: &'static str, against: Peer, bound: f64) -> Self {
-        Self { figure, against: Some(against), bound: Bound::AtMost(bound) }
+        Self { figure, of: Peer::Ours, against: Some(against), bound: Bound::AtMost(bound) }
     }
 
     pub(crate) const fn ratio_at_least(figure: &'static str, against: Peer, bound: f64) -> Self {
-        Self { figure, against: Some(against), bound: Bound::AtLeast(bound) }
+        Self { figure, of: Peer::Ours, against: Some(against), bound: Bound::AtLeast(bound) }
     }
 
     pub(crate) const fn at_most(figure: &'static str, bound: f64) -> Self {
-        Self { figure, against: None, bound: Bound::AtMost(bound) }
+        Self { figure, of: Peer::Ours, against: None, bound: Bound::AtMost(bound) }
     }
 
-    /// Judges by our medians, or by the ratio that `ratio_to` finds for a proxy.
+    /// The same bound for another proxy than ours.
+    pub(crate) const fn of(self, of: Peer) -> Self {
+        Self { of, ..self }
+    }
+
+    /// Judges by the medians of a proxy, or by the ratio of one proxy's figure to another's.
     pub(crate) fn judge(
         &self,
-        ours: Option<&Figures>,
-        ratio_to: impl Fn(&'static str, Peer) -> Option<Ratio>,
+        medians_of: impl Fn(Peer) -> Figures,
+        ratio: impl Fn(&'static str, Peer, Peer) -> Option<Ratio>,
     ) -> Verdict {
         let value = match self.against {
-            Some(peer) => ratio_to(self.figure, peer).map(|ratio| ratio.median),
-            None => ours.and_then(|figures| figures.get(self.figure).copied()),
+            Some(against) => ratio(self.figure, self.of, against).map(|ratio| ratio.median),
+            None => medians_of(self.of).get(self.figure).copied(),
         };
         Verdict { text: self.text(), value, met: value.map(|value| self.bound.holds(value)) }
     }
@@ -57,9 +64,10 @@ impl Goal {
             Bound::AtMost(bound) => format!("at most {bound}"),
             Bound::AtLeast(bound) => format!("at least {bound}"),
         };
+        let whose = if self.of == Peer::Ours { String::new() } else { format!("{}: ", self.of.name()) };
         match self.against {
-            Some(peer) => format!("{} {bound} of {}", self.figure, peer.name()),
-            None => format!("{} {bound}", self.figure),
+            Some(peer) => format!("{whose}{} {bound} of {}", self.figure, peer.name()),
+            None => format!("{whose}{} {bound}", self.figure),
         }
     }
 }
@@ -80,13 +88,17 @@ mod tests {
 
     #[test]
     fn ratios_and_plain_figures_are_judged() {
-        let ratio_to = |_, peer| (peer == Peer::Nginx).then_some(Ratio { median: 0.75, min: 0.7, max: 0.8 });
+        let ratio = |_, of, peer| {
+            (of == Peer::Ours && peer == Peer::Nginx).then_some(Ratio { median: 0.75, min: 0.7, max: 0.8 })
+        };
+        let nobody = |_| Figures::new();
         let goal = Goal::ratio_at_most(CPU_US, Peer::Nginx, 0.75);
-        assert_eq!(goal.judge(None, ratio_to).met, Some(true));
-        assert_eq!(Goal::ratio_at_least(CPU_US, Peer::Nginx, 0.8).judge(None, ratio_to).met, Some(false));
-        assert_eq!(Goal::ratio_at_most(CPU_US, Peer::Envoy, 1.0).judge(None, ratio_to).met, None);
+        assert_eq!(goal.judge(nobody, ratio).met, Some(true));
+        assert_eq!(Goal::ratio_at_least(CPU_US, Peer::Nginx, 0.8).judge(nobody, ratio).met, Some(false));
+        assert_eq!(Goal::ratio_at_most(CPU_US, Peer::Envoy, 1.0).judge(nobody, ratio).met, None);
         let ours = Figures::from([(STARTUP_MS, 21.0)]);
-        let verdict = Goal::at_most(STARTUP_MS, 20.0).judge(Some(&ours), ratio_to);
+        assert_eq!(goal.of(Peer::OursEpoll).judge(nobody, ratio).met, None);
+        let verdict = Goal::at_most(STARTUP_MS, 20.0).judge(|_| ours.clone(), ratio);
         assert_eq!((verdict.value, verdict.met), (Some(21.0), Some(false)));
         assert_eq!(verdict.text, "startup_ms at most 20");
     }

@@ -12,6 +12,8 @@ pub(crate) enum Peer {
     Ours,
     /// The same binary once more: its ratio to itself is the noise.
     OursAgain,
+    /// The same binary on its epoll engine.
+    OursEpoll,
     Nginx,
     Haproxy,
     Envoy,
@@ -46,6 +48,7 @@ impl Peer {
         match self {
             Self::Ours => "ours",
             Self::OursAgain => "ours-again",
+            Self::OursEpoll => "ours-epoll",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
@@ -55,7 +58,7 @@ impl Peer {
 
     fn program(self, binaries: &Binaries) -> PathBuf {
         match self {
-            Self::Ours | Self::OursAgain => binaries.binaries.join("sidering"),
+            Self::Ours | Self::OursAgain | Self::OursEpoll => binaries.binaries.join("sidering"),
             Self::Floor => binaries.binaries.join("sidering-floor"),
             Self::Nginx => binaries.nginx.clone(),
             Self::Haproxy => binaries.haproxy.clone(),
@@ -72,10 +75,12 @@ impl Peer {
                 let arguments = vec![task.listen.to_string().into(), task.origin.to_string().into()];
                 return Invocation { program, arguments, config: None };
             }
-            Self::Ours | Self::OursAgain => {
+            Self::Ours | Self::OursAgain | Self::OursEpoll => {
                 let path = file("yaml");
-                let arguments =
-                    vec!["run".into(), "-c".into(), path.clone().into(), "--workers".into(), "1".into()];
+                // Named, so that a machine without io_uring fails rather than compares epoll with itself.
+                let engine = if self == Self::OursEpoll { "epoll" } else { "uring" };
+                let flags = ["run", "--workers", "1", "--engine", engine, "-c"];
+                let arguments = flags.into_iter().map(OsString::from).chain([path.clone().into()]).collect();
                 (path, configs::ours(task), arguments)
             }
             Self::Nginx => {

@@ -180,16 +180,20 @@ impl Outcome {
 
     /// Our figure divided by another's, round by round.
     pub(crate) fn ratio_to(&self, figure: &'static str, peer: Peer) -> Option<Ratio> {
+        self.ratio(figure, Peer::Ours, peer)
+    }
+
+    /// One proxy's figure divided by another's, round by round.
+    fn ratio(&self, figure: &'static str, of: Peer, to: Peer) -> Option<Ratio> {
         let pair = |round: &BTreeMap<Peer, Figures>| {
-            Some((*round.get(&Peer::Ours)?.get(figure)?, *round.get(&peer)?.get(figure)?))
+            Some((*round.get(&of)?.get(figure)?, *round.get(&to)?.get(figure)?))
         };
         ratio(self.rounds.iter().filter_map(pair))
     }
 
     pub(crate) fn verdicts(&self) -> Vec<Verdict> {
-        let ours = self.medians_of(Peer::Ours);
-        let ours = (!ours.is_empty()).then_some(&ours);
-        let ratio_to = |figure, peer| self.ratio_to(figure, peer);
-        self.case.goals.iter().map(|goal| goal.judge(ours, ratio_to)).collect()
+        let medians_of = |peer| self.medians_of(peer);
+        let ratio = |figure, of, to| self.ratio(figure, of, to);
+        self.case.goals.iter().map(|goal| goal.judge(medians_of, ratio)).collect()
     }
 }
