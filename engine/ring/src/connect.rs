@@ -1,10 +1,9 @@
 //! Outgoing connections: the socket, the connect, its outcome.
 
 use sidering_dataplane::io::{Address, Completion, ConnId, IoError};
-use socket2::{Domain, SockAddr, Socket, Type};
+use sidering_system::{from_system, io_error, socket};
 
 use crate::conn::SendSide;
-use crate::errors::{from_system, io_error};
 use crate::kernel::Finished;
 use crate::ring::Ring;
 use crate::slot::RingChunk;
@@ -13,7 +12,8 @@ use crate::token::{Operation, Token};
 impl Ring {
     /// `Io::connect`.
     pub(crate) fn start_connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
-        let (socket, address) = open_socket(address).map_err(|error| from_system(&error))?;
+        // Not O_NONBLOCK, which would make ring operations fail where they should wait.
+        let (socket, address) = socket::open_outgoing(address, false).map_err(|error| from_system(&error))?;
         let Ok(id) = self.conns.insert(socket.into(), SendSide::Connecting) else {
             return Err(IoError::DescriptorsExhausted);
         };
@@ -53,21 +53,5 @@ impl Ring {
         };
         let conn = ConnId { index: token.index, generation: token.generation };
         Some(Completion::Connected { conn, result })
-    }
-}
-
-/// A socket for an address: closed on exec, without Nagle's delay. Not O_NONBLOCK, which would make ring operations
-/// fail where they should wait.
-fn open_socket(address: &Address) -> std::io::Result<(Socket, SockAddr)> {
-    match address {
-        Address::Ip(address) => {
-            let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
-            socket.set_tcp_nodelay(true)?;
-            Ok((socket, SockAddr::from(*address)))
-        }
-        Address::Unix(path) => {
-            let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-            Ok((socket, SockAddr::unix(path.as_path())?))
-        }
     }
 }

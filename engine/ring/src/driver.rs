@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use sidering_dataplane::io::{Completion, Machine, Time};
+use sidering_system::{Delivery, Receiver};
 
 use crate::errors::RingError;
-use crate::inbox::{Delivery, Receiver};
 use crate::kernel::Finished;
 use crate::ring::Ring;
 use crate::slot::RingChunk;
@@ -30,7 +30,7 @@ pub fn run<M: Machine<Ring>>(
     inbox: Receiver<M::Message>,
     origin: Instant,
 ) -> Result<(), RingError> {
-    let wake = inbox.wake_descriptor()?;
+    let wake = inbox.wake_descriptor().map_err(RingError::Wake)?;
     // Declared in this order so that the machine is dropped before the ring.
     let mut core = Core { machine, ring, inbox, origin, batch: Vec::new(), more_at_hand: false };
     core.ring.kernel.watch(&wake, Token::WAKE);

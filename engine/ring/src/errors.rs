@@ -1,6 +1,4 @@
-//! What can go wrong: errors of the engine as a whole, and the translation of errno into the data plane's words.
-
-use sidering_dataplane::io::IoError;
+//! What can go wrong with the engine as a whole. It decides nothing.
 
 /// Why a ring could not be had, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -40,29 +38,7 @@ pub enum RingError {
     /// io_uring_enter failed in a way that does not pass.
     #[error("io_uring_enter failed: {0}")]
     Enter(#[source] std::io::Error),
-    /// The eventfd of a mailbox could not be made or read.
+    /// The eventfd of a mailbox could not be watched.
     #[error("the wake-up descriptor failed: {0}")]
     Wake(#[source] std::io::Error),
-}
-
-/// The data plane's word for an errno (positive).
-#[cold]
-pub(crate) fn io_error(errno: i32) -> IoError {
-    match errno {
-        libc::ECONNREFUSED => IoError::Refused,
-        libc::ECONNRESET | libc::ECONNABORTED => IoError::Reset,
-        libc::EPIPE | libc::ESHUTDOWN | libc::ENOTCONN => IoError::BrokenPipe,
-        libc::ETIMEDOUT => IoError::TimedOut,
-        libc::EHOSTUNREACH | libc::ENETUNREACH | libc::ENETDOWN | libc::EHOSTDOWN => IoError::Unreachable,
-        libc::EMFILE | libc::ENFILE => IoError::DescriptorsExhausted,
-        libc::ENOMEM | libc::ENOBUFS => IoError::OutOfMemory,
-        libc::EADDRNOTAVAIL => IoError::AddressNotAvailable,
-        other => IoError::Other(other),
-    }
-}
-
-/// The data plane's word for a failed system call.
-#[cold]
-pub(crate) fn from_system(error: &std::io::Error) -> IoError {
-    io_error(error.raw_os_error().unwrap_or(libc::EIO))
 }

@@ -12,10 +12,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use sidering_dataplane::io::{Completion, IoError, ListenerId};
+use sidering_system::io_error;
 use socket2::SockRef;
 
 use crate::conn::SendSide;
-use crate::errors::io_error;
 use crate::kernel::Finished;
 use crate::ring::Ring;
 use crate::slot::RingChunk;

@@ -3,9 +3,9 @@
 use std::os::fd::AsFd;
 
 use sidering_dataplane::io::{Completion, ConnId};
+use sidering_system::io_error;
 
 use crate::conn::{BULK, Conn, NO_RELAY, Receive, SMALL};
-use crate::errors::io_error;
 use crate::kernel::Finished;
 use crate::ring::Ring;
 use crate::slot::RingChunk;

@@ -9,6 +9,7 @@ use sidering_dataplane::io::{
     Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
 };
 use sidering_dataplane::observe::counters::EngineCounters;
+use sidering_system::transfer::Relays;
 use socket2::SockRef;
 
 use crate::conn::ConnTable;
@@ -21,7 +22,6 @@ use crate::outgoing::Spare;
 use crate::setup::{self, SetupReport, TaskRun};
 use crate::slot::RingChunk;
 use crate::token::Operation;
-use crate::transfer::Relays;
 
 /// Small slots published while there is little to do: 512 KiB of address space, and of cache at worst.
 const SMALL_PUBLISHED: u32 = 32;

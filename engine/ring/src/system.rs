@@ -1,35 +1,8 @@
-//! The few system calls that neither the standard library nor socket2 offers, each with a safe face. No state.
+//! System calls that read memory by address, or that the ring's loop needs bare, each with a safe face where there can
+//! be one. No state.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-
-/// A new eventfd: nonblocking, closed on exec.
-pub(crate) fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no pointer is passed.
-    let descriptor = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-    check(descriptor)?;
-    // SAFETY: the descriptor is new and ours alone.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// Moves up to `bytes` between a pipe and something else without waiting for the pipe. Whether it waits for the other
-/// side is up to that side's O_NONBLOCK.
-#[inline]
-pub(crate) fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
-    let flags = libc::SPLICE_F_MOVE | libc::SPLICE_F_NONBLOCK;
-    // SAFETY: both descriptors are open for the length of the call, and no offsets are passed.
-    let moved = unsafe {
-        libc::splice(
-            from.as_raw_fd(),
-            std::ptr::null_mut(),
-            to.as_raw_fd(),
-            std::ptr::null_mut(),
-            bytes,
-            flags,
-        )
-    };
-    usize::try_from(moved).map_err(|_| io::Error::last_os_error())
-}
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// Sends what the peer takes at once of one run of bytes.
 ///
@@ -70,12 +43,6 @@ const SEND_NOW: libc::c_int = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
 #[inline]
 pub(crate) fn more_flag(more: bool) -> libc::c_int {
     if more { libc::MSG_MORE } else { 0 }
-}
-
-/// Asks for a pipe of `bytes`; the system may refuse an unprivileged process.
-pub(crate) fn resize_pipe(pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<()> {
-    // SAFETY: no pointer is passed.
-    check(unsafe { libc::fcntl(pipe.as_raw_fd(), libc::F_SETPIPE_SZ, bytes as libc::c_int) })
 }
 
 /// Turns O_NONBLOCK on or off in one call.

@@ -7,7 +7,8 @@ use std::net::{SocketAddr, TcpStream};
 
 use common::{Core, LISTENER, connect};
 use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, Segment, Time};
-use sidering_ring::{Delivery, Ring, RingChunk, RingOptions, socket};
+use sidering_ring::{Ring, RingChunk, RingOptions};
+use sidering_system::{Delivery, socket};
 
 #[derive(Default)]
 struct Seen {

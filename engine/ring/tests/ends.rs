@@ -12,7 +12,8 @@ use common::{Core, LISTENER, connect};
 use sidering_dataplane::io::{
     Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
 };
-use sidering_ring::{Delivery, Ring, RingChunk, RingOptions, socket};
+use sidering_ring::{Ring, RingChunk, RingOptions};
+use sidering_system::{Delivery, socket};
 
 #[derive(Default)]
 struct Seen {

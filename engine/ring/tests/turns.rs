@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use common::Core;
 use sidering_dataplane::io::{Completion, Time};
-use sidering_ring::{Delivery, Ring, RingChunk, RingError, RingOptions, TaskRun, Undelivered};
+use sidering_ring::{Ring, RingChunk, RingError, RingOptions, TaskRun};
+use sidering_system::{Delivery, Undelivered};
 
 #[derive(Default)]
 struct Clock {

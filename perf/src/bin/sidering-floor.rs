@@ -12,7 +12,8 @@ use sidering_dataplane::io::{
     Address, CloseMode, Completion, ConnId, Io, ListenerId, Machine, Segment, Time,
 };
 use sidering_dataplane::observe::counters::EngineCounters;
-use sidering_ring::{Delivery, Ring, RingChunk, RingOptions, mailbox, run, socket};
+use sidering_ring::{Ring, RingChunk, RingOptions, run};
+use sidering_system::{Delivery, mailbox, socket};
 
 /// What a connection is, by its index.
 #[derive(Default)]

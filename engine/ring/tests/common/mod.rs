@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use sidering_dataplane::io::{Address, Completion, Io, ListenerId, Machine, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
-use sidering_ring::{Delivery, Mailbox, Ring, RingChunk, RingOptions, mailbox, run, socket};
+use sidering_ring::{Ring, RingChunk, RingOptions, run};
+use sidering_system::{Delivery, Mailbox, mailbox, socket};
 
 /// What a test makes of a completion.
 pub(crate) type Handler<S> = fn(&mut S, &mut Ring, Time, Completion<RingChunk>);

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::system;
+use rustix::pipe::fcntl_setpipe_size;
 
 /// What a pipe should hold. The system's own 64 KiB serve, too, at more calls per byte.
 const PIPE_BYTES: usize = 1024 * 1024;
@@ -12,23 +12,25 @@ const PIPE_BYTES: usize = 1024 * 1024;
 const IDLE_MAX: usize = 16;
 
 /// An empty pipe, or one whose content its holder accounts for.
-pub(crate) struct Pipe {
+pub struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
 }
 
 impl Pipe {
-    pub(crate) fn reader(&self) -> BorrowedFd<'_> {
+    /// Where bytes come out.
+    pub fn reader(&self) -> BorrowedFd<'_> {
         self.reader.as_fd()
     }
 
-    pub(crate) fn writer(&self) -> BorrowedFd<'_> {
+    /// Where bytes go in.
+    pub fn writer(&self) -> BorrowedFd<'_> {
         self.writer.as_fd()
     }
 }
 
 /// Why no pipe could be had.
-pub(crate) enum NoPipe {
+pub enum NoPipe {
     /// All are in use: one will come back.
     AllInUse,
     /// The system refused, and none is in use that could come back.
@@ -36,7 +38,7 @@ pub(crate) enum NoPipe {
 }
 
 /// The pipes of one core.
-pub(crate) struct PipePool {
+pub struct PipePool {
     idle: Vec<Pipe>,
     in_use: u32,
     limit: u32,
@@ -44,21 +46,26 @@ pub(crate) struct PipePool {
 }
 
 impl PipePool {
-    pub(crate) fn new(limit: u32) -> PipePool {
+    /// No pipe yet, and at most `limit` in use at a time.
+    pub fn new(limit: u32) -> PipePool {
         PipePool { idle: Vec::new(), in_use: 0, limit, resizes_refused: 0 }
     }
 
     /// Pipes that keep the system's size because it refused a larger one (`fs.pipe-user-pages-soft`).
-    pub(crate) fn resizes_refused(&self) -> u64 {
+    pub fn resizes_refused(&self) -> u64 {
         self.resizes_refused
     }
 
     /// Pipes in use and idle ones.
-    pub(crate) fn open(&self) -> usize {
+    pub fn open(&self) -> usize {
         self.in_use as usize + self.idle.len()
     }
 
-    pub(crate) fn take(&mut self) -> Result<Pipe, NoPipe> {
+    /// An empty pipe.
+    ///
+    /// # Errors
+    /// [`NoPipe`].
+    pub fn take(&mut self) -> Result<Pipe, NoPipe> {
         if self.in_use >= self.limit {
             return Err(NoPipe::AllInUse);
         }
@@ -77,14 +84,14 @@ impl PipePool {
     fn make(&mut self) -> io::Result<Pipe> {
         let (reader, writer) = io::pipe()?;
         let pipe = Pipe { reader: reader.into(), writer: writer.into() };
-        if system::resize_pipe(pipe.writer(), PIPE_BYTES).is_err() {
+        if fcntl_setpipe_size(pipe.writer(), PIPE_BYTES).is_err() {
             self.resizes_refused += 1;
         }
         Ok(pipe)
     }
 
     /// Takes an empty pipe back.
-    pub(crate) fn give_back(&mut self, pipe: Pipe) {
+    pub fn give_back(&mut self, pipe: Pipe) {
         self.in_use -= 1;
         if self.idle.len() < IDLE_MAX {
             self.idle.push(pipe);
@@ -92,7 +99,7 @@ impl PipePool {
     }
 
     /// Takes back a pipe that is not empty: it is closed with what it holds.
-    pub(crate) fn discard(&mut self, pipe: Pipe) {
+    pub fn discard(&mut self, pipe: Pipe) {
         self.in_use -= 1;
         drop(pipe);
     }

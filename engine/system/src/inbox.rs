@@ -1,15 +1,13 @@
-//! The way from the control thread to a core: a bounded queue and an eventfd that wakes the core's ring.
+//! The way from the control thread to a core: a bounded queue and an eventfd that wakes the core's engine.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 
+use rustix::event::{EventfdFlags, eventfd};
 use sidering_dataplane::io::ListenerId;
-
-use crate::errors::RingError;
-use crate::system;
 
 /// What can be sent to a core.
 #[derive(Debug)]
@@ -44,6 +42,9 @@ impl<M> Clone for Mailbox<M> {
 
 impl<M> Mailbox<M> {
     /// Queues a delivery and wakes the core. Never blocks.
+    ///
+    /// # Errors
+    /// [`Undelivered`], with the delivery in it.
     pub fn send(&self, delivery: Delivery<M>) -> Result<(), Undelivered<M>> {
         self.sender.try_send(delivery).map_err(|error| match error {
             TrySendError::Full(delivery) => Undelivered::Full(delivery),
@@ -55,7 +56,7 @@ impl<M> Mailbox<M> {
     }
 }
 
-/// The core's side, to be given to [`crate::run`]. Can be sent to the core's thread.
+/// The core's side, to be given to the engine's loop. Can be sent to the core's thread.
 pub struct Receiver<M> {
     receiver: std::sync::mpsc::Receiver<Delivery<M>>,
     wake: Arc<File>,
@@ -63,26 +64,32 @@ pub struct Receiver<M> {
 
 impl<M> Receiver<M> {
     /// The next delivery at hand.
-    pub(crate) fn try_next(&self) -> Option<Delivery<M>> {
+    pub fn try_next(&self) -> Option<Delivery<M>> {
         self.receiver.try_recv().ok()
     }
 
     /// Resets the eventfd. What is queued from here on wakes anew.
-    pub(crate) fn acknowledge(&self) {
+    pub fn acknowledge(&self) {
         let mut count = [0; 8];
         // Nonblocking: nothing to read means somebody was faster, and the queue is looked at anyway.
         let _ = (&*self.wake).read(&mut count);
     }
 
-    /// A descriptor of its own for the ring to watch.
-    pub(crate) fn wake_descriptor(&self) -> Result<OwnedFd, RingError> {
-        self.wake.try_clone().map(OwnedFd::from).map_err(RingError::Wake)
+    /// A descriptor of its own for the engine to watch: readable while something was sent and not acknowledged.
+    ///
+    /// # Errors
+    /// The system's, if no descriptor is left.
+    pub fn wake_descriptor(&self) -> io::Result<OwnedFd> {
+        self.wake.try_clone().map(OwnedFd::from)
     }
 }
 
 /// A queue to one core for at most `capacity` deliveries (at least 1).
-pub fn mailbox<M>(capacity: usize) -> Result<(Mailbox<M>, Receiver<M>), RingError> {
-    let wake = Arc::new(File::from(system::eventfd().map_err(RingError::Wake)?));
+///
+/// # Errors
+/// The system's, if no eventfd can be had.
+pub fn mailbox<M>(capacity: usize) -> io::Result<(Mailbox<M>, Receiver<M>)> {
+    let wake = Arc::new(File::from(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?));
     let (sender, receiver) = sync_channel(capacity.max(1));
     Ok((Mailbox { sender, wake: wake.clone() }, Receiver { receiver, wake }))
 }

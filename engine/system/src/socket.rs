@@ -1,4 +1,5 @@
-//! Listening sockets, opened on the control thread and handed to cores as descriptors. No ring is involved.
+//! Sockets, opened and told apart: listening ones, which the control thread hands to cores as descriptors, and those
+//! that a core connects. Nothing is sent or received here.
 
 use std::fs;
 use std::io;
@@ -120,6 +121,26 @@ fn explain(address: String, source: io::Error) -> ListenError {
         io::ErrorKind::PermissionDenied => ListenError::Denied { address },
         io::ErrorKind::AddrNotAvailable => ListenError::NotLocal { address },
         _ => ListenError::System { address, source },
+    }
+}
+
+/// A socket for an address, and the address as the system wants it: closed on exec, without Nagle's delay, not yet
+/// connected.
+///
+/// # Errors
+/// The system's, and a unix socket's path that is too long.
+pub fn open_outgoing(address: &Address, nonblocking: bool) -> io::Result<(Socket, SockAddr)> {
+    let kind = if nonblocking { Type::STREAM.nonblocking() } else { Type::STREAM };
+    match address {
+        Address::Ip(address) => {
+            let socket = Socket::new(Domain::for_address(*address), kind, None)?;
+            socket.set_tcp_nodelay(true)?;
+            Ok((socket, SockAddr::from(*address)))
+        }
+        Address::Unix(path) => {
+            let socket = Socket::new(Domain::UNIX, kind, None)?;
+            Ok((socket, SockAddr::unix(path.as_path())?))
+        }
     }
 }
 

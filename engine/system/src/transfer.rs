@@ -1,23 +1,27 @@
 //! One relay's bytes: from the source into a pipe, from the pipe into the destination, by splice(2). It knows two
-//! descriptors and a pipe; who waits for what is `relay`'s business.
+//! descriptors and a pipe; who waits for what is the engine's business.
 
-use std::io;
+use std::collections::VecDeque;
 use std::os::fd::BorrowedFd;
 
-use sidering_dataplane::io::{ConnId, RelayEnd};
+use rustix::io::Errno;
+use rustix::pipe::{SpliceFlags, splice};
+use sidering_dataplane::io::{ConnId, IoError, RelayEnd};
 
-use crate::errors::from_system;
+use crate::errno::{from_system, io_error};
 use crate::pipes::{NoPipe, Pipe, PipePool};
-use crate::system;
 
 /// Bytes one relay may take from its source in one turn: some 250 microseconds of the core, after which others have
 /// their turn. Measured with 1 and 8 relays: half of it costs a quarter of the bytes per CPU second, twice as much
 /// gains nothing.
 const BYTES_PER_TURN: u64 = 1024 * 1024;
 
+/// Without waiting for the pipe. Whether a call waits for the socket is up to that one's O_NONBLOCK.
+const SPLICE: SpliceFlags = SpliceFlags::MOVE.union(SpliceFlags::NONBLOCK);
+
 /// What a relay needs next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub enum Step {
     /// Another turn: there is more.
     Again,
     /// Bytes in the source.
@@ -31,17 +35,17 @@ pub(crate) enum Step {
 }
 
 /// A relay and what is on its way.
-pub(crate) struct Relay {
+pub struct Relay {
     /// Tells relays apart that use the same index one after the other.
-    pub(crate) serial: u32,
-    pub(crate) from: ConnId,
-    pub(crate) to: ConnId,
+    pub serial: u32,
+    pub from: ConnId,
+    pub to: ConnId,
     /// Listed to be run.
-    pub(crate) queued: bool,
+    pub queued: bool,
     /// It is this relay's turn on the destination.
-    pub(crate) started: bool,
+    pub started: bool,
     /// The destination's peer has sent its FIN: polling it for errors alone is impossible from then on.
-    pub(crate) destination_half_closed: bool,
+    pub destination_half_closed: bool,
     /// Bytes that may still be taken from the source.
     left: u64,
     /// Bytes in the pipe. A relay without any holds no pipe.
@@ -52,7 +56,7 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(serial: u32, from: ConnId, to: ConnId, limit: u64) -> Relay {
+    pub fn new(serial: u32, from: ConnId, to: ConnId, limit: u64) -> Relay {
         Relay {
             serial,
             from,
@@ -69,7 +73,7 @@ impl Relay {
 
     /// Moves what can be moved now, within a turn's bound. Both sockets must have O_NONBLOCK on. Gives the bytes that
     /// reached the destination.
-    pub(crate) fn transfer(
+    pub fn transfer(
         &mut self,
         source: BorrowedFd<'_>,
         destination: BorrowedFd<'_>,
@@ -106,21 +110,15 @@ impl Relay {
     fn drain(&mut self, destination: BorrowedFd<'_>, moved: &mut u64) -> Option<Step> {
         while self.inside > 0 {
             let pipe = self.pipe.as_ref()?;
-            match system::splice(pipe.reader(), destination, self.inside) {
-                Ok(0) => {
-                    return Some(Step::End(RelayEnd::DestinationFailed(crate::errors::io_error(
-                        libc::EPIPE,
-                    ))));
-                }
+            match splice(pipe.reader(), None, destination, None, self.inside, SPLICE) {
+                Ok(0) => return Some(Step::End(RelayEnd::DestinationFailed(IoError::BrokenPipe))),
                 Ok(bytes) => {
                     self.inside -= bytes;
                     *moved += bytes as u64;
                 }
-                Err(error) => match error.kind() {
-                    io::ErrorKind::WouldBlock => return Some(Step::WaitDestination),
-                    io::ErrorKind::Interrupted => {}
-                    _ => return Some(Step::End(RelayEnd::DestinationFailed(from_system(&error)))),
-                },
+                Err(Errno::AGAIN) => return Some(Step::WaitDestination),
+                Err(Errno::INTR) => {}
+                Err(error) => return Some(Step::End(RelayEnd::DestinationFailed(word_for(error)))),
             }
         }
         None
@@ -135,24 +133,22 @@ impl Relay {
                 return Err(Step::End(RelayEnd::SourceFailed(from_system(&error))));
             }
         };
-        match system::splice(source, pipe.writer(), self.left.min(budget) as usize) {
+        match splice(source, None, pipe.writer(), None, self.left.min(budget) as usize, SPLICE) {
             Ok(0) => self.source_end = Some(RelayEnd::SourceEnded),
             Ok(bytes) => {
                 self.inside += bytes;
                 self.left -= bytes as u64;
                 return Ok(bytes as u64);
             }
-            Err(error) => match error.kind() {
-                io::ErrorKind::WouldBlock => return Err(Step::WaitSource),
-                io::ErrorKind::Interrupted => {}
-                _ => self.source_end = Some(RelayEnd::SourceFailed(from_system(&error))),
-            },
+            Err(Errno::AGAIN) => return Err(Step::WaitSource),
+            Err(Errno::INTR) => {}
+            Err(error) => self.source_end = Some(RelayEnd::SourceFailed(word_for(error))),
         }
         Ok(0)
     }
 
     /// The relay is over, in whatever state: its pipe goes back, and bytes inside are lost.
-    pub(crate) fn dissolve(mut self, pipes: &mut PipePool) {
+    pub fn dissolve(mut self, pipes: &mut PipePool) {
         match self.pipe.take() {
             Some(pipe) if self.inside == 0 => pipes.give_back(pipe),
             Some(pipe) => pipes.discard(pipe),
@@ -161,32 +157,36 @@ impl Relay {
     }
 }
 
+fn word_for(error: Errno) -> IoError {
+    io_error(error.raw_os_error())
+}
+
 /// All relays of one core, and whose turn it is.
-pub(crate) struct Relays {
+pub struct Relays {
     entries: Vec<Option<Relay>>,
     free: Vec<u32>,
     /// Relays to be run at the end of this turn, by index and serial number.
-    runnable: std::collections::VecDeque<(u32, u32)>,
+    runnable: VecDeque<(u32, u32)>,
     /// Relays that wait for a pipe.
-    waiting: std::collections::VecDeque<(u32, u32)>,
+    waiting: VecDeque<(u32, u32)>,
     next_serial: u32,
-    pub(crate) pipes: PipePool,
+    pub pipes: PipePool,
 }
 
 impl Relays {
-    pub(crate) fn new(pipes_max: u32) -> Relays {
+    pub fn new(pipes_max: u32) -> Relays {
         Relays {
             entries: Vec::new(),
             free: Vec::new(),
-            runnable: std::collections::VecDeque::new(),
-            waiting: std::collections::VecDeque::new(),
+            runnable: VecDeque::new(),
+            waiting: VecDeque::new(),
             next_serial: 0,
             pipes: PipePool::new(pipes_max),
         }
     }
 
     /// Enters a relay. Each connection is the source of one at most, so the connection table bounds their number.
-    pub(crate) fn insert(&mut self, from: ConnId, to: ConnId, limit: u64) -> (u32, u32) {
+    pub fn insert(&mut self, from: ConnId, to: ConnId, limit: u64) -> (u32, u32) {
         self.next_serial = self.next_serial.wrapping_add(1);
         let serial = self.next_serial;
         let relay = Some(Relay::new(serial, from, to, limit));
@@ -203,23 +203,23 @@ impl Relays {
         (index, serial)
     }
 
-    pub(crate) fn get(&mut self, index: u32) -> Option<&mut Relay> {
+    pub fn get(&mut self, index: u32) -> Option<&mut Relay> {
         self.entries.get_mut(index as usize)?.as_mut()
     }
 
     /// Whether the relay of this index is still the one with this serial number.
-    pub(crate) fn is_current(&self, index: u32, serial: u32) -> bool {
+    pub fn is_current(&self, index: u32, serial: u32) -> bool {
         let relay = self.entries.get(index as usize).and_then(Option::as_ref);
         relay.is_some_and(|relay| relay.serial == serial)
     }
 
     /// Borrows a relay and the pipes at once.
-    pub(crate) fn get_with_pipes(&mut self, index: u32) -> Option<(&mut Relay, &mut PipePool)> {
+    pub fn get_with_pipes(&mut self, index: u32) -> Option<(&mut Relay, &mut PipePool)> {
         Some((self.entries.get_mut(index as usize)?.as_mut()?, &mut self.pipes))
     }
 
     /// Removes a relay; a pipe that comes free serves the one that waits longest.
-    pub(crate) fn remove(&mut self, index: u32) -> Option<(ConnId, ConnId)> {
+    pub fn remove(&mut self, index: u32) -> Option<(ConnId, ConnId)> {
         let relay = self.entries.get_mut(index as usize)?.take()?;
         self.free.push(index);
         let ends = (relay.from, relay.to);
@@ -229,7 +229,7 @@ impl Relays {
     }
 
     /// Lists a relay to be run at the end of the turn.
-    pub(crate) fn make_runnable(&mut self, index: u32) {
+    pub fn make_runnable(&mut self, index: u32) {
         let Some(Some(relay)) = self.entries.get_mut(index as usize) else { return };
         if !relay.queued {
             relay.queued = true;
@@ -237,14 +237,14 @@ impl Relays {
         }
     }
 
-    pub(crate) fn wait_for_pipe(&mut self, index: u32) {
+    pub fn wait_for_pipe(&mut self, index: u32) {
         if let Some(Some(relay)) = self.entries.get(index as usize) {
             self.waiting.push_back((index, relay.serial));
         }
     }
 
     /// One pipe may have come free.
-    pub(crate) fn serve_waiting(&mut self) {
+    pub fn serve_waiting(&mut self) {
         while let Some((index, serial)) = self.waiting.pop_front() {
             if self.is_current(index, serial) {
                 self.make_runnable(index);
@@ -255,12 +255,12 @@ impl Relays {
 
     /// How many relays are listed to be run.
     #[inline]
-    pub(crate) fn runnable(&self) -> usize {
+    pub fn runnable(&self) -> usize {
         self.runnable.len()
     }
 
     /// The next relay to be run.
-    pub(crate) fn pop_runnable(&mut self) -> Option<u32> {
+    pub fn pop_runnable(&mut self) -> Option<u32> {
         let (index, serial) = self.runnable.pop_front()?;
         if !self.is_current(index, serial) {
             return None;
