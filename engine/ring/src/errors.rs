@@ -1,22 +1,13 @@
 //! What can go wrong with the engine as a whole. It decides nothing.
 
+use crate::unusable::Unusable;
+
 /// Why a ring could not be had, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// io_uring_setup was refused with every combination of flags.
-    #[error(
-        "io_uring is not available: {0} (containers often forbid it: see `sidering doctor`, and allow io_uring_setup, \
-         io_uring_enter and io_uring_register in the seccomp profile; or set kernel.io_uring_disabled to 0)"
-    )]
-    Setup(#[source] std::io::Error),
-    /// The kernel lacks something the engine cannot do without.
-    #[error("the kernel's io_uring lacks {feature}, which came with Linux {since}")]
-    Missing {
-        /// What is missing.
-        feature: &'static str,
-        /// The first kernel release that has it.
-        since: &'static str,
-    },
+    /// The system refuses io_uring, or has too little of it.
+    #[error("io_uring cannot be used: {0}. {advice} `sidering doctor` tells more.", advice = .0.advice())]
+    Unusable(#[from] Unusable),
     /// Memory for buffers could not be mapped or registered.
     #[error("cannot set up {bytes} bytes of receive buffers: {source}")]
     Buffers {

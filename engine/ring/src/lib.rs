@@ -1,8 +1,12 @@
 //! io_uring as an engine of the data plane: one ring per core, and the loop that drives a core's machine with it.
 //!
 //! This is the only crate with `unsafe`, and it has it in few places: `mapping`, `slot`, `buffer_ring` (memory shared
-//! with the kernel), `kernel` (the queues), `system` (bare calls), and the three lines of `send`, `connect` and
-//! `listener` that promise to keep something alive. Everything else is ordinary safe code that keeps the accounts.
+//! with the kernel), `kernel` (the queues), `system` (bare calls), and the few lines of `send`, `connect`, `listener`
+//! and `trial` that promise to keep something alive. Everything else is ordinary safe code that keeps the accounts.
+//!
+//! # What the ring may do
+//! Before it is enabled it is tied to the operations in [`OPERATIONS`], and takes no registration afterwards. An operation
+//! that the engine begins to use is refused with EACCES until it is listed there.
 //!
 //! # How a turn goes
 //! `driver` enters the kernel once (submitting what the last turn asked for, and waiting), looks at the clock once, and
@@ -38,22 +42,31 @@ mod group;
 mod kernel;
 mod listener;
 mod mapping;
+mod operations;
 mod options;
 mod outgoing;
 mod probe;
 mod receive;
 mod relay;
+mod restrictions;
 mod ring;
+mod sandbox;
 mod send;
 mod setup;
 mod slot;
 mod system;
 mod token;
+mod trial;
+mod unusable;
 
 pub use driver::run;
 pub use errors::RingError;
+pub use operations::{OPERATIONS, UsedOperation};
 pub use options::RingOptions;
-pub use probe::{Finding, Need, ProbeReport, probe};
+pub use probe::{Finding, Need, ProbeReport, probe, usable};
+pub use restrictions::Restricted;
 pub use ring::Ring;
-pub use setup::{SetupReport, TaskRun};
+pub use sandbox::Sandbox;
+pub use setup::{SetupLevel, SetupReport, TaskRun};
 pub use slot::RingChunk;
+pub use unusable::{Reason, Unusable};

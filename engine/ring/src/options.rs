@@ -1,6 +1,7 @@
 //! How large a core's ring and its pools may become. Plain data.
 
 use crate::errors::RingError;
+use crate::setup::SetupLevel;
 use crate::token::INDEX_LIMIT;
 
 /// Bounds of one core's ring. The defaults suit a sidecar: idle, it holds some 200 KiB for its queues and no buffer.
@@ -31,6 +32,10 @@ pub struct RingOptions {
     pub direct_sends_max: usize,
     /// Completions handled in one turn at most, so that timers get their turn.
     pub completions_per_turn: usize,
+    /// The best set of setup flags to try; what the system refuses is followed by the next. Tests ask for modest ones.
+    pub best_setup: SetupLevel,
+    /// Whether the ring is tied to the operations in use, as far as the kernel can do that.
+    pub restricts: bool,
 }
 
 impl Default for RingOptions {
@@ -46,6 +51,8 @@ impl Default for RingOptions {
             pipes_max: 512,
             direct_sends_max: 2,
             completions_per_turn: 1024,
+            best_setup: SetupLevel::Deferred,
+            restricts: true,
         }
     }
 }

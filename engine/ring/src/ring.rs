@@ -78,7 +78,7 @@ impl Ring {
     /// if an option is out of its bounds.
     pub fn new(options: RingOptions, counters: Arc<EngineCounters>) -> Result<Ring, RingError> {
         options.check()?;
-        let (uring, report) = setup::open(&options)?;
+        let (uring, mut report) = setup::open(&options)?;
         let returns_published = report.task_run == TaskRun::Deferred;
         let small = GroupOptions {
             id: 0,
@@ -104,6 +104,8 @@ impl Ring {
             groups
                 .push(SlotGroup::new(&uring, group).map_err(|source| RingError::Buffers { bytes, source })?);
         }
+        // Last, because a restricted ring takes no further registration.
+        report.restricted = setup::enable(&uring, options.restricts)?;
         Ok(Ring {
             kernel: Kernel::new(uring),
             groups,

@@ -1,12 +1,25 @@
 //! Opens an io_uring with the best set of flags the system grants, and says which that was.
+//!
+//! ```text
+//!   opened, disabled ──► buffer rings registered ──► restricted ──► enabled
+//! ```
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use io_uring::{IoUring, Probe, opcode};
 
-use crate::errors::RingError;
+use crate::operations::OPERATIONS;
 use crate::options::RingOptions;
+use crate::restrictions::{Restricted, restrict};
+use crate::sandbox::Sandbox;
+use crate::unusable::Unusable;
+
+/// The kernel takes a ring apart some time after it is closed, and counts its memory until then: one that is opened right
+/// behind another waits for that, this often and this long.
+const MEMORY_TRIES: u32 = 20;
+const MEMORY_PAUSE: Duration = Duration::from_millis(5);
 
 /// When the kernel runs the part of an operation that needs our thread. Measured: the first two are equal, the third
 /// costs 39 % more CPU per request.
@@ -20,6 +33,25 @@ pub enum TaskRun {
     Interrupting,
 }
 
+/// The sets of setup flags that are tried, from the best to the most modest.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum SetupLevel {
+    /// SINGLE_ISSUER and DEFER_TASKRUN, Linux 6.1.
+    Deferred,
+    /// SINGLE_ISSUER and COOP_TASKRUN, Linux 6.0.
+    SingleCooperative,
+    /// COOP_TASKRUN, Linux 5.19.
+    Cooperative,
+    /// No flag that changes how the ring works.
+    Plain,
+}
+
+impl SetupLevel {
+    /// All of them, best first.
+    pub const ALL: [SetupLevel; 4] =
+        [SetupLevel::Deferred, SetupLevel::SingleCooperative, SetupLevel::Cooperative, SetupLevel::Plain];
+}
+
 /// What was asked of the system, and what it granted.
 #[derive(Clone, Debug)]
 pub struct SetupReport {
@@ -27,6 +59,8 @@ pub struct SetupReport {
     pub task_run: TaskRun,
     /// Whether the kernel knows that one thread alone submits (SINGLE_ISSUER, Linux 6.0).
     pub single_issuer: bool,
+    /// Whether the ring is tied to the operations in use.
+    pub restricted: Restricted,
     /// Better sets of flags that were refused, with the errno of each.
     pub refused: Vec<(&'static str, i32)>,
 }
@@ -40,6 +74,13 @@ impl fmt::Display for SetupReport {
             TaskRun::Interrupting => "no TASKRUN flag",
         };
         write!(formatter, "{issuer}, {task_run}")?;
+        match self.restricted {
+            Restricted::Yes => write!(formatter, ", restricted")?,
+            Restricted::NotAsked => {}
+            Restricted::Refused(errno) => {
+                write!(formatter, ", restrictions refused: {}", io::Error::from_raw_os_error(errno))?;
+            }
+        }
         for (flags, errno) in &self.refused {
             write!(formatter, "; {flags} refused: {}", io::Error::from_raw_os_error(*errno))?;
         }
@@ -51,7 +92,11 @@ impl fmt::Display for SetupReport {
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
     pub(crate) name: &'static str,
-    pub(crate) task_run: TaskRun,
+    pub(crate) level: SetupLevel,
+    pub(crate) since: &'static str,
+    /// What it is worth.
+    pub(crate) meaning: &'static str,
+    task_run: TaskRun,
     single_issuer: bool,
     submit_all: bool,
 }
@@ -60,25 +105,47 @@ pub(crate) struct Attempt {
 pub(crate) const ATTEMPTS: [Attempt; 4] = [
     Attempt {
         name: "SINGLE_ISSUER|DEFER_TASKRUN",
+        level: SetupLevel::Deferred,
+        since: "6.1",
+        meaning: "completions wait for us instead of interrupting the work",
         task_run: TaskRun::Deferred,
         single_issuer: true,
         submit_all: true,
     },
     Attempt {
         name: "SINGLE_ISSUER|COOP_TASKRUN",
+        level: SetupLevel::SingleCooperative,
+        since: "6.0",
+        meaning: "measured equal; idle memory of buffers is not given back",
         task_run: TaskRun::Cooperative,
         single_issuer: true,
         submit_all: true,
     },
-    Attempt { name: "COOP_TASKRUN", task_run: TaskRun::Cooperative, single_issuer: false, submit_all: true },
-    Attempt { name: "no flags", task_run: TaskRun::Interrupting, single_issuer: false, submit_all: false },
+    Attempt {
+        name: "COOP_TASKRUN",
+        level: SetupLevel::Cooperative,
+        since: "5.19",
+        meaning: "as above, and the kernel locks where one thread alone submits",
+        task_run: TaskRun::Cooperative,
+        single_issuer: false,
+        submit_all: true,
+    },
+    Attempt {
+        name: "no flags",
+        level: SetupLevel::Plain,
+        since: "5.10",
+        meaning: "completions interrupt the work: measured 39 % more CPU per request",
+        task_run: TaskRun::Interrupting,
+        single_issuer: false,
+        submit_all: false,
+    },
 ];
 
 impl Attempt {
-    /// Opens a ring of this kind. It belongs to the calling thread from here on.
+    /// Opens a ring of this kind, which takes registrations but no operation until it is enabled.
     pub(crate) fn open(self, entries: u32, completion_entries: u32) -> io::Result<IoUring> {
         let mut builder = IoUring::builder();
-        builder.dontfork().setup_cqsize(completion_entries);
+        builder.dontfork().setup_cqsize(completion_entries).setup_r_disabled();
         if self.submit_all {
             builder.setup_submit_all();
         }
@@ -92,37 +159,74 @@ impl Attempt {
         };
         builder.build(entries)
     }
-}
 
-/// Opens the best ring to be had, and makes sure that it can do what the engine needs.
-pub(crate) fn open(options: &RingOptions) -> Result<(IoUring, SetupReport), RingError> {
-    let mut refused = Vec::new();
-    let mut last = io::Error::from_raw_os_error(libc::ENOSYS);
-    for attempt in ATTEMPTS {
-        match attempt.open(options.entries, options.completion_entries) {
-            Ok(ring) => {
-                check(&ring)?;
-                let Attempt { task_run, single_issuer, .. } = attempt;
-                return Ok((ring, SetupReport { task_run, single_issuer, refused }));
-            }
-            Err(error) => {
-                refused.push((attempt.name, error.raw_os_error().unwrap_or(0)));
-                last = error;
+    fn open_patiently(self, options: &RingOptions) -> io::Result<IoUring> {
+        let mut tries = 1;
+        loop {
+            match self.open(options.entries, options.completion_entries) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && tries < MEMORY_TRIES => {
+                    tries += 1;
+                    std::thread::sleep(MEMORY_PAUSE);
+                }
+                outcome => return outcome,
             }
         }
     }
-    Err(RingError::Setup(last))
 }
 
-fn check(ring: &IoUring) -> Result<(), RingError> {
+/// Opens the best ring to be had, and makes sure that it can do what the engine needs. It takes registrations, and is to
+/// be enabled next.
+pub(crate) fn open(options: &RingOptions) -> Result<(IoUring, SetupReport), Unusable> {
+    let mut refused = Vec::new();
+    let mut last = io::Error::from_raw_os_error(libc::ENOSYS);
+    for attempt in ATTEMPTS.iter().filter(|attempt| attempt.level >= options.best_setup) {
+        match attempt.open_patiently(options) {
+            Ok(ring) => {
+                check(&ring)?;
+                let Attempt { task_run, single_issuer, .. } = *attempt;
+                let restricted = Restricted::NotAsked;
+                return Ok((ring, SetupReport { task_run, single_issuer, restricted, refused }));
+            }
+            Err(error) => {
+                refused.push((attempt.name, error.raw_os_error().unwrap_or(0)));
+                // A set of flags that the kernel does not know says nothing about why there is no ring at all.
+                last = error;
+                if last.raw_os_error() != Some(libc::EINVAL) {
+                    break;
+                }
+            }
+        }
+    }
+    if last.raw_os_error() == Some(libc::EINVAL) {
+        return Err(Unusable::missing("R_DISABLED", "5.10"));
+    }
+    Err(Unusable::refused("io_uring_setup", &last, &Sandbox::read()))
+}
+
+/// Restricts the ring and lets it go. It belongs to the calling thread from here on.
+pub(crate) fn enable(ring: &IoUring, restricts: bool) -> Result<Restricted, Unusable> {
+    let restricted = if restricts { restrict(ring) } else { Restricted::NotAsked };
+    let enabled = ring.submitter().register_enable_rings();
+    enabled.map_err(|error| Unusable::refused("io_uring_register", &error, &Sandbox::read()))?;
+    Ok(restricted)
+}
+
+fn check(ring: &IoUring) -> Result<(), Unusable> {
     if !ring.params().is_feature_ext_arg() {
-        return Err(RingError::Missing { feature: "waiting with a timeout", since: "5.11" });
+        return Err(Unusable::missing("EXT_ARG", "5.11"));
+    }
+    if !ring.params().is_feature_skip_cqe_on_success() {
+        return Err(Unusable::missing("CQE_SKIP", "5.17"));
     }
     let mut probe = Probe::new();
-    ring.submitter().register_probe(&mut probe).map_err(RingError::Setup)?;
-    // Multishot receive cannot be asked for by itself; SEND_ZC came in the same release.
+    let asked = ring.submitter().register_probe(&mut probe);
+    asked.map_err(|error| Unusable::refused("io_uring_register", &error, &Sandbox::read()))?;
+    if let Some(lacking) = OPERATIONS.iter().find(|operation| !probe.is_supported(operation.code)) {
+        return Err(Unusable::missing(lacking.name, lacking.since));
+    }
+    // Multishot receive cannot be asked for by itself, and trying it takes longer; SEND_ZC came in the same release.
     if !probe.is_supported(opcode::SendZc::CODE) {
-        return Err(RingError::Missing { feature: "multishot receive", since: "6.0" });
+        return Err(Unusable::missing("multishot RECV", "6.0"));
     }
     Ok(())
 }

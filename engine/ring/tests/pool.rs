@@ -100,7 +100,7 @@ fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
     core.wait_until(|state, _| state.held.len() == 4);
     let counters = core.counters.clone();
     core.wait_until(move |_, _| counters.receives_parked_total.get() >= 4);
-    core.ask(|_, _, _| ());
+    core.let_turns_end();
     assert_eq!(core.counters.slots_in_use.get(), 4);
     // Nothing moves while nothing comes home: a turn for each question, and hardly any completion.
     let before = core.counters.turns.get();

@@ -117,6 +117,13 @@ impl<S: Default + 'static> Core<S> {
         }
     }
 
+    /// Gauges follow at the end of a turn. Two, because one may be ending right now; a question alone may be answered in
+    /// the same turn as the one before.
+    pub(crate) fn let_turns_end(&self) {
+        let (counters, before) = (self.counters.clone(), self.counters.turns.get());
+        self.wait_until(move |_, _| counters.turns.get() >= before + 2);
+    }
+
     /// Ends the core and checks that nothing was lost.
     pub(crate) fn stop(mut self) {
         self.ask(|script, _, _| script.finished = true);
@@ -126,8 +133,7 @@ impl<S: Default + 'static> Core<S> {
     /// Waits until every connection is gone and every slot is home.
     pub(crate) fn wait_until_empty(&self) {
         self.wait_until(|_, ring| ring.connections() == 0);
-        // The gauges follow at the end of a turn.
-        self.ask(|_, _, _| ());
+        self.let_turns_end();
         assert_eq!(self.counters.slots_in_use.get(), 0, "slots are lost");
         assert_eq!(self.counters.connections.get(), 0);
     }
