@@ -1,0 +1,54 @@
+//! What the command line asks for.
+
+use crate::list::Mutant;
+use crate::simulator::Seeds;
+
+pub(crate) const USAGE: &str = "\
+usage: scripts/mutants [NAME...] [--seeds N] [--lanes N]
+  NAME      only mutants whose name has these words in it, or whose area (pool, flow, ...) it is
+  --seeds   run at most so many seeds for each mutant; default 3000
+  --lanes   try so many mutants side by side, each in a copy of the tree; default: one for each core
+  SIM_START says which seed is the first; default 1
+The copies lie in target/mutants; the working tree is only read.";
+
+const DEFAULT_SEEDS: u64 = 3000;
+
+/// The command line.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    pub(crate) wants_help: bool,
+    pub(crate) names: Vec<String>,
+    pub(crate) seeds: Seeds,
+    pub(crate) lanes: usize,
+}
+
+impl Arguments {
+    /// Errors name the argument.
+    pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
+        let start = std::env::var("SIM_START").map_or(Ok(1), |text| number("SIM_START", Some(&text)))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let seeds = Seeds { start, count: DEFAULT_SEEDS };
+        let mut arguments = Arguments { wants_help: false, names: vec![], seeds, lanes: cores };
+        while let Some(argument) = given.next() {
+            match argument.as_str() {
+                "--help" | "-h" => arguments.wants_help = true,
+                "--seeds" => arguments.seeds.count = number("--seeds", given.next().as_deref())?,
+                "--lanes" => arguments.lanes = number("--lanes", given.next().as_deref())? as usize,
+                option if option.starts_with('-') => return Err(format!("what is {option}?")),
+                _ => arguments.names.push(argument),
+            }
+        }
+        Ok(arguments)
+    }
+
+    /// Whether the mutant is to be tried.
+    pub(crate) fn chooses(&self, mutant: &Mutant) -> bool {
+        let is_meant = |name: &String| mutant.area == *name || mutant.name.contains(name.as_str());
+        self.names.is_empty() || self.names.iter().any(is_meant)
+    }
+}
+
+fn number(of: &str, text: Option<&str>) -> Result<u64, String> {
+    let number = text.and_then(|text| text.parse().ok()).filter(|number| *number > 0);
+    number.ok_or_else(|| format!("{of} needs a number above 0"))
+}
