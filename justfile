@@ -15,6 +15,10 @@ check file:
 test *parts:
     scripts/test {{ parts }}
 
+# Shows that the simulator notices planted bugs: just mutants pool
+mutants *arguments:
+    scripts/mutants {{ arguments }}
+
 # Formats everything.
 fmt:
     cargo fmt --all

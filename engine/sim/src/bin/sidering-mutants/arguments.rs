@@ -52,3 +52,31 @@ fn number(of: &str, text: Option<&str>) -> Result<u64, String> {
     let number = text.and_then(|text| text.parse().ok()).filter(|number| *number > 0);
     number.ok_or_else(|| format!("{of} needs a number above 0"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Arguments, String> {
+        Arguments::read(words.iter().map(ToString::to_string))
+    }
+
+    #[test]
+    fn names_choose_by_area_or_by_words() {
+        let mutant = Mutant { area: "pool".into(), name: "a bound is passed".into(), ..Mutant::default() };
+        for (words, is_chosen) in
+            [(&[][..], true), (&["pool"], true), (&["flow"], false), (&["flow", "bound"], true)]
+        {
+            assert_eq!(read(words).unwrap().chooses(&mutant), is_chosen, "{words:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_above_zero() {
+        let arguments = read(&["pool", "--seeds", "7", "--lanes", "2"]).unwrap();
+        assert_eq!((arguments.seeds.count, arguments.lanes), (7, 2));
+        for wrong in [&["--seeds"][..], &["--seeds", "0"], &["--lanes", "x"], &["--nonsense"]] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

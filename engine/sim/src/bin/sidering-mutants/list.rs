@@ -14,7 +14,7 @@
 use std::path::Path;
 
 /// One small bug.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Mutant {
     /// The name of the file it is listed in: `pool`, `flow`, ...
     pub(crate) area: String,
@@ -69,24 +69,13 @@ pub(crate) fn read(area: &str, text: &str) -> Result<Vec<Mutant>, String> {
             continue;
         }
         if let Some(name) = line.strip_prefix("mutant: ") {
-            mutants.push(begin(area, name));
+            mutants.push(Mutant { area: area.to_owned(), name: name.to_owned(), ..Mutant::default() });
             continue;
         }
         let mutant = mutants.last_mut().ok_or_else(misplaced)?;
         take_line(mutant, line).ok_or_else(misplaced)?;
     }
     Ok(mutants)
-}
-
-fn begin(area: &str, name: &str) -> Mutant {
-    Mutant {
-        area: area.to_owned(),
-        name: name.to_owned(),
-        file: String::new(),
-        noticed_by: vec![],
-        find: String::new(),
-        replacement: String::new(),
-    }
 }
 
 fn take_line(mutant: &mut Mutant, line: &str) -> Option<()> {

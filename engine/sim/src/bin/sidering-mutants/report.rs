@@ -44,3 +44,39 @@ fn words(outcome: &Outcome) -> (&'static str, String, &str) {
         Outcome::DoesNotCompile(message) => ("BROKEN", String::new(), message),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn table_of(outcomes: &[Outcome]) -> (bool, String) {
+        let mutant = Mutant { name: "a bug".to_owned(), ..Mutant::default() };
+        let trial = |outcome: &Outcome| Trial {
+            outcome: outcome.clone(),
+            built_in: Duration::from_secs(2),
+            ran_for: Duration::from_secs(1),
+        };
+        let tried: Vec<_> = outcomes.iter().map(|outcome| (&mutant, trial(outcome))).collect();
+        let mut out = vec![];
+        let all_caught = print_table(&mut out, &tried).unwrap();
+        (all_caught, String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn only_what_was_caught_is_well() {
+        let caught = Outcome::Caught { seeds: 17, message: "bytes are lost".to_owned() };
+        let (all_caught, text) = table_of(std::slice::from_ref(&caught));
+        assert!(all_caught && text.ends_with("1 of 1 mutants caught\n"), "{text}");
+        assert!(text.contains("17    3.0  a bug") && text.contains("bytes are lost"), "{text}");
+        for other in [
+            Outcome::Survived,
+            Outcome::Otherwise { message: "seed 3: something else".to_owned() },
+            Outcome::Stale("changed".to_owned()),
+            Outcome::DoesNotCompile("error".to_owned()),
+        ] {
+            let (all_caught, text) = table_of(&[caught.clone(), other]);
+            assert!(!all_caught && text.ends_with("1 of 2 mutants caught\n"), "{text}");
+        }
+    }
+}

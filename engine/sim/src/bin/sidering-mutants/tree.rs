@@ -86,3 +86,60 @@ fn remove_others(folder: &Path, root: &Path, kept: &BTreeSet<String>) -> io::Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of this test's own, removed at its end.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("sidering-mutants-{}-{name}", std::process::id()));
+            fs::create_dir_all(path.join("source/a")).unwrap();
+            let git = Command::new("git").args(["init", "--quiet"]).current_dir(path.join("source")).status();
+            assert!(git.unwrap().success());
+            Folder(path)
+        }
+
+        fn copy(&self) -> Tree {
+            Tree::copy(&self.0.join("source"), &self.0.join("copy")).unwrap()
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_copy_is_brought_up_to_date_and_what_was_planted_is_gone() {
+        let folder = Folder::new("up-to-date");
+        let source = folder.0.join("source");
+        for (file, text) in [(".gitignore", "ignored\n"), ("a/kept", "1"), ("old", "2"), ("ignored", "3")] {
+            fs::write(source.join(file), text).unwrap();
+        }
+        let tree = folder.copy();
+        assert_eq!((tree.read("a/kept").unwrap(), tree.read("old").unwrap()), ("1".into(), "2".into()));
+        assert!(tree.read("ignored").is_err());
+        tree.write("a/kept", "planted").unwrap();
+        fs::remove_file(source.join("old")).unwrap();
+        let tree = folder.copy();
+        assert_eq!(tree.read("a/kept").unwrap(), "1");
+        assert!(tree.read("old").is_err(), "it is gone from the source");
+        assert_eq!(fs::read_to_string(source.join("a/kept")).unwrap(), "1", "the source is only read");
+    }
+
+    #[test]
+    fn a_file_that_did_not_change_keeps_its_time() {
+        let folder = Folder::new("times");
+        fs::write(folder.0.join("source/a/kept"), "1").unwrap();
+        let path = folder.copy().root().join("a/kept");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        fs::File::options().write(true).open(&path).unwrap().set_modified(long_ago).unwrap();
+        folder.copy();
+        assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), long_ago);
+    }
+}
