@@ -7,6 +7,8 @@ use super::{status, write};
 pub(super) struct ReplyFraming {
     /// HEAD asks for the head alone.
     pub omits_body: bool,
+    /// The end of the connection ends the body: a 2xx response to CONNECT has no length (RFC 9110 section 9.3.6).
+    pub omits_length: bool,
     /// The line that says whether the connection outlives the reply; may be empty.
     pub connection_line: &'static [u8],
 }
@@ -20,7 +22,9 @@ pub(super) fn write_reply(status: u16, extra: &[u8], body: &[u8], framing: Reply
         if !body.is_empty() {
             write::line(b"content-type", b"text/plain", out);
         }
-        write::content_length(body.len() as u64, out);
+        if !framing.omits_length {
+            write::content_length(body.len() as u64, out);
+        }
     }
     out.extend_from_slice(extra);
     out.extend_from_slice(framing.connection_line);

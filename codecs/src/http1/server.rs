@@ -283,10 +283,14 @@ impl Codec for Server {
             _ => false,
         };
         let request_is_whole = matches!(self.incoming, Incoming::Done | Incoming::EndDue);
-        self.is_reusable &= stream.is_some() && may_begin && request_is_whole;
+        let answers = |kind| self.outgoing == Outgoing::Head && self.kind == kind;
+        // To the client this opens a tunnel, whatever the head says of a length: the body is all that goes through it.
+        let is_tunnel = answers(Kind::Connect) && (200..=299).contains(&status);
+        let omits_body = answers(Kind::Head);
+        self.is_reusable &= stream.is_some() && may_begin && request_is_whole && !is_tunnel;
         if may_begin {
-            let omits_body = self.outgoing == Outgoing::Head && self.kind == Kind::Head;
-            let framing = ReplyFraming { omits_body, connection_line: self.connection_line() };
+            let connection_line = self.connection_line();
+            let framing = ReplyFraming { omits_body, omits_length: is_tunnel, connection_line };
             write_reply(status, extra, body, framing, out);
         }
         if stream.is_none() {

@@ -5,6 +5,7 @@ mod bodies;
 mod chunked;
 mod cuts;
 mod exchanges;
+mod findings;
 mod garbage;
 mod limits;
 mod replies;
