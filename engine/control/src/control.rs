@@ -24,6 +24,17 @@ pub enum Source {
     BuiltIn,
 }
 
+/// The engine that drives all cores.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineInUse {
+    /// As the configuration writes it: "uring" or "epoll".
+    pub name: &'static str,
+    /// Why this one: "as configured", or "auto" and what was in the way of a better one.
+    pub reason: String,
+    /// What the system granted it: "SINGLE_ISSUER, DEFER_TASKRUN". Empty if there is nothing to grant.
+    pub details: String,
+}
+
 /// What control needs to begin.
 #[derive(Debug)]
 pub struct Setup {
@@ -32,8 +43,7 @@ pub struct Setup {
     pub clock: Clock,
     pub ledger: Ledger,
     pub access_log: AccessLog,
-    /// The engine in use, and why: ("uring", "SINGLE_ISSUER, DEFER_TASKRUN").
-    pub engine: (&'static str, String),
+    pub engine: EngineInUse,
     pub version: &'static str,
     pub command_line: Vec<String>,
 }
@@ -269,7 +279,8 @@ impl Control {
     pub(crate) fn facts(&self) -> ProcessFacts {
         ProcessFacts {
             version: self.setup.version,
-            engine: self.setup.engine.0.to_owned(),
+            engine: self.setup.engine.name,
+            engine_reason: self.setup.engine.reason.clone(),
             workers: u64::from(self.settings.workers),
             uptime_seconds: self.setup.clock.micros() / 1_000_000,
             live: self.life.phase() == Phase::Live,

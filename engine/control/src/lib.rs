@@ -22,7 +22,7 @@ pub mod stats;
 mod test_cores;
 
 pub use built_in::BuiltInUpstream;
-pub use control::{Control, Setup, Source};
+pub use control::{Control, EngineInUse, Setup, Source};
 pub use cores::{CoreEnd, Cores, Opened, Order};
 pub use http_server::Listening;
 pub use lifecycle::Phase;

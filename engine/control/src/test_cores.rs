@@ -3,7 +3,7 @@
 use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::config::{Overrides, load};
-use crate::control::{Control, Setup, Source};
+use crate::control::{Control, EngineInUse, Setup, Source};
 use crate::cores::{Cores, Opened, Order};
 use crate::stats::Ledger;
 use sidering_dataplane::io::{Address, ListenerId};
@@ -71,7 +71,11 @@ pub(crate) fn start(path: &Path) -> Result<(Control, Orders), Vec<String>> {
         clock,
         ledger: Ledger::new(2),
         access_log,
-        engine: ("uring", "all flags".to_owned()),
+        engine: EngineInUse {
+            name: "uring",
+            reason: "as configured".to_owned(),
+            details: "all flags".to_owned(),
+        },
         version: "1.2.3",
         command_line: vec!["sidering".to_owned(), "run".to_owned()],
     };

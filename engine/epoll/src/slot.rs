@@ -142,11 +142,7 @@ impl Chunk for EpollChunk {
         let offset = (part.as_ptr() as usize).wrapping_sub(self.as_ptr() as usize);
         let fits = offset <= self.len() && part.len() <= self.len() - offset;
         assert!(fits, "not a part of this chunk");
-        EpollChunk {
-            slot: self.slot.clone(),
-            start: self.start + offset as u32,
-            length: part.len() as u32,
-        }
+        EpollChunk { slot: self.slot.clone(), start: self.start + offset as u32, length: part.len() as u32 }
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct RunArguments {
     /// Cores to run, instead of what the file says: a number, or auto
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<Workers>,
-    /// The engine, instead of what the file says: auto or uring
+    /// The engine, instead of what the file says: auto, uring or epoll
     #[arg(long, value_name = "NAME", value_parser = engine)]
     engine: Option<EngineChoice>,
 }
@@ -121,12 +121,8 @@ fn workers(text: &str) -> Result<Workers, String> {
 }
 
 fn engine(text: &str) -> Result<EngineChoice, String> {
-    match text {
-        "auto" => Ok(EngineChoice::Auto),
-        "uring" => Ok(EngineChoice::Uring),
-        "epoll" => Err("the epoll engine is not in this version; auto or uring".to_owned()),
-        _ => Err("auto or uring".to_owned()),
-    }
+    let choice = EngineChoice::NAMED.into_iter().find(|(name, _)| *name == text);
+    choice.map(|(_, choice)| choice).ok_or_else(|| "auto, uring or epoll".to_owned())
 }
 
 #[cfg(test)]
@@ -150,10 +146,11 @@ mod tests {
         assert_eq!(arguments.config, Some(PathBuf::from("a.yaml")));
         assert_eq!(arguments.overrides().workers, Some(3));
         assert_eq!(arguments.overrides().engine, Some(EngineChoice::Uring));
+        assert_eq!(run(&["--engine", "epoll"]).unwrap().overrides().engine, Some(EngineChoice::Epoll));
         assert!(run(&["--workers", "auto"]).unwrap().overrides().workers.is_some());
         assert!(run(&[]).unwrap().overrides().workers.is_none());
         for bad in
-            [&["--workers", "0"][..], &["--workers", "x"], &["--engine", "epoll"], &["--nope"], &["-c"]]
+            [&["--workers", "0"][..], &["--workers", "x"], &["--engine", "steam"], &["--nope"], &["-c"]]
         {
             assert_eq!(run(bad).unwrap_err(), 2, "{bad:?}");
         }

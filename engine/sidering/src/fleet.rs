@@ -1,19 +1,21 @@
-//! The cores' threads: starting them, each with its ring and its worker, and carrying control's orders to them.
+//! The cores' threads: starting them, each with its engine and its worker, and carrying control's orders to them.
 
+use crate::engine::{Decision, Engine, Kind};
 use crate::host;
 use sidering_control::clock::Clock;
 use sidering_control::stats::Ledger;
-use sidering_control::{CoreEnd, Cores, Opened, Order, access_log::CoreSink, log};
+use sidering_control::{CoreEnd, Cores, EngineInUse, Opened, Order, access_log::CoreSink, log};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::message::Message;
 use sidering_dataplane::observe::counters::{CoreCounters, EngineCounters};
-use sidering_dataplane::worker::{Worker, WorkerOptions};
-use sidering_ring::{Ring, RingOptions};
+use sidering_dataplane::worker::WorkerOptions;
+use sidering_epoll::Epoll;
+use sidering_ring::Ring;
 use sidering_system::{Delivery, Mailbox, Receiver, Undelivered, mailbox, socket};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{self, SyncSender, sync_channel};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -42,23 +44,25 @@ struct Seat {
     engine: Arc<EngineCounters>,
     access_log: CoreSink,
     inbox: Receiver<Message>,
+    end: CoreEnd,
 }
 
 impl Fleet {
-    /// Starts a thread for each sink and waits until all have their ring. Returns what the system granted them.
+    /// Starts a thread for each sink and waits until all have their engine. If one cannot have the one that was decided
+    /// on, and another will do, all get that.
     pub(crate) fn start(
+        decision: Decision,
         ledger: &Ledger,
         sinks: Vec<CoreSink>,
         clock: Clock,
         cpus: Option<&[usize]>,
         end: &CoreEnd,
-    ) -> anyhow::Result<(Fleet, String)> {
-        let mut mailboxes = vec![];
-        let (ready, granted) = sync_channel(sinks.len());
+    ) -> anyhow::Result<(Fleet, EngineInUse)> {
+        let (mut mailboxes, mut seats) = (vec![], vec![]);
         for (core, access_log) in sinks.into_iter().enumerate() {
             let (mailbox, inbox) = mailbox(ORDERS)?;
             let counters = &ledger.cores()[core];
-            let seat = Seat {
+            seats.push(Seat {
                 core,
                 cpu: cpus.map(|cpus| cpus[core]),
                 clock,
@@ -66,17 +70,12 @@ impl Fleet {
                 engine: Arc::clone(&counters.engine),
                 access_log,
                 inbox,
-            };
-            let (ready, end) = (ready.clone(), Guard { core, end: end.clone(), told: false });
-            Builder::new().name(format!("core-{core}")).spawn(move || seat.run(&ready, end))?;
+                end: end.clone(),
+            });
             mailboxes.push(mailbox);
         }
-        drop(ready);
-        let mut report = String::new();
-        for _ in 0..mailboxes.len() {
-            report = granted.recv()?.map_err(anyhow::Error::msg)?;
-        }
-        Ok((Fleet { mailboxes }, report))
+        let in_use = seat_all(decision, seats)?;
+        Ok((Fleet { mailboxes }, in_use))
     }
 
     /// One socket for each core. Several share a TCP address by SO_REUSEPORT, and one unix socket by duplicates.
@@ -154,30 +153,99 @@ impl Cores for Fleet {
     }
 }
 
+/// Starts all cores on the engine decided on, or on the one it may fall back to.
+fn seat_all(decision: Decision, seats: Vec<Seat>) -> anyhow::Result<EngineInUse> {
+    let Decision { kind, reason, may_fall_back } = decision;
+    let started = match kind {
+        Kind::Uring => start_all::<Ring>(seats),
+        Kind::Epoll => start_all::<Epoll>(seats),
+    };
+    match started {
+        Ok(details) => Ok(EngineInUse { name: kind.name(), reason, details }),
+        Err(Unseated { error, seats }) if may_fall_back && !seats.is_empty() => {
+            seat_all(Decision::fallen_back(&error), seats)
+        }
+        Err(Unseated { error, .. }) => Err(anyhow::Error::msg(error)),
+    }
+}
+
+/// Why no core runs, and the seats for another try; none if their threads are lost.
+struct Unseated {
+    error: String,
+    seats: Vec<Seat>,
+}
+
+/// A thread for each seat, all with the same engine or none. Gives what the system granted.
+fn start_all<E: Engine>(seats: Vec<Seat>) -> Result<String, Unseated> {
+    let count = seats.len();
+    let (ready, opened) = sync_channel(count);
+    let (mut threads, mut starts) = (vec![], vec![]);
+    let mut result = Ok(String::new());
+    for seat in seats {
+        let (start, started) = mpsc::channel();
+        let ready = ready.clone();
+        let builder = Builder::new().name(format!("core-{}", seat.core));
+        match builder.spawn(move || seat.run::<E>(&ready, &started)) {
+            Ok(thread) => threads.push(thread),
+            Err(error) => result = Err(format!("cannot start a thread: {error}")),
+        }
+        starts.push(start);
+    }
+    drop(ready);
+    for _ in 0..threads.len() {
+        let opened = opened.recv().unwrap_or_else(|_| Err("a core's thread panicked".to_owned()));
+        result = result.and(opened);
+    }
+    match result {
+        Ok(granted) => {
+            for start in starts {
+                // A core that is gone by now has told so.
+                let _ = start.send(());
+            }
+            Ok(granted)
+        }
+        Err(error) => {
+            drop(starts);
+            let seats: Vec<_> =
+                threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect();
+            Err(Unseated { error, seats: if seats.len() == count { seats } else { vec![] } })
+        }
+    }
+}
+
 impl Seat {
-    /// The whole life of a core's thread.
-    fn run(self, ready: &SyncSender<Result<String, String>>, mut end: Guard) {
+    /// The whole life of a core's thread. Gives the seat back if the core is not to run after all.
+    fn run<E: Engine>(
+        self,
+        ready: &SyncSender<Result<String, String>>,
+        started: &mpsc::Receiver<()>,
+    ) -> Option<Seat> {
         if let Some(cpu) = self.cpu {
             host::pin(cpu);
         }
-        let ring = match Ring::new(RingOptions::default(), self.engine) {
-            Ok(ring) => ring,
+        // Nobody listens any more if another core failed first.
+        let engine = match E::open(Arc::clone(&self.engine)) {
+            Ok((engine, granted)) => {
+                let _ = ready.send(Ok(granted));
+                engine
+            }
             Err(error) => {
-                // Nobody listens any more if another core failed first.
-                let _ = ready.send(Err(error.to_string()));
-                end.tell(Err(error.to_string()));
-                return;
+                let _ = ready.send(Err(error));
+                return Some(self);
             }
         };
-        let _ = ready.send(Ok(ring.setup().to_string()));
-        let worker = Worker::new(WorkerOptions {
+        if started.recv().is_err() {
+            return Some(self);
+        }
+        let mut guard = Guard { core: self.core, end: self.end, told: false };
+        let worker = WorkerOptions {
             core: self.core as u32,
             counters: self.counters,
             access_log: Some(Box::new(self.access_log)),
             seed: RandomState::new().build_hasher().finish(),
-        });
-        let result = sidering_ring::run(ring, worker, self.inbox, self.clock.origin);
-        end.tell(result.map_err(|error| error.to_string()));
+        };
+        guard.tell(engine.run(worker, self.inbox, self.clock.origin));
+        None
     }
 }
 
@@ -207,5 +275,64 @@ fn show(address: &Address) -> String {
     match address {
         Address::Ip(address) => address.to_string(),
         Address::Unix(path) => path.display().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sidering_control::Events;
+    use sidering_control::access_log::AccessLog;
+
+    /// Opens everywhere but on core 1.
+    struct Partial;
+
+    impl Engine for Partial {
+        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), String> {
+            match std::thread::current().name() {
+                Some("core-1") => Err("not here".to_owned()),
+                _ => Ok((Partial, "granted".to_owned())),
+            }
+        }
+
+        fn run(self, _: WorkerOptions, _: Receiver<Message>, _: Instant) -> Result<(), String> {
+            panic!("it runs although another core has none")
+        }
+    }
+
+    /// Opens everywhere, and is finished at once.
+    struct Brief;
+
+    impl Engine for Brief {
+        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), String> {
+            Ok((Brief, "all flags".to_owned()))
+        }
+
+        fn run(self, _: WorkerOptions, _: Receiver<Message>, _: Instant) -> Result<(), String> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn where_one_core_has_no_engine_none_runs_and_all_can_try_another() {
+        let (ledger, clock) = (Ledger::new(3), Clock::start());
+        let (_access_log, sinks) = AccessLog::new(3, clock);
+        let events = Events::new(3).unwrap();
+        let seats = sinks.into_iter().enumerate().map(|(core, access_log)| Seat {
+            core,
+            cpu: None,
+            clock,
+            counters: Arc::clone(&ledger.cores()[core].core),
+            engine: Arc::clone(&ledger.cores()[core].engine),
+            access_log,
+            inbox: mailbox(1).unwrap().1,
+            end: events.core_end(),
+        });
+        let Err(Unseated { error, seats }) = start_all::<Partial>(seats.collect()) else {
+            panic!("core 1 has no engine")
+        };
+        assert_eq!(error, "not here");
+        assert_eq!(seats.iter().map(|seat| seat.core).collect::<Vec<_>>(), [0, 1, 2]);
+        assert_eq!(start_all::<Brief>(seats).ok().as_deref(), Some("all flags"));
     }
 }

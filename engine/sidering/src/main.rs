@@ -3,6 +3,7 @@
 mod check;
 mod cli;
 mod doctor;
+mod engine;
 mod fleet;
 mod host;
 mod run;

@@ -3,6 +3,7 @@
 
 use crate::check::describe;
 use crate::cli::{BAD_USAGE, FAILURE, RunArguments, VERSION, complain};
+use crate::engine;
 use crate::fleet::Fleet;
 use crate::host;
 use anyhow::{Context, anyhow};
@@ -10,7 +11,9 @@ use sidering_control::access_log::AccessLog;
 use sidering_control::clock::Clock;
 use sidering_control::config::{LoadError, Loaded, Settings, load, parse};
 use sidering_control::stats::Ledger;
-use sidering_control::{BuiltInUpstream, Control, Events, Listening, Services, Setup, Source, log};
+use sidering_control::{
+    BuiltInUpstream, Control, EngineInUse, Events, Listening, Services, Setup, Source, log,
+};
 use sidering_dataplane::io::Address;
 use std::process::ExitCode;
 
@@ -46,14 +49,15 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     }
     services.admin = loaded.settings.admin.as_ref().map(bind_admin).transpose()?;
 
+    let decision = engine::decide(loaded.settings.engine).map_err(anyhow::Error::msg)?;
     let workers = loaded.settings.workers as usize;
     let ledger = Ledger::new(workers);
     let (access_log, sinks) = AccessLog::new(workers, clock);
     let events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
-    let (fleet, granted) = Fleet::start(&ledger, sinks, clock, pinned, &events.core_end())?;
-    announce(&loaded.settings, arguments, &granted, pinned.is_some());
+    let (fleet, engine) = Fleet::start(decision, &ledger, sinks, clock, pinned, &events.core_end())?;
+    announce(&loaded.settings, arguments, &engine, pinned.is_some());
 
     let setup = Setup {
         source,
@@ -61,7 +65,7 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
         clock,
         ledger,
         access_log,
-        engine: ("uring", granted),
+        engine,
         version: VERSION,
         command_line: std::env::args().collect(),
     };
@@ -86,13 +90,15 @@ fn bind_admin(address: &Address) -> anyhow::Result<Listening> {
 }
 
 /// The one line that tells what runs, and why so.
-fn announce(settings: &Settings, arguments: &RunArguments, granted: &str, pinned: bool) {
+fn announce(settings: &Settings, arguments: &RunArguments, engine: &EngineInUse, pinned: bool) {
     let workers = settings.workers;
     let why = if settings.workers_auto { "as many as usable CPUs" } else { "as configured" };
     let pinned = if pinned { ", each on a CPU of its own" } else { "" };
     let config = arguments.config.as_ref().map_or("built-in".to_owned(), |path| path.display().to_string());
+    let EngineInUse { name, reason, details } = engine;
+    let details = if details.is_empty() { String::new() } else { format!("; {details}") };
     log::info(format_args!(
-        "sidering {VERSION} engine=uring ({granted}) workers={workers} ({why}{pinned}) config={config} pid={}",
+        "sidering {VERSION} engine={name} ({reason}{details}) workers={workers} ({why}{pinned}) config={config} pid={}",
         std::process::id()
     ));
 }

@@ -95,14 +95,15 @@ pub(super) fn config_dump(control: &Control, _: &Query<'_>) -> Answer {
 
 pub(super) fn server_info(control: &Control, _: &Query<'_>) -> Answer {
     let facts = control.facts();
-    let (engine, granted) = &control.setup.engine;
+    let engine = &control.setup.engine;
     Answer::json(Json::document(|json| {
         json.key("version").text(facts.version);
         json.key("state").text(control.life.phase().name());
         json.key("uptime_current_epoch").text(&format!("{}s", facts.uptime_seconds));
         json.key("uptime_all_epochs").text(&format!("{}s", facts.uptime_seconds));
-        json.key("engine").text(engine);
-        json.key("engine_details").text(granted);
+        json.key("engine").text(engine.name);
+        json.key("engine_reason").text(&engine.reason);
+        json.key("engine_details").text(&engine.details);
         json.key("workers").number(facts.workers);
         json.key("pid").number(u64::from(std::process::id()));
         json.key("config_version").number(facts.config_version);

@@ -94,6 +94,10 @@ fn pages() {
         (&info["state"], &info["workers"], &info["engine"]),
         (&"LIVE".into(), &2.into(), &"uring".into())
     );
+    assert_eq!(
+        (&info["engine_reason"], &info["engine_details"]),
+        (&"as configured".into(), &"all flags".into())
+    );
     assert_eq!(info["command_line"], serde_json::json!(["sidering", "run"]));
     assert!(ask(&mut control, "GET", "/stats").body.contains("server.live: 1\n"));
     assert!(

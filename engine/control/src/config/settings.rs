@@ -28,16 +28,24 @@ pub struct Settings {
 pub enum EngineChoice {
     /// The best one that the system allows.
     Auto,
+    /// io_uring, or nothing.
     Uring,
+    /// epoll, also where there is an io_uring.
+    Epoll,
 }
 
 impl EngineChoice {
+    /// All of them, by the names the configuration writes.
+    pub const NAMED: [(&str, EngineChoice); 3] =
+        [("auto", EngineChoice::Auto), ("uring", EngineChoice::Uring), ("epoll", EngineChoice::Epoll)];
+
     /// As the configuration writes it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             EngineChoice::Auto => "auto",
             EngineChoice::Uring => "uring",
+            EngineChoice::Epoll => "epoll",
         }
     }
 }
@@ -66,8 +74,7 @@ pub(super) fn read(root: &mut Section<'_>, overrides: &Overrides) -> Settings {
     let problems = root.problems;
     let configured = root.find("workers").and_then(|tree| workers(tree, problems));
     let chosen = overrides.workers.or(configured);
-    let engine =
-        root.choice("engine", &[("auto", EngineChoice::Auto), ("uring", EngineChoice::Uring)], &["epoll"]);
+    let engine = root.choice("engine", &EngineChoice::NAMED, &[]);
     let admin = match root.find("admin") {
         None => Some(default_admin()),
         Some(tree) if matches!(tree.value, Value::Null) || scalar(tree) == Some("off") => None,

@@ -309,8 +309,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "listeners:",
-        "engine: epoll\nlisteners:",
-        "1:9 `epoll` is in the format but not in this version | auto, uring",
+        "engine: epol\nlisteners:",
+        "1:9 `epol` is not among the choices | auto, uring, epoll; did you mean `epoll`?",
     ),
     (
         "listeners:",

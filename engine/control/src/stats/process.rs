@@ -6,8 +6,10 @@ use super::metric::{Family, Kind, Sample, Value};
 #[derive(Debug, Clone)]
 pub struct ProcessFacts {
     pub version: &'static str,
-    /// The engine in use: "uring".
-    pub engine: String,
+    /// The engine in use: "uring" or "epoll".
+    pub engine: &'static str,
+    /// Why that one.
+    pub engine_reason: String,
     pub workers: u64,
     pub uptime_seconds: u64,
     /// Whether it takes new work.
@@ -61,9 +63,15 @@ impl ProcessFacts {
             families.push(single(name, plain, Kind::Counter, help, value));
         }
         let mut engine = single("engine", "", Kind::Gauge, "1 for the engine in use.", 1);
-        engine.samples[0].labels = vec![("engine", self.engine.clone())];
+        engine.samples[0].labels = vec![("engine", self.engine.to_owned())];
         engine.samples[0].plain = format!("engine.{}", self.engine);
         families.push(engine);
+        let help = "1, with the engine in use and why it is that one.";
+        let mut info = single("engine_info", "", Kind::Gauge, help, 1);
+        info.samples[0].labels =
+            vec![("engine", self.engine.to_owned()), ("reason", self.engine_reason.clone())];
+        info.samples[0].plain = format!("engine_info.{}", self.engine);
+        families.push(info);
         let mut build = single("build_info", "", Kind::Gauge, "1 for the version in use.", 1);
         build.samples[0].labels = vec![("version", self.version.to_owned())];
         build.samples[0].plain = format!("build_info.{}", self.version);

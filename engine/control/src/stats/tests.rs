@@ -7,7 +7,8 @@ use std::sync::Arc;
 fn facts() -> ProcessFacts {
     ProcessFacts {
         version: "1.2.3",
-        engine: "uring".to_owned(),
+        engine: "epoll",
+        engine_reason: "auto: io_uring_setup: \"no\"".to_owned(),
         workers: 2,
         uptime_seconds: 5,
         live: true,
@@ -72,7 +73,8 @@ fn prometheus_has_envoys_names_and_the_sums_of_all_cores() {
         r#"sidering_process_time_sum{http_conn_manager_prefix="we\"b"} 140000.024"#,
         r#"sidering_process_time_count{http_conn_manager_prefix="we\"b"} 4"#,
         r#"sidering_cluster_upstream_rq_time_sum{cluster_name="api"} 3"#,
-        r#"sidering_engine{engine="uring"} 1"#,
+        r#"sidering_engine{engine="epoll"} 1"#,
+        r#"sidering_engine_info{engine="epoll",reason="auto: io_uring_setup: \"no\""} 1"#,
         r#"sidering_core_turns{core="1"} 7"#,
         "sidering_body_bytes_copied 18",
         "sidering_server_live 1",
