@@ -123,8 +123,12 @@ pub(super) fn is_forbidden_in_trailers(name: &[u8]) -> bool {
 
 /// Whether every byte may stand in a token (RFC 9110 section 5.6.2), and there is at least one.
 pub(super) fn is_token(bytes: &[u8]) -> bool {
-    !bytes.is_empty()
-        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
+    !bytes.is_empty() && bytes.iter().all(|&byte| is_token_byte(byte))
+}
+
+/// Whether a byte may stand in a token.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 fn starts_with(name: &[u8], prefix: &[u8]) -> bool {

@@ -7,6 +7,7 @@ use super::fields::{self, Notes, Single, value_of};
 use super::framing::{self, Coding};
 use super::gather::{Rewrite, Step};
 use super::incoming::body_of;
+use super::names::is_token_byte;
 use super::options::{self, ConnectionOptions};
 use super::place::Place;
 use super::target::{self, PortRule, Target};
@@ -118,7 +119,8 @@ pub(super) fn read(
 /// Refuses a method or target that is too long, as soon as that is certain.
 fn check_line_lengths(bytes: &[u8], line: &Line, options: &CodecOptions) -> Result<(), ProtocolError> {
     let method_length = line.method.map_or_else(
-        || bytes.iter().take(MAX_METHOD_BYTES + 1).take_while(|byte| is_visible(**byte)).count(),
+        // No further than httparse reads: a byte that is no token's is refused as soon as it comes.
+        || bytes.iter().take(MAX_METHOD_BYTES + 1).take_while(|byte| is_token_byte(**byte)).count(),
         Place::len,
     );
     if method_length > MAX_METHOD_BYTES {

@@ -2,7 +2,7 @@
 
 use sidering_codecs::StreamId;
 
-use super::support::{decode, server, text};
+use super::support::{Seen, decode, in_pieces, server, text};
 
 const STREAM: StreamId = StreamId(1);
 
@@ -21,5 +21,14 @@ fn a_reply_of_our_own_to_connect_never_passes_for_a_tunnel_that_goes_on_as_http(
         assert_eq!(text(&out), format!("HTTP/1.1 {expected}"));
         decode(&mut *server, &mut input, &mut seen);
         assert_eq!((server.is_reusable(), seen.len()), (status == 300, if status == 300 { 4 } else { 2 }));
+    }
+}
+
+#[test]
+fn a_method_that_is_no_token_is_refused_for_that_however_long_it_goes_on() {
+    // By http1_requests: 501 for the whole, 400 for single bytes.
+    let bytes = [b"G@".as_slice(), &[b'T'; 100], b" / HTTP/1.1\r\nHost: a\r\n\r\n"].concat();
+    for piece in [1, 2, 65, bytes.len()] {
+        assert_eq!(in_pieces(&mut *server(), bytes.chunks(piece)), [Seen::Refused(400)], "pieces of {piece}");
     }
 }
