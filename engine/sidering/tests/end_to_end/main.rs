@@ -19,6 +19,7 @@ mod kills;
 mod load;
 mod pool;
 mod reload;
+mod seccomp;
 mod slow_peers;
 mod support;
 mod tcp;

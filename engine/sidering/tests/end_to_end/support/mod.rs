@@ -8,6 +8,7 @@ pub(crate) mod origin;
 pub(crate) mod pattern;
 pub(crate) mod peers;
 pub(crate) mod process;
+pub(crate) mod profile;
 pub(crate) mod proxy;
 pub(crate) mod turns;
 pub(crate) mod wait;
