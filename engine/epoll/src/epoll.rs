@@ -113,6 +113,11 @@ impl Epoll {
         self.relays.pipes.open()
     }
 
+    /// Bytes of receive buffers.
+    pub fn buffer_bytes(&self) -> usize {
+        self.groups.iter().map(SlotGroup::bytes).sum::<u64>() as usize
+    }
+
     /// Connections in the table.
     pub fn connections(&self) -> usize {
         self.conns.len()

@@ -1,44 +1,42 @@
-//! A core under test: a ring and a scripted machine on a thread of their own, and peers on ordinary blocking sockets.
-#![allow(dead_code)]
-
+//! A core under test: an engine and a scripted machine on a thread of their own, and peers on ordinary blocking sockets.
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::under_test::{Engine, EngineChunk, Options, run};
 use sidering_dataplane::io::{Address, Completion, Io, ListenerId, Machine, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
-use sidering_ring::{Ring, RingChunk, RingOptions, run};
 use sidering_system::{Delivery, Mailbox, mailbox, socket};
 
 /// What a test makes of a completion.
-pub(crate) type Handler<S> = fn(&mut S, &mut Ring, Time, Completion<RingChunk>);
+pub(crate) type Handler<S> = fn(&mut S, &mut Engine, Time, Completion<EngineChunk>);
 
 /// Something to be done on the core's thread.
-pub(crate) type Order<S> = Box<dyn FnOnce(&mut Script<S>, &mut Ring, Time) + Send>;
+pub(crate) type Order<S> = Box<dyn FnOnce(&mut Script<S>, &mut Engine, Time) + Send>;
 
 /// A machine whose behaviour is one function of its state.
 pub(crate) struct Script<S> {
     pub(crate) state: S,
     pub(crate) handle: Handler<S>,
     pub(crate) deadline: Option<Time>,
-    pub(crate) on_turn: Option<fn(&mut S, &mut Ring, Time)>,
+    pub(crate) on_turn: Option<fn(&mut S, &mut Engine, Time)>,
     pub(crate) finished: bool,
 }
 
-impl<S> Machine<Ring> for Script<S> {
+impl<S> Machine<Engine> for Script<S> {
     type Message = Order<S>;
 
-    fn handle_completion(&mut self, io: &mut Ring, now: Time, completion: Completion<RingChunk>) {
+    fn handle_completion(&mut self, io: &mut Engine, now: Time, completion: Completion<EngineChunk>) {
         (self.handle)(&mut self.state, io, now, completion);
     }
 
-    fn handle_message(&mut self, io: &mut Ring, now: Time, order: Order<S>) {
+    fn handle_message(&mut self, io: &mut Engine, now: Time, order: Order<S>) {
         order(self, io, now);
     }
 
-    fn handle_turn(&mut self, io: &mut Ring, now: Time) {
+    fn handle_turn(&mut self, io: &mut Engine, now: Time) {
         if let Some(on_turn) = self.on_turn {
             on_turn(&mut self.state, io, now);
         }
@@ -67,16 +65,16 @@ pub(crate) const LISTENER: ListenerId = ListenerId(7);
 
 impl<S: Default + 'static> Core<S> {
     /// Starts a core with default state.
-    pub(crate) fn start(options: RingOptions, handle: Handler<S>) -> Core<S> {
+    pub(crate) fn start(options: Options, handle: Handler<S>) -> Core<S> {
         let (mailbox, receiver) = mailbox(64).unwrap();
         let counters = Arc::new(EngineCounters::default());
         let thread = {
             let counters = counters.clone();
             std::thread::spawn(move || {
-                let ring = Ring::new(options, counters).unwrap();
+                let engine = Engine::new(options, counters).unwrap();
                 let script =
                     Script { state: S::default(), handle, deadline: None, on_turn: None, finished: false };
-                run(ring, script, receiver, Instant::now()).unwrap();
+                run(engine, script, receiver, Instant::now()).unwrap();
             })
         };
         Core { mailbox, counters, thread: Some(thread) }
@@ -85,11 +83,11 @@ impl<S: Default + 'static> Core<S> {
     /// Does something on the core's thread and brings its result back.
     pub(crate) fn ask<T: Send + 'static>(
         &self,
-        order: impl FnOnce(&mut Script<S>, &mut Ring, Time) -> T + Send + 'static,
+        order: impl FnOnce(&mut Script<S>, &mut Engine, Time) -> T + Send + 'static,
     ) -> T {
         let (sender, receiver) = mpsc::channel();
-        let order: Order<S> = Box::new(move |script, ring, now| {
-            let _ = sender.send(order(script, ring, now));
+        let order: Order<S> = Box::new(move |script, engine, now| {
+            let _ = sender.send(order(script, engine, now));
         });
         self.mailbox.send(Delivery::Message(order)).ok().expect("the core's queue is full or closed");
         receiver.recv_timeout(Duration::from_secs(30)).expect("the core does not answer")
@@ -101,16 +99,16 @@ impl<S: Default + 'static> Core<S> {
         let listener = socket::open_listener(&any, 1024, true).unwrap();
         let address = socket::local_address(&listener).unwrap();
         self.mailbox.send(Delivery::Listen(LISTENER, listener)).ok().unwrap();
-        self.ask(|_, ring, _| ring.accept(LISTENER));
+        self.ask(|_, engine, _| engine.accept(LISTENER));
         address
     }
 
     /// Asks until it is so.
-    pub(crate) fn wait_until(&self, is_so: impl Fn(&mut S, &mut Ring) -> bool + Send + Clone + 'static) {
+    pub(crate) fn wait_until(&self, is_so: impl Fn(&mut S, &mut Engine) -> bool + Send + Clone + 'static) {
         let until = Instant::now() + Duration::from_secs(30);
         loop {
             let test = is_so.clone();
-            if self.ask(move |script, ring, _| test(&mut script.state, ring)) {
+            if self.ask(move |script, engine, _| test(&mut script.state, engine)) {
                 return;
             }
             assert!(Instant::now() < until, "it did not come to be");
@@ -132,7 +130,7 @@ impl<S: Default + 'static> Core<S> {
 
     /// Waits until every connection is gone and every slot is home.
     pub(crate) fn wait_until_empty(&self) {
-        self.wait_until(|_, ring| ring.connections() == 0);
+        self.wait_until(|_, engine| engine.connections() == 0);
         self.let_turns_end();
         assert_eq!(self.counters.slots_in_use.get(), 0, "slots are lost");
         assert_eq!(self.counters.connections.get(), 0);

@@ -1,15 +1,13 @@
 //! The relay inside the kernel: every byte, the exact limit, order behind the queue, and each way it ends.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use common::{Core, Hash, Pattern, connect};
+use crate::support::{Core, Hash, Pattern, connect};
+use crate::under_test::{Engine, EngineChunk, Options};
 use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, RelayEnd, Segment, Time};
-use sidering_ring::{Ring, RingChunk, RingOptions};
 
 /// Joins each accepted connection with an upstream one, relays as told, and notes what is said.
 #[derive(Default)]
@@ -26,32 +24,32 @@ struct Tunnel {
     one_way: bool,
 }
 
-fn tunnel(state: &mut Tunnel, ring: &mut Ring, _: Time, completion: Completion<RingChunk>) {
+fn tunnel(state: &mut Tunnel, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     match completion {
         Completion::Accepted { conn, .. } => {
-            let upstream = ring.connect(&Address::Ip(state.upstream.unwrap())).unwrap();
+            let upstream = engine.connect(&Address::Ip(state.upstream.unwrap())).unwrap();
             state.pairs.push((conn, upstream));
         }
         Completion::Connected { conn, result } => {
             result.unwrap();
             let (down, up) = *state.pairs.iter().find(|(_, up)| *up == conn).unwrap();
             if !state.before.is_empty() {
-                ring.send(up, Segment::Static(state.before));
+                engine.send(up, Segment::Static(state.before));
             }
-            ring.relay(down, up, state.limit);
+            engine.relay(down, up, state.limit);
             if !state.after.is_empty() {
-                ring.send(up, Segment::Static(state.after));
+                engine.send(up, Segment::Static(state.after));
             }
             if !state.one_way {
-                ring.relay(up, down, state.limit);
+                engine.relay(up, down, state.limit);
             }
         }
         Completion::Relayed { bytes, .. } => state.relayed += bytes,
         Completion::RelayEnded { from, to, end } => {
             state.ends.push(end);
             match end {
-                RelayEnd::SourceEnded => ring.shutdown(to),
-                RelayEnd::Limit => ring.receive(from),
+                RelayEnd::SourceEnded => engine.shutdown(to),
+                RelayEnd::Limit => engine.receive(from),
                 RelayEnd::SourceFailed(_) | RelayEnd::DestinationFailed(_) => {}
             }
         }
@@ -63,9 +61,16 @@ fn tunnel(state: &mut Tunnel, ring: &mut Ring, _: Time, completion: Completion<R
 
 /// A core that tunnels to a listener of ours.
 fn start(prepare: impl FnOnce(&mut Tunnel) + Send + 'static) -> (Core<Tunnel>, SocketAddr, TcpListener) {
+    start_with(Options::default(), prepare)
+}
+
+fn start_with(
+    options: Options,
+    prepare: impl FnOnce(&mut Tunnel) + Send + 'static,
+) -> (Core<Tunnel>, SocketAddr, TcpListener) {
     let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = upstream.local_addr().unwrap();
-    let core = Core::start(RingOptions::default(), tunnel);
+    let core = Core::start(options, tunnel);
     core.ask(move |script, _, _| {
         script.state.upstream = Some(address);
         script.state.limit = u64::MAX;
@@ -82,10 +87,10 @@ fn accept(listener: &TcpListener) -> TcpStream {
 }
 
 fn close_all(core: &Core<Tunnel>) {
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         for (down, up) in script.state.pairs.drain(..) {
-            ring.close(down, CloseMode::Graceful);
-            ring.close(up, CloseMode::Graceful);
+            engine.close(down, CloseMode::Graceful);
+            engine.close(up, CloseMode::Graceful);
         }
     });
     core.wait_until_empty();
@@ -133,7 +138,7 @@ fn a_hundred_mebibytes_pass_both_ways_at_once() {
     assert_eq!(core.ask(|script, _, _| script.state.relayed), 2 * BYTES as u64);
     assert_eq!(core.counters.relayed_bytes.get(), 2 * BYTES as u64);
     close_all(&core);
-    assert!(core.ask(|_, ring, _| ring.pipes_open()) <= 16);
+    assert!(core.ask(|_, engine, _| engine.pipes_open()) <= 16);
     core.stop();
 }
 
@@ -148,7 +153,7 @@ fn a_half_close_passes_and_the_other_way_goes_on() {
     up.read_to_string(&mut question).unwrap();
     assert_eq!(question, "question");
     // The relay down is idle: it holds no pipe, and still works.
-    core.wait_until(|_, ring| ring.pipes_open() <= 16);
+    core.wait_until(|_, engine| engine.pipes_open() <= 16);
     up.write_all(b"answer").unwrap();
     drop(up);
     let mut answer = String::new();
@@ -218,6 +223,34 @@ fn bytes_inside_reach_the_destination_before_the_sources_end_is_told() {
     core.stop();
 }
 
+#[test]
+fn relays_share_one_pipe() {
+    const BYTES: usize = 10 << 20;
+    let (core, listen, upstream) = start_with(Options { pipes_max: 1, ..Options::default() }, |state| {
+        state.one_way = true;
+    });
+    let ends: Vec<_> = (0..4).map(|_| (connect(listen), accept(&upstream))).collect();
+    let peers: Vec<_> = ends
+        .into_iter()
+        .zip(1..)
+        .map(|((down, up), seed)| {
+            (thread::spawn(move || send_pattern(down, seed, BYTES)), thread::spawn(move || receive_all(up)))
+        })
+        .collect();
+    let (mut sent, mut received) = (vec![], vec![]);
+    for (sender, receiver) in peers {
+        sent.push((BYTES, sender.join().unwrap().0));
+        received.push(receiver.join().map(|(bytes, hash)| (bytes, hash.0)).unwrap());
+    }
+    sent.sort_unstable();
+    received.sort_unstable();
+    assert_eq!(received, sent);
+    core.wait_until(|state, _| state.ends == [RelayEnd::SourceEnded; 4]);
+    assert!(core.ask(|_, engine, _| engine.pipes_open()) <= 1);
+    close_all(&core);
+    core.stop();
+}
+
 fn reset(stream: TcpStream) {
     socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
 }
@@ -260,14 +293,14 @@ fn relays_are_closed_in_any_state() {
             let _ = up.write(b"x");
         }
         core.wait_until(|state, _| state.pairs.len() == 1);
-        core.ask(move |script, ring, _| {
+        core.ask(move |script, engine, _| {
             let (down, up) = script.state.pairs.pop().unwrap();
             let mode = if round % 2 == 0 { CloseMode::Graceful } else { CloseMode::Reset };
-            ring.close(if round % 4 < 2 { down } else { up }, mode);
-            ring.close(if round % 4 < 2 { up } else { down }, mode);
+            engine.close(if round % 4 < 2 { down } else { up }, mode);
+            engine.close(if round % 4 < 2 { up } else { down }, mode);
         });
     }
     core.wait_until_empty();
-    assert!(core.ask(|_, ring, _| ring.pipes_open()) <= 16);
+    assert!(core.ask(|_, engine, _| engine.pipes_open()) <= 16);
     core.stop();
 }

@@ -1,13 +1,11 @@
-//! The loop: deadlines, wake-ups from other threads, and options that make no sense.
-
-mod common;
+//! The loop: deadlines, and wake-ups from other threads.
 
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use common::Core;
+use crate::support::{Core, Order};
+use crate::under_test::{Engine, EngineChunk, Options};
 use sidering_dataplane::io::{Completion, Time};
-use sidering_ring::{Ring, RingChunk, RingError, RingOptions, TaskRun};
 use sidering_system::{Delivery, Undelivered};
 
 #[derive(Default)]
@@ -16,9 +14,9 @@ struct Clock {
     fired: Option<Sender<Time>>,
 }
 
-fn ignore(_: &mut Clock, _: &mut Ring, _: Time, _: Completion<RingChunk>) {}
+fn ignore(_: &mut Clock, _: &mut Engine, _: Time, _: Completion<EngineChunk>) {}
 
-fn note(state: &mut Clock, _: &mut Ring, now: Time) {
+fn note(state: &mut Clock, _: &mut Engine, now: Time) {
     if state.due.is_some_and(|due| due <= now) {
         state.due = None;
         state.fired.take().unwrap().send(now).unwrap();
@@ -27,7 +25,7 @@ fn note(state: &mut Clock, _: &mut Ring, now: Time) {
 
 #[test]
 fn a_deadline_is_met_without_any_event() {
-    let core = Core::start(RingOptions::default(), ignore);
+    let core = Core::start(Options::default(), ignore);
     let (sender, receiver) = channel();
     let due = core.ask(|script, _, now| {
         let due = now.after_ms(50);
@@ -43,7 +41,7 @@ fn a_deadline_is_met_without_any_event() {
 
 #[test]
 fn an_idle_core_sleeps() {
-    let core = Core::start(RingOptions::default(), ignore);
+    let core = Core::start(Options::default(), ignore);
     core.ask(|_, _, _| ());
     let turns = core.counters.turns.get();
     let begun = Instant::now();
@@ -56,7 +54,7 @@ fn an_idle_core_sleeps() {
 
 #[test]
 fn many_threads_wake_the_core_and_no_message_is_lost() {
-    let core: Core<Clock> = Core::start(RingOptions::default(), ignore);
+    let core: Core<Clock> = Core::start(Options::default(), ignore);
     let (sender, receiver) = channel();
     std::thread::scope(|scope| {
         for thread in 0..4 {
@@ -66,7 +64,7 @@ fn many_threads_wake_the_core_and_no_message_is_lost() {
                     let sender = sender.clone();
                     let mut delivery = Delivery::Message(Box::new(move |_: &mut _, _: &mut _, _| {
                         sender.send((thread, number)).unwrap();
-                    }) as common::Order<Clock>);
+                    }) as Order<Clock>);
                     while let Err(Undelivered::Full(back)) = mailbox.send(delivery) {
                         delivery = back;
                         std::thread::yield_now();
@@ -83,32 +81,4 @@ fn many_threads_wake_the_core_and_no_message_is_lost() {
         next[thread] += 1;
     }
     core.stop();
-}
-
-#[test]
-fn the_setup_is_told() {
-    let core: Core<Clock> = Core::start(RingOptions::default(), ignore);
-    let (task_run, text) = core.ask(|_, ring, _| (ring.setup().task_run, ring.setup().to_string()));
-    assert!(matches!(task_run, TaskRun::Deferred | TaskRun::Cooperative | TaskRun::Interrupting));
-    assert!(!text.is_empty());
-    core.stop();
-}
-
-#[test]
-fn options_out_of_bounds_are_refused_by_name() {
-    let counters = std::sync::Arc::new(sidering_dataplane::observe::counters::EngineCounters::default());
-    for (options, expected) in [
-        (RingOptions { entries: 0, ..RingOptions::default() }, "entries"),
-        (RingOptions { completion_entries: 4, ..RingOptions::default() }, "completion_entries"),
-        (RingOptions { slot_bytes: 1000, ..RingOptions::default() }, "slot_bytes"),
-        (RingOptions { slots_max: 0, ..RingOptions::default() }, "slots_max"),
-        (RingOptions { connections_max: 0, ..RingOptions::default() }, "connections_max"),
-        (RingOptions { pipes_max: 0, ..RingOptions::default() }, "pipes_max"),
-        (RingOptions { completions_per_turn: 0, ..RingOptions::default() }, "completions_per_turn"),
-    ] {
-        let Err(RingError::Option { option, .. }) = Ring::new(options, counters.clone()) else {
-            panic!("{expected} was taken");
-        };
-        assert_eq!(option, expected);
-    }
 }

@@ -1,6 +1,4 @@
-//! The end of connections, of listeners and of the ring, with everything in flight.
-
-mod common;
+//! The end of connections, of listeners and of the engine, with everything in flight.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -8,17 +6,18 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use common::{Core, LISTENER, connect};
+use crate::support::{Core, LISTENER, connect};
+use crate::under_test::{CLOSES_LATE, Engine, EngineChunk, Options};
+use rustix::io::Errno;
 use sidering_dataplane::io::{
     Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
 };
-use sidering_ring::{Ring, RingChunk, RingOptions};
 use sidering_system::{Delivery, socket};
 
 #[derive(Default)]
 struct Seen {
     conns: VecDeque<ConnId>,
-    chunks: Vec<RingChunk>,
+    chunks: Vec<EngineChunk>,
     connected: Vec<Result<(), IoError>>,
     accept_failures: Vec<IoError>,
     ended: usize,
@@ -28,7 +27,7 @@ struct Seen {
     keep_chunks: bool,
 }
 
-fn see(state: &mut Seen, ring: &mut Ring, _: Time, completion: Completion<RingChunk>) {
+fn see(state: &mut Seen, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     let named = match &completion {
         Completion::Accepted { conn, .. }
         | Completion::Connected { conn, .. }
@@ -44,7 +43,7 @@ fn see(state: &mut Seen, ring: &mut Ring, _: Time, completion: Completion<RingCh
     match completion {
         Completion::Accepted { conn, .. } => {
             state.conns.push_back(conn);
-            ring.receive(conn);
+            engine.receive(conn);
         }
         Completion::Received { chunk, .. } if state.keep_chunks => state.chunks.push(chunk),
         Completion::Connected { result, .. } => state.connected.push(result),
@@ -55,16 +54,16 @@ fn see(state: &mut Seen, ring: &mut Ring, _: Time, completion: Completion<RingCh
 }
 
 impl Seen {
-    fn close(&mut self, ring: &mut Ring, conn: ConnId, mode: CloseMode) {
+    fn close(&mut self, engine: &mut Engine, conn: ConnId, mode: CloseMode) {
         self.closed.push(conn);
-        ring.close(conn, mode);
+        engine.close(conn, mode);
     }
 }
 
 fn close_all(core: &Core<Seen>) {
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         while let Some(conn) = script.state.conns.pop_front() {
-            script.state.close(ring, conn, CloseMode::Graceful);
+            script.state.close(engine, conn, CloseMode::Graceful);
         }
         script.state.chunks.clear();
     });
@@ -74,29 +73,29 @@ fn close_all(core: &Core<Seen>) {
 
 #[test]
 fn a_thousand_closes_with_everything_in_flight_lose_nothing() {
-    let core = Core::start(RingOptions::default(), see);
+    let core = Core::start(Options::default(), see);
     let address = core.listen();
     core.ask(|script, _, _| script.state.keep_chunks = true);
     for round in 0..1000 {
         let mut peer = connect(address);
         peer.write_all(&[7; 3000]).unwrap();
         core.wait_until(|state, _| state.conns.len() == 1);
-        core.ask(move |script, ring, _| {
+        core.ask(move |script, engine, _| {
             let conn = script.state.conns.pop_front().unwrap();
             if round % 2 == 0 {
                 // More than the peer's socket takes: a send is in flight when the connection is closed.
-                ring.send(conn, Segment::Bytes(Rc::new(vec![1; 20 << 20])));
-                ring.send(conn, Segment::Static(b"and more"));
+                engine.send(conn, Segment::Bytes(Rc::new(vec![1; 20 << 20])));
+                engine.send(conn, Segment::Static(b"and more"));
             }
             if round % 3 == 0 {
-                ring.pause(conn);
+                engine.pause(conn);
             }
             for chunk in script.state.chunks.drain(..) {
-                ring.send(conn, Segment::Chunk(chunk));
+                engine.send(conn, Segment::Chunk(chunk));
             }
             if round % 5 == 0 {
                 let mode = if round % 10 == 0 { CloseMode::Reset } else { CloseMode::Graceful };
-                script.state.close(ring, conn, mode);
+                script.state.close(engine, conn, mode);
             } else {
                 script.state.conns.push_back(conn);
             }
@@ -104,31 +103,30 @@ fn a_thousand_closes_with_everything_in_flight_lose_nothing() {
         if round % 7 == 0 {
             drop(peer);
         }
-        core.ask(move |script, ring, _| {
+        core.ask(move |script, engine, _| {
             while let Some(conn) = script.state.conns.pop_front() {
                 let mode = if round % 4 == 0 { CloseMode::Reset } else { CloseMode::Graceful };
-                script.state.close(ring, conn, mode);
+                script.state.close(engine, conn, mode);
             }
         });
     }
     close_all(&core);
-    assert!(core.counters.late_completions.get() > 0);
-    // Indices were used again rather than piled up.
+    assert_eq!(core.counters.late_completions.get() > 0, CLOSES_LATE);
     core.stop();
 }
 
 #[test]
 fn a_reset_is_no_orderly_end() {
-    let core = Core::start(RingOptions::default(), see);
+    let core = Core::start(Options::default(), see);
     let address = core.listen();
     for (mode, expected) in
         [(CloseMode::Graceful, None), (CloseMode::Reset, Some(ErrorKind::ConnectionReset))]
     {
         let mut peer = connect(address);
         core.wait_until(|state, _| state.conns.len() == 1);
-        core.ask(move |script, ring, _| {
+        core.ask(move |script, engine, _| {
             let conn = script.state.conns.pop_front().unwrap();
-            script.state.close(ring, conn, mode);
+            script.state.close(engine, conn, mode);
         });
         let result = peer.read(&mut [0]);
         assert_eq!(result.as_ref().err().map(std::io::Error::kind), expected, "{result:?}");
@@ -139,7 +137,7 @@ fn a_reset_is_no_orderly_end() {
 
 #[test]
 fn connects_succeed_fail_and_are_given_up() {
-    let core = Core::start(RingOptions::default(), see);
+    let core = Core::start(Options::default(), see);
     let there = TcpListener::bind("127.0.0.1:0").unwrap();
     let six = TcpListener::bind("[::1]:0").unwrap();
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -154,21 +152,22 @@ fn connects_succeed_fail_and_are_given_up() {
         Address::Ip(gone),
         Address::Unix(directory.join("not there.sock").into()),
     ];
-    let expected = [Ok(()), Ok(()), Ok(()), Err(IoError::Refused), Err(IoError::Other(libc::ENOENT))];
+    let expected =
+        [Ok(()), Ok(()), Ok(()), Err(IoError::Refused), Err(IoError::Other(Errno::NOENT.raw_os_error()))];
     for (address, expected) in addresses.into_iter().zip(expected) {
-        core.ask(move |script, ring, _| {
-            let conn = ring.connect(&address).unwrap();
+        core.ask(move |script, engine, _| {
+            let conn = engine.connect(&address).unwrap();
             script.state.conns.push_back(conn);
-            ring.receive(conn);
+            engine.receive(conn);
         });
         core.wait_until(move |state, _| state.connected == [expected]);
         core.ask(|script, _, _| script.state.connected.clear());
     }
     // Nobody answers there (TEST-NET-1), or the way is barred: closed before it is decided.
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         let nowhere = Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9)));
-        if let Ok(conn) = ring.connect(&nowhere) {
-            script.state.close(ring, conn, CloseMode::Graceful);
+        if let Ok(conn) = engine.connect(&nowhere) {
+            script.state.close(engine, conn, CloseMode::Graceful);
         }
     });
     close_all(&core);
@@ -178,23 +177,23 @@ fn connects_succeed_fail_and_are_given_up() {
 
 #[test]
 fn names_of_an_index_used_again_are_told_apart() {
-    let core = Core::start(RingOptions::default(), see);
+    let core = Core::start(Options::default(), see);
     let address = core.listen();
     let mut last: Option<ConnId> = None;
     for _ in 0..100 {
         let mut peer = connect(address);
         peer.write_all(b"late?").unwrap();
         core.wait_until(|state, _| state.conns.len() == 1);
-        let conn = core.ask(|script, ring, _| {
+        let conn = core.ask(|script, engine, _| {
             let conn = script.state.conns.pop_front().unwrap();
-            script.state.close(ring, conn, CloseMode::Graceful);
+            script.state.close(engine, conn, CloseMode::Graceful);
             conn
         });
-        core.wait_until(|_, ring| ring.connections() == 0);
+        core.wait_until(|_, engine| engine.connections() == 0);
         if let Some(last) = last {
             assert_eq!(conn.index, last.index);
             assert_ne!(conn.generation, last.generation);
-            core.ask(move |_, ring, _| ring.send(last, Segment::Static(b"to nobody")));
+            core.ask(move |_, engine, _| engine.send(last, Segment::Static(b"to nobody")));
         }
         last = Some(conn);
     }
@@ -204,7 +203,7 @@ fn names_of_an_index_used_again_are_told_apart() {
 
 #[test]
 fn a_full_table_stops_accepting_until_it_is_told_to_go_on() {
-    let options = RingOptions { connections_max: 2, ..RingOptions::default() };
+    let options = Options { connections_max: 2, ..Options::default() };
     let core = Core::start(options, see);
     let address = core.listen();
     let _one = connect(address);
@@ -212,14 +211,14 @@ fn a_full_table_stops_accepting_until_it_is_told_to_go_on() {
     core.wait_until(|state, _| state.conns.len() == 2);
     let three = connect(address);
     core.wait_until(|state, _| state.accept_failures == [IoError::DescriptorsExhausted]);
-    assert!(core.ask(move |_, ring, _| ring.connect(&Address::Ip(address)).is_err()));
+    assert!(core.ask(move |_, engine, _| engine.connect(&Address::Ip(address)).is_err()));
     drop(three);
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         let conn = script.state.conns.pop_front().unwrap();
-        script.state.close(ring, conn, CloseMode::Graceful);
+        script.state.close(engine, conn, CloseMode::Graceful);
     });
-    core.wait_until(|_, ring| ring.connections() == 1);
-    core.ask(|_, ring, _| ring.accept(LISTENER));
+    core.wait_until(|_, engine| engine.connections() == 1);
+    core.ask(|_, engine, _| engine.accept(LISTENER));
     let _four = connect(address);
     core.wait_until(|state, _| state.conns.len() == 2);
     close_all(&core);
@@ -228,18 +227,18 @@ fn a_full_table_stops_accepting_until_it_is_told_to_go_on() {
 
 #[test]
 fn a_closed_listener_leaves_nobody_in_its_backlog() {
-    let core = Core::start(RingOptions::default(), see);
+    let core = Core::start(Options::default(), see);
     let any = Address::Ip(SocketAddr::from(([127, 0, 0, 1], 0)));
     let listener = socket::open_listener(&any, 256, true).unwrap();
     let address = socket::local_address(&listener).unwrap();
     core.mailbox.send(Delivery::Listen(LISTENER, listener)).ok().unwrap();
-    // Never accepted by the ring: all are in the backlog when the listener is closed.
+    // Never accepted by the engine: all are in the backlog when the listener is closed.
     let mut peers: Vec<TcpStream> = (0..100).map(|_| connect(address)).collect();
-    core.ask(|_, ring, _| ring.close_listener(LISTENER));
+    core.ask(|_, engine, _| engine.close_listener(LISTENER));
     core.wait_until(|state, _| state.conns.len() == 100);
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         for conn in &script.state.conns {
-            ring.send(*conn, Segment::Static(b"!"));
+            engine.send(*conn, Segment::Static(b"!"));
         }
     });
     for peer in &mut peers {
@@ -250,34 +249,34 @@ fn a_closed_listener_leaves_nobody_in_its_backlog() {
     let address = core.listen();
     let _peer = connect(address);
     core.wait_until(|state, _| state.conns.len() == 101);
-    core.ask(|_, ring, _| {
-        ring.close_listener(LISTENER);
-        ring.close_listener(LISTENER);
-        ring.accept(ListenerId(99));
+    core.ask(|_, engine, _| {
+        engine.close_listener(LISTENER);
+        engine.close_listener(LISTENER);
+        engine.accept(ListenerId(99));
     });
-    core.wait_until(|state, _| state.accept_failures == [IoError::Other(libc::EBADF)]);
+    core.wait_until(|state, _| state.accept_failures == [IoError::Other(Errno::BADF.raw_os_error())]);
     close_all(&core);
     core.stop();
 }
 
 #[test]
-fn a_ring_ends_with_everything_in_flight() {
+fn an_engine_ends_with_everything_in_flight() {
     for round in 0..20 {
-        let core = Core::start(RingOptions::default(), see);
+        let core = Core::start(Options::default(), see);
         let address = core.listen();
         let mut peers: Vec<TcpStream> = (0..10).map(|_| connect(address)).collect();
         for peer in &mut peers {
             peer.write_all(&[1; 5000]).unwrap();
         }
         core.wait_until(|state, _| state.conns.len() == 10);
-        core.ask(move |script, ring, _| {
+        core.ask(move |script, engine, _| {
             script.state.keep_chunks = round % 2 == 0;
             let conns: Vec<ConnId> = script.state.conns.iter().copied().collect();
             for pair in conns.chunks(2) {
-                ring.send(pair[0], Segment::Bytes(Rc::new(vec![0; 10 << 20])));
-                ring.pause(pair[1]);
+                engine.send(pair[0], Segment::Bytes(Rc::new(vec![0; 10 << 20])));
+                engine.pause(pair[1]);
             }
-            let _ = ring.connect(&Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9))));
+            let _ = engine.connect(&Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9))));
         });
         let counters = core.counters.clone();
         let started = Instant::now();

@@ -1,42 +1,52 @@
 //! Memory of receive buffers: what happens when there are few, and that it goes back when it is no longer needed.
 
-mod common;
-
 use std::io::Write;
 use std::sync::Barrier;
 use std::thread;
 
-use common::{Core, Hash, Pattern, connect};
+use crate::support::{Core, Hash, Pattern, connect};
+use crate::under_test::{Engine, EngineChunk, Options, resident_bytes};
 use sidering_dataplane::io::{CloseMode, Completion, ConnId, Io, Time};
-use sidering_ring::{Ring, RingChunk, RingOptions};
 
 /// Holds chunks until told otherwise, and hashes each connection's bytes.
 #[derive(Default)]
 struct Holder {
-    held: Vec<RingChunk>,
+    held: Vec<EngineChunk>,
     hold: bool,
     streams: std::collections::HashMap<ConnId, (usize, Hash)>,
     ended: Vec<(usize, Hash)>,
 }
 
-fn hold(state: &mut Holder, ring: &mut Ring, _: Time, completion: Completion<RingChunk>) {
+fn hold(state: &mut Holder, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     match completion {
-        Completion::Accepted { conn, .. } => ring.receive(conn),
+        Completion::Accepted { conn, .. } => engine.receive(conn),
         Completion::Received { conn, chunk } => {
             let (bytes, hash) = state.streams.entry(conn).or_default();
             *bytes += chunk.len();
             hash.add(&chunk);
-            if state.hold {
-                state.held.push(chunk);
-            }
+            // At least until the turn ends, so that others find a slot less.
+            state.held.push(chunk);
         }
         Completion::ReceiveEnded { conn, result } => {
             result.unwrap();
             state.ended.extend(state.streams.remove(&conn));
-            ring.close(conn, CloseMode::Graceful);
+            engine.close(conn, CloseMode::Graceful);
         }
         other => panic!("unexpected {other:?}"),
     }
+}
+
+fn let_go(state: &mut Holder, _: &mut Engine, _: Time) {
+    if !state.hold {
+        state.held.clear();
+    }
+}
+
+/// A core that holds chunks for a turn, or longer.
+fn start(options: Options) -> Core<Holder> {
+    let core = Core::start(options, hold);
+    core.ask(|script, _, _| script.on_turn = Some(let_go));
+    core
 }
 
 /// Sends from many peers at once and gives the hashes of what they sent.
@@ -68,8 +78,8 @@ fn assert_same(core: &Core<Holder>, mut sent: Vec<(usize, Hash)>) {
 #[test]
 fn few_slots_serve_many_senders_one_after_the_other() {
     for slots_max in [1, 2, 3, 4] {
-        let options = RingOptions { slots_max, bulk_slots_max: 0, ..RingOptions::default() };
-        let core = Core::start(options, hold);
+        let options = Options { slots_max, bulk_slots_max: 0, ..Options::default() };
+        let core = start(options);
         let address = core.listen();
         let sent = send_from(address, 30, 300_000);
         assert_same(&core, sent);
@@ -81,8 +91,8 @@ fn few_slots_serve_many_senders_one_after_the_other() {
 
 #[test]
 fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
-    let options = RingOptions { slots_max: 4, bulk_slots_max: 0, ..RingOptions::default() };
-    let core = Core::start(options, hold);
+    let options = Options { slots_max: 4, bulk_slots_max: 0, ..Options::default() };
+    let core = start(options);
     let address = core.listen();
     core.ask(|script, _, _| script.state.hold = true);
     let barrier = std::sync::Arc::new(Barrier::new(2));
@@ -123,7 +133,7 @@ fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
 
 #[test]
 fn bulky_connections_use_large_slots_and_come_back() {
-    let core = Core::start(RingOptions::default(), hold);
+    let core = start(Options::default());
     let address = core.listen();
     let sent = send_from(address, 4, 20 << 20);
     assert_same(&core, sent);
@@ -133,7 +143,7 @@ fn bulky_connections_use_large_slots_and_come_back() {
 
 #[test]
 fn memory_of_a_burst_goes_back_to_the_system() {
-    let core = Core::start(RingOptions::default(), hold);
+    let core = start(Options::default());
     let address = core.listen();
     core.ask(|script, _, _| script.state.hold = true);
     let mut peers: Vec<_> = (0..400).map(|_| connect(address)).collect();
@@ -147,19 +157,19 @@ fn memory_of_a_burst_goes_back_to_the_system() {
         assert!(std::time::Instant::now() < until, "{} slot bytes", core.counters.slot_bytes.get());
         thread::yield_now();
     }
-    assert!(core.ask(|_, ring, _| ring.resident_buffer_bytes()) >= 400 * 12_000);
+    assert!(core.ask(|_, engine, _| resident_bytes(engine)) >= 400 * 12_000);
     core.ask(|script, _, _| {
         script.state.hold = false;
         script.state.held.clear();
     });
-    // No question is asked meanwhile that could wake it: the ring wakes by itself.
+    // No question is asked meanwhile that could wake it: the engine wakes by itself.
     let counters = core.counters.clone();
     let until = std::time::Instant::now() + std::time::Duration::from_secs(30);
     while counters.slot_bytes.get() > 0 {
         assert!(std::time::Instant::now() < until, "{} bytes are kept", counters.slot_bytes.get());
         thread::yield_now();
     }
-    assert_eq!(core.ask(|_, ring, _| ring.resident_buffer_bytes()), 0);
+    assert_eq!(core.ask(|_, engine, _| resident_bytes(engine)), 0);
     // Everything still works.
     for peer in &mut peers {
         peer.write_all(b"more").unwrap();

@@ -1,14 +1,12 @@
 //! Backpressure: pausing and resuming, queues that a slow peer leaves long, and bytes that must all arrive.
 
-mod common;
-
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
 
-use common::{Core, Hash, Pattern, connect};
+use crate::support::{Core, Hash, Pattern, connect};
+use crate::under_test::{Engine, EngineChunk, Options};
 use sidering_dataplane::io::{CloseMode, Completion, ConnId, Io, Segment, Time};
-use sidering_ring::{Ring, RingChunk, RingOptions};
 
 /// Passes bytes from the first connection to the second, and stops receiving while too much is queued.
 #[derive(Default)]
@@ -25,22 +23,22 @@ struct Valve {
 const HIGH_WATER: usize = 1 << 20;
 const LOW_WATER: usize = 1 << 18;
 
-fn valve(state: &mut Valve, ring: &mut Ring, _: Time, completion: Completion<RingChunk>) {
+fn valve(state: &mut Valve, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     match completion {
         Completion::Accepted { conn, .. } => {
             state.conns.push(conn);
             if let [first, _] = state.conns[..] {
-                ring.receive(first);
+                engine.receive(first);
             }
         }
         Completion::Received { chunk, .. } => {
             assert!(!state.at_rest, "bytes came after Paused");
             state.queued += chunk.len();
             state.most_queued = state.most_queued.max(state.queued);
-            ring.send(state.conns[1], Segment::Chunk(chunk));
+            engine.send(state.conns[1], Segment::Chunk(chunk));
             if state.queued > HIGH_WATER && !state.paused {
                 state.paused = true;
-                ring.pause(state.conns[0]);
+                engine.pause(state.conns[0]);
             }
         }
         Completion::Paused { .. } => {
@@ -52,13 +50,13 @@ fn valve(state: &mut Valve, ring: &mut Ring, _: Time, completion: Completion<Rin
             if state.queued < LOW_WATER && state.paused {
                 state.paused = false;
                 state.at_rest = false;
-                ring.receive(state.conns[0]);
+                engine.receive(state.conns[0]);
             }
         }
         Completion::ReceiveEnded { result, .. } => {
             result.unwrap();
             state.ended = true;
-            ring.shutdown(state.conns[1]);
+            engine.shutdown(state.conns[1]);
         }
         other => panic!("unexpected {other:?}"),
     }
@@ -67,7 +65,7 @@ fn valve(state: &mut Valve, ring: &mut Ring, _: Time, completion: Completion<Rin
 #[test]
 fn a_hundred_mebibytes_pass_a_slow_reader_in_bounded_memory() {
     const BYTES: usize = 100 << 20;
-    let core = Core::start(RingOptions::default(), valve);
+    let core = Core::start(Options::default(), valve);
     let address = core.listen();
     let mut source = connect(address);
     core.wait_until(|state, _| state.conns.len() == 1);
@@ -96,9 +94,9 @@ fn a_hundred_mebibytes_pass_a_slow_reader_in_bounded_memory() {
     let most = core.ask(|script, _, _| script.state.most_queued);
     // A turn may bring a burst before the pause takes hold.
     assert!(most < HIGH_WATER + (8 << 20), "{most} bytes were queued");
-    core.ask(|script, ring, _| {
+    core.ask(|script, engine, _| {
         for conn in script.state.conns.drain(..) {
-            ring.close(conn, CloseMode::Graceful);
+            engine.close(conn, CloseMode::Graceful);
         }
     });
     core.wait_until_empty();
@@ -112,7 +110,7 @@ struct Log {
     lines: Vec<String>,
 }
 
-fn log(state: &mut Log, _: &mut Ring, _: Time, completion: Completion<RingChunk>) {
+fn log(state: &mut Log, _: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     match completion {
         Completion::Accepted { conn, .. } => state.conn = Some(conn),
         Completion::Received { chunk, .. } => {
@@ -143,31 +141,31 @@ fn conn_of(core: &Core<Log>) -> ConnId {
 
 #[test]
 fn a_paused_connection_takes_no_byte_until_it_is_resumed() {
-    let core = Core::start(RingOptions::default(), log);
+    let core = Core::start(Options::default(), log);
     let mut peer = connect(core.listen());
     let conn = conn_of(&core);
     peer.write_all(b"one").unwrap();
-    core.ask(move |_, ring, _| ring.receive(conn));
+    core.ask(move |_, engine, _| engine.receive(conn));
     expect(&core, &["bytes:one"]);
-    core.ask(move |_, ring, _| ring.pause(conn));
+    core.ask(move |_, engine, _| engine.pause(conn));
     expect(&core, &["bytes:one", "paused"]);
     peer.write_all(b"two").unwrap();
     // The kernel has it (the peer's write is done), and it stays there.
     core.ask(|_, _, _| ());
     expect(&core, &["bytes:one", "paused"]);
     // At rest: told once more, in the next turn.
-    core.ask(move |_, ring, _| {
-        ring.pause(conn);
-        ring.pause(conn);
+    core.ask(move |_, engine, _| {
+        engine.pause(conn);
+        engine.pause(conn);
     });
     expect(&core, &["bytes:one", "paused", "paused"]);
-    core.ask(move |_, ring, _| ring.receive(conn));
+    core.ask(move |_, engine, _| engine.receive(conn));
     expect(&core, &["bytes:one", "paused", "paused", "bytes:two"]);
     peer.shutdown(Shutdown::Write).unwrap();
     expect(&core, &["bytes:one", "paused", "paused", "bytes:two", "ended true"]);
-    core.ask(move |_, ring, _| {
-        ring.receive(conn);
-        ring.close(conn, CloseMode::Graceful);
+    core.ask(move |_, engine, _| {
+        engine.receive(conn);
+        engine.close(conn, CloseMode::Graceful);
     });
     core.wait_until_empty();
     core.stop();
@@ -175,49 +173,49 @@ fn a_paused_connection_takes_no_byte_until_it_is_resumed() {
 
 #[test]
 fn a_pause_is_taken_back() {
-    let core = Core::start(RingOptions::default(), log);
+    let core = Core::start(Options::default(), log);
     let mut peer = connect(core.listen());
     let conn = conn_of(&core);
     // While starting, while armed, and at rest; many times over.
     for _ in 0..200 {
-        core.ask(move |_, ring, _| {
-            ring.receive(conn);
-            ring.pause(conn);
-            ring.receive(conn);
+        core.ask(move |_, engine, _| {
+            engine.receive(conn);
+            engine.pause(conn);
+            engine.receive(conn);
         });
-        core.ask(move |_, ring, _| {
-            ring.pause(conn);
-            ring.receive(conn);
+        core.ask(move |_, engine, _| {
+            engine.pause(conn);
+            engine.receive(conn);
         });
-        core.ask(move |_, ring, _| {
-            ring.pause(conn);
-            ring.receive(conn);
-            ring.pause(conn);
-            ring.receive(conn);
+        core.ask(move |_, engine, _| {
+            engine.pause(conn);
+            engine.receive(conn);
+            engine.pause(conn);
+            engine.receive(conn);
         });
     }
     peer.write_all(b"still here").unwrap();
     expect(&core, &["bytes:still here"]);
-    core.ask(move |_, ring, _| ring.close(conn, CloseMode::Graceful));
+    core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
     core.wait_until_empty();
     core.stop();
 }
 
 #[test]
 fn a_paused_is_not_told_of_a_closed_connection() {
-    let core = Core::start(RingOptions::default(), log);
+    let core = Core::start(Options::default(), log);
     let _peer = connect(core.listen());
     let conn = conn_of(&core);
-    core.ask(move |_, ring, _| {
-        ring.pause(conn);
-        ring.close(conn, CloseMode::Graceful);
+    core.ask(move |_, engine, _| {
+        engine.pause(conn);
+        engine.close(conn, CloseMode::Graceful);
         // Calls that name it do nothing.
-        ring.receive(conn);
-        ring.pause(conn);
-        ring.send(conn, Segment::Static(b"x"));
-        ring.shutdown(conn);
-        ring.relay(conn, conn, 1);
-        assert_eq!(ring.peer_address(conn), None);
+        engine.receive(conn);
+        engine.pause(conn);
+        engine.send(conn, Segment::Static(b"x"));
+        engine.shutdown(conn);
+        engine.relay(conn, conn, 1);
+        assert_eq!(engine.peer_address(conn), None);
     });
     core.wait_until_empty();
     expect(&core, &[]);
@@ -226,44 +224,44 @@ fn a_paused_is_not_told_of_a_closed_connection() {
 
 #[test]
 fn the_half_close_waits_for_the_queue() {
-    let core = Core::start(RingOptions::default(), log);
+    let core = Core::start(Options::default(), log);
     let mut peer = connect(core.listen());
     let conn = conn_of(&core);
-    core.ask(move |_, ring, _| {
-        assert!(ring.peer_address(conn).is_some());
-        ring.send(conn, Segment::Static(b"last "));
-        ring.send(conn, Segment::Static(b""));
-        ring.send(conn, Segment::Bytes(std::rc::Rc::new(b"words".to_vec())));
-        ring.shutdown(conn);
-        ring.send(conn, Segment::Static(b"never"));
+    core.ask(move |_, engine, _| {
+        assert!(engine.peer_address(conn).is_some());
+        engine.send(conn, Segment::Static(b"last "));
+        engine.send(conn, Segment::Static(b""));
+        engine.send(conn, Segment::Bytes(std::rc::Rc::new(b"words".to_vec())));
+        engine.shutdown(conn);
+        engine.send(conn, Segment::Static(b"never"));
     });
     let mut text = String::new();
     peer.read_to_string(&mut text).unwrap();
     assert_eq!(text, "last words");
-    core.ask(move |_, ring, _| ring.receive(conn));
+    core.ask(move |_, engine, _| engine.receive(conn));
     peer.write_all(b"heard").unwrap();
     expect(&core, &["sent 10", "bytes:heard"]);
-    core.ask(move |_, ring, _| ring.close(conn, CloseMode::Graceful));
+    core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
     core.wait_until_empty();
     core.stop();
 }
 
 #[test]
 fn sending_to_a_peer_that_reset_fails_once() {
-    let core = Core::start(RingOptions::default(), log);
+    let core = Core::start(Options::default(), log);
     let peer = connect(core.listen());
     let conn = conn_of(&core);
     socket2::SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(peer);
-    core.ask(move |_, ring, _| ring.send(conn, Segment::Static(b"anybody there?")));
+    core.ask(move |_, engine, _| engine.send(conn, Segment::Static(b"anybody there?")));
     expect(&core, &["send failed"]);
-    core.ask(move |_, ring, _| {
-        ring.send(conn, Segment::Static(b"hello?"));
-        ring.shutdown(conn);
+    core.ask(move |_, engine, _| {
+        engine.send(conn, Segment::Static(b"hello?"));
+        engine.shutdown(conn);
     });
     core.ask(|_, _, _| ());
     expect(&core, &["send failed"]);
-    core.ask(move |_, ring, _| ring.close(conn, CloseMode::Graceful));
+    core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
     core.wait_until_empty();
     core.stop();
 }
