@@ -23,6 +23,10 @@ mutants *arguments:
 fmt:
     cargo fmt --all
 
+# Fuzzes what reads bytes from outside, on nightly: just fuzz http1_requests --seconds 1200
+fuzz *arguments:
+    scripts/fuzz {{ arguments }}
+
 # Licenses, sources and versions of what comes from outside.
 deny:
     scripts/test deny

@@ -1,0 +1,123 @@
+//! The inputs that fuzzing starts from: what the tests of the codecs know to be worth a look, behind control bytes that
+//! lead each target to its parts. It is run to begin a corpus, not to replay one.
+
+/// Request heads and what follows them.
+const REQUESTS: &[&str] = &[
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET /a?b=c HTTP/1.1\r\nHost: a.test:8080\r\nX-One:  two \t\r\nEmpty:\r\n\r\n",
+    "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+    "GET / HTTP/1.3\r\nHost: a\r\n\r\n",
+    "GET / HTTP/2.0\r\n\r\n",
+    "GET http://b:80?c HTTP/1.1\r\nHost: a\r\n\r\n",
+    "GET https://[::1]:8443/x HTTP/1.1\r\nHost: A%20b\r\n\r\n",
+    "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n",
+    "CONNECT b:1 HTTP/1.1\r\nHost: a\r\n\r\nbytes of the tunnel",
+    "HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nabcdeGET / HTTP/1.1\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nb: c\r\nHost: d\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n\u{1}\u{2}frames",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Secret\r\nX-Secret: s\r\nTE: trailers\r\nKeep-Alive: 5\r\n\r\n",
+    "GET / HTTP/1.1\nHost: a\n\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nb: c\r\n d\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nb : c\rd\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+    "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\nabc",
+    "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+    "M-SEARCH /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx HTTP/1.1\r\nHost: a\r\nb: 1\r\nb: 2\r\nb: 3\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nProxy-Connection: close\r\nVia: b\r\nTrailer: x\r\n\r\n",
+];
+
+/// What upstreams say.
+const RESPONSES: &[&str] = &[
+    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 204 No\r\nA: b\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nx: y\r\nContent-Length: 4\r\n\r\n",
+    "HTTP/1.0 200\r\n\r\nuntil the end",
+    "HTTP/1.0 200 OK\r\nContent-Length: 1\r\nConnection: keep-alive\r\n\r\nx",
+    "HTTP/1.1 200 OK\nContent-Length: 3\n\nabc",
+    "HTTP/1.1 99 OK\r\n\r\n",
+    "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nframes",
+    "HTTP/1.1 304 Same\r\nContent-Length: 9\r\nETag: b\r\n\r\nHTTP/1.1 204 No\r\nContent-Length: 3\r\n\r\n",
+    "HTTP/1.1 599 Sch\u{f6}n\r\nConnection: close, X\r\nX: y\r\nContent-Length: 1\r\n\r\nz",
+    "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+];
+
+/// Chunked bodies.
+const BODIES: &[&str] = &[
+    "0\r\n\r\n",
+    "5\r\nabcde\r\n0\r\n\r\nrest",
+    "3;a=b\r\nabc\r\n0a\r\n0123456789\r\n00;c\r\nx: y\r\nHost: d\r\n\r\n",
+    "5\nabcde\r\n0\r\n\r\n",
+    "ffffffffffffffff\r\nabc",
+    "10000000000000000\r\n",
+    "0\r\na: b\r\n c\r\n\r\n",
+    "0\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\n\r\n",
+];
+
+/// Ways to cut: not at all, in halves, in small pieces of several lengths.
+const CUTS: &[&[u8]] = &[&[1, 0], &[1, 7], &[3, 1, 2, 40], &[2, 60, 3]];
+
+/// The first inputs of a target; none for one that is not about bytes on a wire.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    match target {
+        "http1_requests" => {
+            let styles = [[0, 1, 2], [3, 7, 1], [4, 13, 66], [3, 11, 6], [22, 41, 5]];
+            behind(&leading(&[0, 1, 2, 3], &styles), REQUESTS)
+        }
+        "http1_responses" => {
+            let styles = [[0, 1, 4], [2, 0, 0], [3, 0, 0], [12, 13, 5], [6, 7, 16], [1, 0, 0]];
+            behind(&leading(&[8, 0, 1, 2], &styles), RESPONSES)
+        }
+        "http1_round_trip" => {
+            let ways = [[0], [7], [15], [31], [39], [1]];
+            let mut all = behind(&leading(&[0, 1, 2], &ways), REQUESTS);
+            all.extend(behind(&leading(&[4, 12, 20, 28, 36, 44], &ways), RESPONSES));
+            all
+        }
+        "http1_head_differential" => {
+            let mut all = cross(&leading(&[0, 1, 2], &[[]]), REQUESTS);
+            all.extend(cross(&leading(&[16, 17, 18, 20, 24, 28], &[[]]), RESPONSES));
+            all
+        }
+        "chunked_differential" => behind(&[vec![0], vec![1]], BODIES),
+        _ => vec![],
+    }
+}
+
+fn leading<const N: usize>(choices: &[u8], styles: &[[u8; N]]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for choice in choices {
+        all.extend(styles.iter().map(|style| [&[*choice], style.as_slice()].concat()));
+    }
+    all
+}
+
+/// Every text behind one of the fronts and one of the cuts, each of which is used in turn.
+fn behind(fronts: &[Vec<u8>], texts: &[&str]) -> Vec<Vec<u8>> {
+    let mut cuts = CUTS.iter().cycle();
+    let with_cuts: Vec<Vec<u8>> =
+        fronts.iter().map(|front| [front, *cuts.next().expect("a cycle")].concat()).collect();
+    cross(&with_cuts, texts)
+}
+
+fn cross(fronts: &[Vec<u8>], texts: &[&str]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for text in texts {
+        all.extend(fronts.iter().map(|front| [front, text.as_bytes()].concat()));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::seeds;
+
+    #[test]
+    fn every_seed_passes() {
+        for target in crate::TARGETS {
+            seeds(target.name).iter().for_each(|seed| (target.run)(seed));
+        }
+    }
+}
