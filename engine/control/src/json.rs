@@ -5,7 +5,7 @@ use std::io::Write;
 
 /// A JSON value being written.
 #[derive(Debug, Default)]
-pub(crate) struct Json {
+pub struct Json {
     out: Vec<u8>,
     depth: usize,
     /// Whether the object or list being written has something in it.
@@ -16,7 +16,7 @@ pub(crate) struct Json {
 
 impl Json {
     /// An object as a whole document.
-    pub(crate) fn document(write: impl FnOnce(&mut Json)) -> String {
+    pub fn document(write: impl FnOnce(&mut Json)) -> String {
         let mut json = Json { keyed: true, ..Json::default() };
         json.object(write);
         json.out.push(b'\n');
@@ -24,7 +24,7 @@ impl Json {
     }
 
     /// The key of the value that is written next.
-    pub(crate) fn key(&mut self, key: &str) -> &mut Json {
+    pub fn key(&mut self, key: &str) -> &mut Json {
         self.element();
         escape_json(key.as_bytes(), &mut self.out);
         self.out.extend_from_slice(b": ");
@@ -32,11 +32,11 @@ impl Json {
         self
     }
 
-    pub(crate) fn object(&mut self, write: impl FnOnce(&mut Json)) {
+    pub fn object(&mut self, write: impl FnOnce(&mut Json)) {
         self.nested(b'{', b'}', write);
     }
 
-    pub(crate) fn list<T>(
+    pub fn list<T>(
         &mut self,
         items: impl IntoIterator<Item = T>,
         mut write: impl FnMut(&mut Json, T),
@@ -44,23 +44,23 @@ impl Json {
         self.nested(b'[', b']', |json| items.into_iter().for_each(|item| write(json, item)));
     }
 
-    pub(crate) fn text(&mut self, text: &str) {
+    pub fn text(&mut self, text: &str) {
         self.element();
         escape_json(text.as_bytes(), &mut self.out);
     }
 
-    pub(crate) fn number(&mut self, number: u64) {
+    pub fn number(&mut self, number: u64) {
         self.element();
         // Writing to a Vec cannot fail.
         let _ = write!(self.out, "{number}");
     }
 
-    pub(crate) fn boolean(&mut self, value: bool) {
+    pub fn boolean(&mut self, value: bool) {
         self.element();
         self.out.extend_from_slice(if value { b"true" } else { b"false" });
     }
 
-    pub(crate) fn null(&mut self) {
+    pub fn null(&mut self) {
         self.element();
         self.out.extend_from_slice(b"null");
     }

@@ -12,7 +12,7 @@ pub mod config;
 mod control;
 mod cores;
 mod http_server;
-mod json;
+pub mod json;
 mod lifecycle;
 mod listeners;
 pub mod log;

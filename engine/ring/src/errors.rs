@@ -1,6 +1,7 @@
 //! What can go wrong with the engine as a whole. It decides nothing.
 
-use crate::unusable::Unusable;
+use crate::sandbox::Sandbox;
+use crate::unusable::{Reason, Unusable};
 
 /// Why a ring could not be had, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -32,4 +33,16 @@ pub enum RingError {
     /// The eventfd of a mailbox could not be watched.
     #[error("the wake-up descriptor failed: {0}")]
     Wake(#[source] std::io::Error),
+}
+
+impl RingError {
+    /// `bytes` of buffers, or the ring that lists them, could not be had. Where rings count as locked memory it is that
+    /// limit rather than the buffers.
+    pub(crate) fn buffers(bytes: usize, source: std::io::Error) -> RingError {
+        let obstacle = Unusable::refused("buffer rings", &source, &Sandbox::read());
+        match obstacle.reason {
+            Reason::NoMemory(Some(_)) => RingError::Unusable(obstacle),
+            _ => RingError::Buffers { bytes, source },
+        }
+    }
 }

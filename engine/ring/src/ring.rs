@@ -27,11 +27,11 @@ use crate::token::Operation;
 const SMALL_PUBLISHED: u32 = 32;
 
 /// Most small slots published at a time: a turn takes at most some hundred completions.
-const SMALL_PUBLISHED_MAX: u32 = 1024;
+pub(crate) const SMALL_PUBLISHED_MAX: u32 = 1024;
 
 /// Bulk slots published once a connection is bulky, and at most.
 const BULK_PUBLISHED: u32 = 8;
-const BULK_PUBLISHED_MAX: u32 = 64;
+pub(crate) const BULK_PUBLISHED_MAX: u32 = 64;
 
 /// One core's io_uring and everything it holds. Made on the thread that uses it, and never leaves it.
 ///
@@ -101,8 +101,7 @@ impl Ring {
         let mut groups = Vec::with_capacity(2);
         for group in [small, bulk] {
             let bytes = group.slot_bytes as usize * group.slots_max as usize;
-            groups
-                .push(SlotGroup::new(&uring, group).map_err(|source| RingError::Buffers { bytes, source })?);
+            groups.push(SlotGroup::new(&uring, group).map_err(|error| RingError::buffers(bytes, error))?);
         }
         // Last, because a restricted ring takes no further registration.
         report.restricted = setup::enable(&uring, options.restricts)?;

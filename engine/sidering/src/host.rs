@@ -31,3 +31,44 @@ pub(crate) fn pin(cpu: usize) {
     mask.set(cpu);
     let _ = sched_setaffinity(None, &mask);
 }
+
+/// A sysctl by its path below /proc/sys, with single blanks; `None` if it is hidden or unknown.
+pub(crate) fn sysctl(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/sys/{name}")).ok()?;
+    Some(text.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// A setting of this process's cgroup (version 2): the nearest one up the tree that is there and says something else
+/// than `max`.
+pub(crate) fn cgroup(name: &str) -> Option<String> {
+    let table = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let own = table.lines().find_map(|line| line.strip_prefix("0::"))?;
+    let mut last = None;
+    for folder in std::path::Path::new(own.trim_start_matches('/')).ancestors() {
+        let file = std::path::Path::new("/sys/fs/cgroup").join(folder).join(name);
+        if let Ok(text) = std::fs::read_to_string(file) {
+            let text = text.trim().to_owned();
+            if !text.starts_with("max") {
+                return Some(text);
+            }
+            last = Some(text);
+        }
+    }
+    last
+}
+
+/// The kernel's release, as `uname -r` prints it.
+pub(crate) fn kernel_release() -> String {
+    rustix::system::uname().release().to_string_lossy().into_owned()
+}
+
+/// Whether a socket may take connections to addresses that are not this machine's (IP_TRANSPARENT), by trying.
+pub(crate) fn may_be_transparent() -> bool {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None);
+    socket.is_ok_and(|socket| socket.set_ip_transparent_v4(true).is_ok())
+}
+
+/// The system's words for an errno.
+pub(crate) fn system_words(errno: i32) -> String {
+    std::io::Error::from_raw_os_error(errno).to_string()
+}

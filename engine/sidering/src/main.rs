@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     match cli::parse() {
         Command::Run(arguments) => run::run(&arguments),
         Command::Check(arguments) => check::check(&arguments),
-        Command::Doctor => doctor::doctor(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Version => cli::say(&format!("sidering {}", cli::VERSION)),
         Command::Explain(_) => cli::later("explain"),
         Command::Upgrade(_) => cli::later("upgrade"),

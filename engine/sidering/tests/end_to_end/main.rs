@@ -2,6 +2,9 @@
 //!
 //! One file per subject; `support` has the proxy, the peers and the waiting. Programs that others wrote (curl, nginx, wrk,
 //! Python, npm's ws) are installed by scripts/peers and scripts/test-peers.
+//!
+//! This is the suite on the ring; tests/end_to_end_epoll is the same on epoll. What chooses an engine by itself, or starts
+//! none, is here alone.
 
 mod admin;
 mod backpressure;
@@ -11,6 +14,7 @@ mod bodies;
 mod clients;
 mod command_line;
 mod descriptors;
+mod doctor;
 mod drain;
 mod exchanges;
 mod failures;
@@ -24,3 +28,6 @@ mod slow_peers;
 mod support;
 mod tcp;
 mod upgrades;
+
+/// The engine that the proxy is started with, unless a test says otherwise.
+const ENGINE: &str = "uring";

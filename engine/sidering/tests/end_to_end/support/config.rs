@@ -12,9 +12,10 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    /// One worker, an admin address, an access log in the proxy's folder.
+    /// One worker on the engine that the suite is about, an admin address, an access log in the proxy's folder.
     pub(crate) fn new() -> Self {
-        Config { settings: vec!["workers: 1".to_owned()], listeners: vec![], clusters: vec![] }
+        let settings = vec!["workers: 1".to_owned(), format!("engine: {}", crate::ENGINE)];
+        Config { settings, listeners: vec![], clusters: vec![] }
     }
 
     /// One HTTP listener `web` that sends everything to `address`.
