@@ -44,3 +44,7 @@ flamegraph *arguments:
 
 load *arguments:
     scripts/load {{ arguments }}
+
+# Simulated runs of the data plane: just sim 10000; from SIM_START on, and SIM_SEED=7 cargo run ... tells one in full.
+sim seeds:
+    cargo run --quiet --profile sim -p sidering-sim --bin sidering-sim -- {{ seeds }}

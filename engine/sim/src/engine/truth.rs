@@ -1,0 +1,70 @@
+//! What the engine itself knows to be so: what the machine's own counters are held against.
+
+use sidering_dataplane::io::Address;
+
+/// Connections accepted on one listener.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ListenerTruth {
+    /// Told to the machine, and not closed by it.
+    pub(crate) open: u64,
+    pub(crate) told: u64,
+    pub(crate) accept_failures: u64,
+    /// Payload told as received on its connections, relayed bytes included.
+    pub(crate) received_bytes: u64,
+    pub(crate) sent_bytes: u64,
+}
+
+/// Connections to one cluster as one configuration had it.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterTruth {
+    /// The cluster's number, and which of its configurations this is.
+    pub(crate) cluster: usize,
+    pub(crate) max_connections: u64,
+    pub(crate) connect_timeout_ms: u64,
+    /// The bound on what an open connection may go without being told anything.
+    pub(crate) addresses: Vec<Address>,
+    pub(crate) open: Vec<u64>,
+    pub(crate) opened: Vec<u64>,
+    /// Connects that failed, be it at once.
+    pub(crate) refused: u64,
+    pub(crate) failed: u64,
+    pub(crate) received_bytes: u64,
+}
+
+/// Everything the engine counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Truth {
+    pub(crate) listeners: Vec<ListenerTruth>,
+    pub(crate) clusters: Vec<ClusterTruth>,
+    pub(crate) relayed_bytes: u64,
+}
+
+impl Truth {
+    /// The cluster's configuration and the endpoint that an address belongs to.
+    pub(crate) fn endpoint(&self, address: &Address) -> Option<(usize, usize)> {
+        self.clusters.iter().enumerate().find_map(|(at, cluster)| {
+            let endpoint = cluster.addresses.iter().position(|known| known == address)?;
+            Some((at, endpoint))
+        })
+    }
+
+    pub(crate) fn listener(&mut self, id: u32) -> &mut ListenerTruth {
+        let at = id as usize;
+        if at >= self.listeners.len() {
+            self.listeners.resize_with(at + 1, ListenerTruth::default);
+        }
+        &mut self.listeners[at]
+    }
+
+    /// Connections open to a cluster, whatever the configuration.
+    pub(crate) fn open_to(&self, cluster: usize) -> u64 {
+        let of = self.clusters.iter().filter(|known| known.cluster == cluster);
+        of.flat_map(|known| &known.open).sum()
+    }
+
+    /// Connections open to one endpoint of a cluster, whatever the configuration.
+    pub(crate) fn open_to_endpoint(&self, cluster: usize, endpoint: usize) -> u64 {
+        let of = self.clusters.iter().filter(|known| known.cluster == cluster);
+        of.filter_map(|known| known.open.get(endpoint)).sum()
+    }
+}

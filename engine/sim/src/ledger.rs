@@ -1,0 +1,122 @@
+//! Every request of a run: what its client asked, what its upstream is to answer, who has seen it, and how it ended. The
+//! rules that concern one request are kept here.
+
+use crate::coverage::Situation;
+use crate::peers::exchange::{Exchange, Kind};
+use crate::stage::Stage;
+
+/// How a request ended, as its client sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// Whole, from an upstream.
+    Answered(u16),
+    /// Whole, by the proxy itself.
+    Local(u16),
+    /// The answer began, and was cut so that the client can see it.
+    Cut,
+    /// The connection ended before any answer.
+    Unanswered,
+    /// The client has lost interest.
+    GivenUp,
+}
+
+/// An upstream that has read the request's head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sight {
+    pub(crate) link: u32,
+    /// Bytes that the proxy had taken from this upstream by then.
+    pub(crate) taken: u64,
+}
+
+/// One request, or one tunnel.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) exchange: Exchange,
+    pub(crate) client: u32,
+    /// When its first byte was written, and its last.
+    pub(crate) begun_at: Option<u64>,
+    pub(crate) whole_at: Option<u64>,
+    /// When its client could first expect an answer: it is whole, and those before it are answered.
+    pub(crate) due_since: Option<u64>,
+    pub(crate) ended_at: Option<u64>,
+    pub(crate) sights: Vec<Sight>,
+    pub(crate) outcome: Option<Outcome>,
+    /// Access-log records with its tag.
+    pub(crate) records: u32,
+    /// The client said that it would close, or the proxy did: no answer is owed any more.
+    pub(crate) may_go_unanswered: bool,
+}
+
+/// All requests; a tag is an index.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    pub(crate) requests: Vec<Request>,
+}
+
+impl Ledger {
+    /// Enters a request and gives it its tag.
+    pub(crate) fn enter(&mut self, exchange: Exchange) -> u32 {
+        self.requests.push(Request {
+            exchange,
+            client: u32::MAX,
+            begun_at: None,
+            whole_at: None,
+            due_since: None,
+            ended_at: None,
+            sights: vec![],
+            outcome: None,
+            records: 0,
+            may_go_unanswered: false,
+        });
+        self.requests.len() as u32 - 1
+    }
+
+    #[track_caller]
+    pub(crate) fn get(&self, tag: u32) -> &Request {
+        self.requests.get(tag as usize).unwrap_or_else(|| panic!("nobody sent a request {tag}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn get_mut(&mut self, tag: u32) -> &mut Request {
+        self.requests.get_mut(tag as usize).unwrap_or_else(|| panic!("nobody sent a request {tag}"))
+    }
+}
+
+impl Stage<'_> {
+    /// A request has come to its one end.
+    #[track_caller]
+    pub(crate) fn conclude(&mut self, tag: u32, outcome: Outcome) {
+        let now = self.engine.now;
+        let request = self.ledger.get_mut(tag);
+        let before = request.outcome.replace(outcome);
+        assert!(before.is_none(), "request {tag} ends twice: {before:?}, then {outcome:?}");
+        request.ended_at = Some(now);
+        let kind = request.exchange.kind;
+        self.meet(match outcome {
+            Outcome::Answered(_) if kind == Kind::Raw => Situation::Tunnel,
+            Outcome::Answered(_) => Situation::Answered,
+            Outcome::Local(_) => Situation::AnsweredLocally,
+            Outcome::Cut | Outcome::Unanswered if kind == Kind::Raw => Situation::TunnelCut,
+            Outcome::Cut => Situation::AnswerCut,
+            Outcome::Unanswered | Outcome::GivenUp => Situation::ClientAborted,
+        });
+    }
+
+    /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
+    #[track_caller]
+    pub(crate) fn sight(&mut self, tag: u32, link: u32) {
+        let taken = self.taken_by_proxy(link);
+        let request = self.ledger.get(tag);
+        let kind = request.exchange.kind;
+        assert!(kind.may_reach_upstream(), "request {tag} ({kind:?}) must not reach an upstream");
+        assert!(request.begun_at.is_some(), "request {tag} was never sent");
+        if let Some(before) = request.sights.last() {
+            assert!(kind.may_be_sent_twice(), "request {tag} ({kind:?}) was sent twice");
+            assert!(request.sights.len() < 2, "request {tag} was sent more than twice");
+            let answered = self.taken_by_proxy(before.link) - before.taken;
+            assert_eq!(answered, 0, "request {tag} was sent again after a part of its answer");
+            self.meet(Situation::SentAgain);
+        }
+        self.ledger.get_mut(tag).sights.push(Sight { link, taken });
+    }
+}

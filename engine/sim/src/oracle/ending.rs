@@ -1,0 +1,162 @@
+//! The end of a run: everything has had its one outcome, nothing is left behind, and the books are closed.
+
+use crate::coverage::Situation;
+use crate::ledger::Outcome;
+use crate::peers::exchange::Kind;
+use crate::plan::Mode;
+use crate::run::{Report, note_time};
+use crate::world::World;
+use sidering_dataplane::io::Machine;
+use sidering_dataplane::observe::counters::Counter;
+
+impl World {
+    /// After every completion and message.
+    #[inline]
+    pub(crate) fn watch(&mut self) {
+        self.check_pools();
+        self.check_gauges();
+    }
+
+    /// After every turn.
+    pub(crate) fn after_turn(&mut self) {
+        note_time(self.engine.now);
+        self.check_queues();
+        self.check_ages();
+        self.check_drain();
+    }
+
+    /// Lives through the run and checks what it has come to.
+    pub(crate) fn run_to_the_end(mut self) -> Report {
+        self.run();
+        let is_finished = self.worker.is_finished();
+        if is_finished {
+            self.check_finished();
+        } else {
+            self.finish_peers();
+            self.check_quiet();
+        }
+        let World { engine, .. } = &mut self;
+        let micros = engine.now;
+        self.end_machine();
+        self.check_outcomes();
+        self.check_records();
+        self.check_zero();
+        self.check_totals();
+        self.meet_counters();
+        Report { hash: self.engine.journal.hash(), coverage: self.engine.coverage.clone(), micros }
+    }
+
+    /// The machine says that it is finished: no client is left.
+    fn check_finished(&mut self) {
+        assert!(self.is_draining || self.was_stopped, "the machine is finished, and nobody asked for it");
+        let open: u64 = self.engine.truth.listeners.iter().map(|listener| listener.open).sum();
+        assert_eq!(open, 0, "the machine is finished, and has clients");
+        if !self.was_stopped {
+            let cut = self
+                .oracle
+                .drained_at
+                .is_some_and(|since| self.engine.now - since >= self.shape.drain_timeout_ms * 1000);
+            self.engine.meet(if cut { Situation::DrainCut } else { Situation::DrainFinished });
+        }
+    }
+
+    /// Nothing will ever happen any more, so there is nothing left.
+    fn check_quiet(&mut self) {
+        assert!(!self.is_draining, "the drain never ends");
+        assert_eq!(self.oracle.core.timers.get(), 0, "timers are left");
+        assert_eq!(self.oracle.core.streams_active.get(), 0, "streams are left");
+        assert_eq!(self.engine.open_count(), 0, "connections are left");
+        assert_eq!(self.oracle.core.connections_active.get(), 0, "connections are left in the machine");
+        assert_eq!(self.engine.closing_conns(), 0, "connections never finish to close");
+        assert_eq!(self.engine.slots.out(), 0, "slots are not at home");
+    }
+
+    /// Drops the machine as the driver does, and lets the peers see it.
+    fn end_machine(&mut self) {
+        let options = sidering_dataplane::worker::WorkerOptions {
+            core: 0,
+            counters: std::sync::Arc::default(),
+            access_log: None,
+            seed: 1,
+        };
+        drop(std::mem::replace(&mut self.worker, sidering_dataplane::worker::Worker::new(options)));
+        self.engine.tear_down();
+        self.let_peers_see();
+        self.finish_peers();
+        self.engine.tear_down();
+        assert_eq!(self.engine.slots.out(), 0, "slots are not at home after the machine's end");
+        assert_eq!(self.engine.parked_count(), 0, "receives are parked after the machine's end");
+    }
+
+    /// Each request has its one outcome, and it is one that it may have.
+    fn check_outcomes(&mut self) {
+        for (tag, request) in self.ledger.requests.iter().enumerate() {
+            let kind = request.exchange.kind;
+            let Some(outcome) = request.outcome else { panic!("request {tag} ({kind:?}) has no outcome") };
+            if let Outcome::Local(status) = outcome {
+                let suits = match kind {
+                    Kind::Malformed(_) => (400..=505).contains(&status),
+                    Kind::Direct => status == 200 || status >= 400,
+                    _ => status >= 400,
+                };
+                assert!(suits, "request {tag} ({kind:?}) is answered {status} by the proxy itself");
+            }
+            if self.plan.is_calm {
+                let is_fine = self.is_fine(request, outcome);
+                let mode = self.plan.mode;
+                assert!(is_fine, "request {tag} ({kind:?}) came to {outcome:?} in a {mode:?} run");
+            }
+        }
+    }
+
+    /// Whether a request may end like this when nothing went wrong.
+    fn is_fine(&self, request: &crate::ledger::Request, outcome: Outcome) -> bool {
+        let kind = request.exchange.kind;
+        let expected = match kind {
+            Kind::Direct => Some(200),
+            Kind::NoRoute => Some(404),
+            Kind::Trace => Some(405),
+            _ => None,
+        };
+        match outcome {
+            Outcome::Answered(status) => {
+                status == request.exchange.status || status == 200 && !kind.has_body()
+            }
+            Outcome::Local(_) if matches!(kind, Kind::Malformed(_)) => true,
+            Outcome::Local(status) if expected.is_some() => Some(status) == expected,
+            // The pooled connection was closed by its upstream, and the request may not be sent twice.
+            Outcome::Local(503) => self.plan.mode != Mode::Calm && !kind.may_be_sent_twice(),
+            Outcome::Local(_) | Outcome::Cut | Outcome::GivenUp => false,
+            Outcome::Unanswered => {
+                request.may_go_unanswered
+                    || matches!(kind, Kind::Malformed(_))
+                    || self.plan.swaps() && request.sights.is_empty()
+            }
+        }
+    }
+
+    /// Every gauge is at zero.
+    fn check_zero(&self) {
+        for (id, listener) in self.oracle.listeners.iter().enumerate() {
+            let gauges = [&listener.requests_active, &listener.connections_active].map(Counter::get);
+            assert_eq!(gauges, [0; 2], "requests and connections of listener {id} at the end");
+        }
+        for (number, cluster) in self.oracle.clusters.iter().enumerate() {
+            let gauges = [&cluster.requests_active, &cluster.requests_pending].map(Counter::get);
+            assert_eq!(gauges, [0; 2], "requests active and pending of cluster {number} at the end");
+            for (at, endpoint) in cluster.endpoints.iter().enumerate() {
+                let active = endpoint.requests_active.get();
+                assert_eq!(active, 0, "requests of endpoint {at} of cluster {number} at the end");
+            }
+        }
+    }
+
+    /// Situations that only the counters tell of.
+    fn meet_counters(&mut self) {
+        let listeners = &self.oracle.listeners;
+        let overflow: u64 = listeners.iter().map(|listener| listener.connections_overflow.get()).sum();
+        let coverage = &mut self.engine.coverage;
+        coverage.meet_times(Situation::ConnectionLimit, overflow);
+        coverage.meet_times(Situation::BodyRelayed, u64::from(self.engine.truth.relayed_bytes > 0));
+    }
+}

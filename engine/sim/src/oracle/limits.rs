@@ -1,0 +1,80 @@
+//! Bounds hold at every step, and nobody waits who need not: the table of ARCHITECTURE.md.
+
+use crate::coverage::Situation;
+use crate::world::World;
+use sidering_dataplane::net::conn::{QUEUE_HIGH_BYTES, QUEUE_HIGH_SEGMENTS};
+
+/// Counters as they were at the last step.
+#[derive(Debug)]
+pub(super) struct Seen {
+    overflows: Vec<u64>,
+    pending: Vec<u64>,
+}
+
+impl Seen {
+    pub(super) fn new(clusters: usize) -> Self {
+        Seen { overflows: vec![0; clusters], pending: vec![0; clusters] }
+    }
+}
+
+impl World {
+    /// The bounds of pools and listeners, after every single completion.
+    pub(super) fn check_pools(&mut self) {
+        for truth in &self.engine.truth.clusters {
+            let (open, most) = (truth.open.iter().sum::<u64>(), truth.max_connections);
+            assert!(open <= most, "cluster {} has {open} connections, and may have {most}", truth.cluster);
+        }
+        for number in 0..self.oracle.clusters.len() {
+            self.check_waiting(number);
+        }
+    }
+
+    /// Who waits for a connection does so because there is none to be had.
+    fn check_waiting(&mut self, number: usize) {
+        let counters = &self.oracle.clusters[number];
+        let pending = counters.requests_pending.get();
+        let overflows = counters.requests_overflow.get();
+        let before = self.oracle.seen.pending[number];
+        let seen = &mut self.oracle.seen;
+        let is_over = overflows > seen.overflows[number];
+        (seen.overflows[number], seen.pending[number]) = (overflows, pending);
+        if pending > before {
+            self.engine.coverage.meet(Situation::RequestsWaited);
+        }
+        let mut generations = self.engine.truth.clusters.iter().filter(|truth| truth.cluster == number);
+        let (Some(only), None) = (generations.next(), generations.next()) else { return };
+        let most = u64::from(self.shape.clusters[number].pool.max_pending);
+        assert!(pending <= most, "{pending} requests wait for cluster {number}, and {most} may");
+        let was_full = before.max(pending) >= most;
+        assert!(!is_over || was_full, "a request was refused while {pending} of {most} waited at {number}");
+        if pending > 0 {
+            let (open, room) = (only.open.iter().sum::<u64>(), only.max_connections);
+            assert_eq!(open, room, "{pending} requests wait for cluster {number}, which has room");
+            let idle = counters.connections_idle.get();
+            assert_eq!(idle, 0, "{pending} requests wait for cluster {number}, which has idle connections");
+        }
+    }
+
+    /// What is queued and held, after every turn.
+    pub(super) fn check_queues(&mut self) {
+        // What the kernel had before a pause took effect still comes in.
+        let temper = &self.plan.temper;
+        let slack = temper.slots * temper.slot_bytes + temper.window_max + 64 * 1024;
+        let most = QUEUE_HIGH_BYTES as usize + slack;
+        let segments = QUEUE_HIGH_SEGMENTS as usize + 4 * temper.slots.min(64);
+        let mut high = 0;
+        for conn in self.engine.open_conns() {
+            let (bytes, chunks) = (conn.queued_bytes, conn.queued_chunks);
+            assert!(bytes <= most, "{bytes} bytes are queued on link {}, and {most} may", conn.link);
+            assert!(
+                chunks <= segments,
+                "{chunks} chunks are queued on link {}, and {segments} may",
+                conn.link
+            );
+            let is_high = bytes > QUEUE_HIGH_BYTES as usize || chunks > QUEUE_HIGH_SEGMENTS as usize;
+            high += u64::from(is_high);
+        }
+        self.engine.coverage.meet_times(Situation::QueueHigh, high);
+        assert!(self.engine.slots.out() <= temper.slots, "more slots are out than there are");
+    }
+}

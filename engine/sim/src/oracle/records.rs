@@ -1,0 +1,147 @@
+//! The access log: one record for each request, that says what its client saw.
+
+use crate::coverage::Situation;
+use crate::ledger::Outcome;
+use crate::peers::exchange::Kind;
+use crate::world::World;
+use sidering_dataplane::observe::access_log::{AccessRecord, RecordSink, ResponseFlags};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// All records of a run, as written.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Records {
+    bytes: Rc<RefCell<Vec<u8>>>,
+}
+
+/// The machine's end of it.
+pub(super) struct Sink {
+    bytes: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Sink {
+    pub(super) fn new(records: &Records) -> Self {
+        Sink { bytes: Rc::clone(&records.bytes) }
+    }
+}
+
+impl RecordSink for Sink {
+    fn try_write(&mut self, record: &[u8]) -> bool {
+        self.bytes.borrow_mut().extend_from_slice(record);
+        true
+    }
+}
+
+impl World {
+    /// Everything the access log says, held against the ledger and the counters.
+    pub(super) fn check_records(&mut self) {
+        let bytes = self.oracle.records.bytes.take();
+        let mut rest = &bytes[..];
+        let (mut count, mut overflows, mut classes) = (0u64, 0u64, [0u64; 6]);
+        while !rest.is_empty() {
+            let Some((record, behind)) = AccessRecord::decode(rest) else {
+                panic!("a broken access-log record")
+            };
+            rest = behind;
+            count += 1;
+            classes[usize::from(record.status / 100).min(5)] += 1;
+            overflows += u64::from(record.flags.0 & ResponseFlags::UPSTREAM_OVERFLOW.0 != 0);
+            self.check_record(&record);
+        }
+        let sum = |of: &dyn Fn(usize) -> u64| (0..self.oracle.listeners.len()).map(of).sum::<u64>();
+        let requests = sum(&|id| self.oracle.listeners[id].requests_total.get());
+        // A listener that is gone counts its last requests with nobody.
+        let may_differ = self.plan.reloads > 0;
+        assert!(
+            count == requests || may_differ && count >= requests,
+            "{count} records of {requests} requests"
+        );
+        for class in 1..=5 {
+            let told = sum(&|id| self.oracle.listeners[id].responses[class - 1].get());
+            let seen = classes[class];
+            assert!(told == seen || may_differ && told <= seen, "{told} responses {class}xx, {seen} records");
+        }
+        let told: u64 = self.oracle.clusters.iter().map(|cluster| cluster.requests_overflow.get()).sum();
+        assert_eq!(overflows, told, "records with UO, and requests_overflow");
+        for (tag, request) in self.ledger.requests.iter().enumerate() {
+            // A head that came too slowly was never read.
+            let is_read = request.outcome != Some(Outcome::Local(408));
+            let is_known =
+                is_read && matches!(request.outcome, Some(Outcome::Answered(_) | Outcome::Local(_)));
+            let has_tag = !matches!(request.exchange.kind, Kind::Raw | Kind::Malformed(_));
+            let records = request.records;
+            assert!(records == 1 || !(is_known && has_tag), "request {tag} has {records} access-log records");
+        }
+    }
+
+    fn check_record(&mut self, record: &AccessRecord<'_>) {
+        let details = std::str::from_utf8(record.details).expect("details that are no text").to_owned();
+        assert!(!details.is_empty(), "a record without details: status {}", record.status);
+        self.meet_details(&details, record);
+        self.check_duration(&details, record);
+        let tag = record.captured_values().next().flatten();
+        let Some(tag) = tag.and_then(|tag| std::str::from_utf8(tag).ok()?.parse::<u32>().ok()) else {
+            return;
+        };
+        let request = self.ledger.get_mut(tag);
+        request.records += 1;
+        assert_eq!(request.records, 1, "request {tag} has more than one access-log record");
+        let kind = request.exchange.kind;
+        match request.outcome {
+            Some(Outcome::Answered(status)) if matches!(kind, Kind::Upgrade | Kind::Connect) => {
+                let told = record.status;
+                let suits = told == status || status == 200 && matches!(told, 101 | 200);
+                assert!(suits, "request {tag} is logged with {told}, and got {status}");
+            }
+            Some(Outcome::Answered(status)) => {
+                assert_eq!(record.status, status, "the status logged of request {tag}");
+                let is_bodiless = kind == Kind::Head || matches!(status, 204 | 304);
+                let sent = if is_bodiless { 0 } else { request.exchange.answer as u64 };
+                assert_eq!(record.sent_bytes, sent, "the bytes sent that are logged of request {tag}");
+                assert_eq!(details, "via_upstream", "the details of request {tag}");
+                assert!(!request.sights.is_empty(), "request {tag} was answered, and nobody saw it");
+            }
+            Some(Outcome::Local(status)) => {
+                assert_eq!(record.status, status, "the status logged of request {tag}");
+                assert_ne!(details, "via_upstream", "request {tag} was answered by the proxy itself");
+            }
+            _ => {}
+        }
+    }
+
+    /// A timeout is never told of before its time.
+    fn check_duration(&self, details: &str, record: &AccessRecord<'_>) {
+        let limits = &self.shape.limits;
+        let least_ms = match details {
+            "request_headers_timeout" => limits.request_headers_timeout_ms,
+            "request_overall_timeout" => limits.request_timeout_ms,
+            "response_timeout" => self.shape.route_timeout_ms,
+            "stream_idle_timeout" => limits.stream_idle_timeout_ms,
+            "idle_timeout" => limits.idle_timeout_ms.min(limits.stream_idle_timeout_ms),
+            _ => return,
+        };
+        let (told, least) = (record.duration_micros, least_ms * 1000);
+        assert!(told >= least, "{details} after {told} us, and it is {least} us");
+    }
+
+    fn meet_details(&mut self, details: &str, record: &AccessRecord<'_>) {
+        let situation = match details {
+            "overflow" => Situation::Overflow,
+            "request_headers_timeout" => Situation::HeadersTimeout,
+            "request_overall_timeout" => Situation::RequestTimeout,
+            "response_timeout" => Situation::RouteTimeout,
+            "stream_idle_timeout" | "idle_timeout" => Situation::StreamIdleTimeout,
+            "upstream_connect_timeout" => Situation::ConnectTimeout,
+            _ => return,
+        };
+        assert!(
+            record.status != 200
+                || situation == Situation::StreamIdleTimeout
+                || record.sent_bytes > 0
+                || record.flags.0 != 0
+                || situation == Situation::RequestTimeout,
+            "{details} with status 200"
+        );
+        self.engine.meet(situation);
+    }
+}

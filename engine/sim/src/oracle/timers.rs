@@ -1,0 +1,39 @@
+//! Nothing outlives its timeout by more than the machine's ticks and the loop's latency.
+
+use crate::engine::Side;
+use crate::world::World;
+
+/// Turns come late by so much at most, and ticks are a millisecond.
+const TOLERANCE_MICROS: u64 = 60_000;
+
+impl World {
+    /// Connections that are being established, or on which nothing happens.
+    pub(super) fn check_ages(&self) {
+        let now = self.engine.now;
+        let longest = self.shape.longest_timeout_ms() * 1000 + TOLERANCE_MICROS;
+        for conn in self.engine.open_conns() {
+            let (age, quiet, link) = (now - conn.opened_at, now - conn.told_at, conn.link);
+            if let Side::Upstream(cluster, _) = conn.side
+                && !conn.is_connected
+            {
+                let most = self.engine.truth.clusters[cluster].connect_timeout_ms * 1000 + TOLERANCE_MICROS;
+                assert!(age <= most, "link {link} connects for {age} us, and may for {most}");
+            }
+            // A stream may be kept by its other side; the sum bounds both.
+            let most = 2 * longest;
+            assert!(
+                quiet <= most,
+                "nothing happened on link {link} for {quiet} us, and its timeouts are {longest}"
+            );
+        }
+    }
+
+    /// A drain ends in time.
+    pub(super) fn check_drain(&self) {
+        if let Some(since) = self.oracle.drained_at {
+            let lasted = self.engine.now - since;
+            let most = self.shape.drain_timeout_ms * 1000 + TOLERANCE_MICROS;
+            assert!(lasted <= most, "the drain lasts for {lasted} us, and may for {most}");
+        }
+    }
+}

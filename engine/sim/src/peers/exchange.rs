@@ -1,0 +1,191 @@
+//! One request and the answer that its upstream is to give, in no protocol's terms.
+
+use crate::choices::Choices;
+use crate::plan::Plan;
+
+/// What is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    Get,
+    Head,
+    Delete,
+    /// `OPTIONS *`.
+    Options,
+    /// With a body of known length.
+    Post,
+    PostChunked,
+    /// The body waits for 100.
+    PostExpect,
+    /// As `Post`, with an idempotent method.
+    Put,
+    /// HTTP/1.0.
+    Old,
+    OldKeepAlive,
+    Upgrade,
+    Connect,
+    /// The proxy answers by itself.
+    Direct,
+    NoRoute,
+    Trace,
+    /// The number is a row of the table of malformed requests.
+    Malformed(u8),
+    /// Bytes, unseen.
+    Raw,
+}
+
+impl Kind {
+    pub(crate) fn may_reach_upstream(self) -> bool {
+        !matches!(self, Kind::Direct | Kind::NoRoute | Kind::Trace | Kind::Malformed(_))
+    }
+
+    pub(crate) fn has_body(self) -> bool {
+        matches!(self, Kind::Post | Kind::PostChunked | Kind::PostExpect | Kind::Put)
+    }
+
+    /// Whether it is idempotent and has no body (RFC 9110 section 9.2.2).
+    pub(crate) fn may_be_sent_twice(self) -> bool {
+        let idempotent = [
+            Kind::Get,
+            Kind::Head,
+            Kind::Delete,
+            Kind::Options,
+            Kind::Old,
+            Kind::OldKeepAlive,
+            Kind::Upgrade,
+        ];
+        idempotent.contains(&self)
+    }
+
+    pub(crate) fn is_old(self) -> bool {
+        matches!(self, Kind::Old | Kind::OldKeepAlive)
+    }
+
+    /// Whether nothing else can follow it on its connection.
+    pub(crate) fn is_last(self) -> bool {
+        matches!(self, Kind::Old | Kind::Upgrade | Kind::Connect | Kind::Malformed(_) | Kind::Raw)
+    }
+}
+
+/// How an answer's end is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Framing {
+    Sized,
+    /// Pieces of at most this many bytes.
+    Chunked(usize),
+    UntilClose,
+}
+
+/// What becomes of the answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fate {
+    Good,
+    /// It never comes.
+    Silent,
+    /// It ends after this share of its bytes, by an orderly end or by a reset.
+    CutByEnd(u8),
+    CutByReset(u8),
+    /// A row of the table of malformed answers.
+    Malformed(u8),
+    /// It does not wait for the request's body.
+    Early,
+    /// Bytes follow that nobody asked for.
+    Unasked,
+    /// It trickles, so slowly that a timeout may come first.
+    Trickles,
+}
+
+/// One request and its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    pub(crate) kind: Kind,
+    /// The number of the cluster it is for.
+    pub(crate) cluster: usize,
+    /// Bytes of the request's body, or of the tunnel's way up.
+    pub(crate) body: usize,
+    /// The most in one chunk of it.
+    pub(crate) chunk: usize,
+    pub(crate) status: u16,
+    /// Bytes of the answer's body, or of the tunnel's way down.
+    pub(crate) answer: usize,
+    pub(crate) framing: Framing,
+    /// Interim answers in front of it.
+    pub(crate) interim: u8,
+    pub(crate) trailers: bool,
+    pub(crate) says_close: bool,
+    pub(crate) think_micros: u64,
+    pub(crate) fate: Fate,
+    /// An upgrade or CONNECT is agreed to.
+    pub(crate) agrees: bool,
+}
+
+impl Exchange {
+    /// A request of this kind, with everything else left to chance.
+    pub(crate) fn new(kind: Kind, cluster: usize, plan: &Plan, choices: &mut Choices) -> Self {
+        let is_tunnel = matches!(kind, Kind::Upgrade | Kind::Connect | Kind::Raw);
+        let fails = choices.one_in(plan.origin_faults);
+        let statuses: &[u16] = &[200, 200, 200, 200, 204, 304, 404, 500];
+        let mut exchange = Exchange {
+            kind,
+            cluster,
+            body: if kind.has_body() || is_tunnel { size(plan, choices) } else { 0 },
+            chunk: choices.pick(&[9000, 100, 1, 2048, 70_000]),
+            status: if is_tunnel { 200 } else { choices.pick(statuses) },
+            answer: size(plan, choices),
+            framing: Framing::Sized,
+            interim: if choices.one_in(12) { choices.between(1, 3) as u8 } else { 0 },
+            trailers: choices.chance(20),
+            says_close: choices.one_in(15),
+            think_micros: choices.below(plan.think_max) as u64,
+            fate: Fate::Good,
+            agrees: choices.below(3) < 2,
+        };
+        exchange.chunk = exchange.chunk.max(exchange.body.max(exchange.answer) / 200);
+        exchange.framing = match choices.below(10) {
+            0..5 => Framing::Sized,
+            5..9 => Framing::Chunked(exchange.chunk),
+            _ => Framing::UntilClose,
+        };
+        if matches!(exchange.status, 204 | 304) {
+            exchange.answer = 0;
+            exchange.framing = Framing::Sized;
+        }
+        if kind == Kind::Connect && !exchange.agrees {
+            exchange.status = 404;
+        }
+        if fails {
+            exchange.fate = fate(&exchange, choices);
+        }
+        exchange
+    }
+}
+
+fn fate(exchange: &Exchange, choices: &mut Choices) -> Fate {
+    let share = choices.below(101) as u8;
+    // Without a frame of its own an orderly end is the end of the answer.
+    let is_tunnel = matches!(exchange.kind, Kind::Upgrade | Kind::Connect | Kind::Raw);
+    let is_framed = exchange.framing != Framing::UntilClose && !is_tunnel;
+    match choices.below(10) {
+        0 => Fate::Silent,
+        1 | 2 if is_framed => Fate::CutByEnd(share),
+        1..4 => Fate::CutByReset(share),
+        4 | 5 if !is_tunnel => Fate::Malformed(share),
+        4 | 5 => Fate::CutByReset(share),
+        6 | 7 if exchange.kind.has_body() => Fate::Early,
+        6 | 7 => Fate::CutByReset(share),
+        8 => Fate::Unasked,
+        _ => Fate::Trickles,
+    }
+}
+
+/// How long a body is: mostly short, and now and then worth a relay or more than any queue holds.
+fn size(plan: &Plan, choices: &mut Choices) -> usize {
+    let most = plan.body_max;
+    match choices.below(100) {
+        0..12 => 0,
+        12..70 => choices.below(200),
+        70..92 => choices.below(6000.min(most)),
+        92..97 => choices.below(20_000.min(most)),
+        _ if most > 300_000 => 256 * 1024 + choices.below(most - 256 * 1024),
+        _ => choices.below(most),
+    }
+}

@@ -1,0 +1,63 @@
+//! How a model client behaves, apart from what it asks for.
+
+use crate::choices::Choices;
+use crate::plan::Plan;
+
+/// What one client does at its own pace.
+#[derive(Clone, Debug)]
+pub(super) struct Manners {
+    /// Requests under way at most.
+    pub(super) depth: usize,
+    /// It ends its side with its last request.
+    pub(super) half_closes: bool,
+    /// It writes this many bytes at a time, and then rests this long.
+    pub(super) dribble: Option<(usize, u64)>,
+    /// It reads this many bytes at a time, and then rests this long.
+    pub(super) sips: Option<(usize, u64)>,
+    /// It stops to read behind this many bytes, for good.
+    pub(super) stops_reading: Option<u64>,
+    /// It gives up behind this many bytes written, or read, and how.
+    pub(super) aborts: Option<Abort>,
+    /// It says nothing at all.
+    pub(super) is_silent: bool,
+    /// It sends into a tunnel before that is agreed to.
+    pub(super) sends_ahead: bool,
+    /// It rests this long between an answer and the next request.
+    pub(super) rest_micros: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Abort {
+    pub(super) written: u64,
+    pub(super) read: u64,
+    pub(super) by_end: bool,
+}
+
+impl Manners {
+    pub(super) fn new(plan: &Plan, choices: &mut Choices) -> Self {
+        let faulty = plan.client_faults;
+        let slow = if plan.is_calm { 10_000 } else { 1_200_000 };
+        let dribble = choices.one_in(8).then(|| {
+            let bytes = if choices.chance(50) { choices.between(1, 60) } else { choices.between(1, 3000) };
+            (if plan.is_calm { bytes.max(20) } else { bytes }, choices.below(slow) as u64)
+        });
+        let sips =
+            choices.one_in(6).then(|| (choices.between(200, 8000), choices.below(slow.min(20_000)) as u64));
+        let aborts = choices.one_in(faulty).then(|| Abort {
+            written: if choices.chance(50) { choices.below(400) as u64 } else { u64::MAX },
+            read: choices.below(3000) as u64,
+            by_end: choices.chance(30),
+        });
+        Manners {
+            depth: if choices.chance(40) { choices.between(2, 6) } else { 1 },
+            half_closes: choices.chance(25),
+            dribble,
+            sips,
+            stops_reading: choices.one_in(faulty).then(|| choices.below(6000) as u64),
+            aborts,
+            is_silent: choices.one_in(faulty * 2),
+            sends_ahead: choices.chance(30),
+            rest_micros: if choices.chance(30) { choices.below(20_000) as u64 } else { 0 },
+        }
+    }
+}

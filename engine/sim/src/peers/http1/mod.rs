@@ -1,0 +1,41 @@
+//! Models of HTTP/1 clients and upstreams, with their own reading and writing of it.
+
+mod answer;
+mod client;
+mod malformed;
+mod manners;
+mod origin;
+mod request;
+mod wire;
+
+use super::Model;
+use super::exchange::{Exchange, Kind};
+use crate::stage::Stage;
+
+/// See [`super::MODELS`].
+pub(super) const MODEL: Model =
+    Model { protocol: "http1", client: client::client, origin: origin::origin, exchange };
+
+/// A request that may be the last one of its connection, or not.
+fn exchange(cluster: usize, is_last: bool, stage: &mut Stage<'_>) -> Exchange {
+    let choices = &mut stage.engine.choices;
+    let kind = match choices.below(if is_last { 100 } else { 78 }) {
+        0..25 => Kind::Get,
+        25..31 => Kind::Head,
+        31..34 => Kind::Delete,
+        34..36 => Kind::Options,
+        36..49 => Kind::Post,
+        49..61 => Kind::PostChunked,
+        61..65 => Kind::PostExpect,
+        65..69 => Kind::Put,
+        69..72 => Kind::OldKeepAlive,
+        72..75 => Kind::Direct,
+        75..77 => Kind::NoRoute,
+        77 => Kind::Trace,
+        78..82 => Kind::Old,
+        82..89 => Kind::Upgrade,
+        89..95 => Kind::Connect,
+        _ => Kind::Malformed(choices.below(malformed::REQUESTS.len()) as u8),
+    };
+    Exchange::new(kind, cluster, stage.plan, choices)
+}

@@ -1,0 +1,150 @@
+//! One end of a tunnel: bytes out, bytes in and compared, and an end in each direction.
+
+use super::exchange::Fate;
+use crate::bytes::{Purpose, pattern};
+use crate::engine::link::End;
+use crate::stage::Stage;
+
+/// A tunnel's first bytes name it, so that an upstream that sees nothing else knows whose bytes it has.
+pub(crate) const NAME_BYTES: usize = 11;
+
+/// The first bytes of a tunnel.
+pub(crate) fn name(tag: u32) -> Vec<u8> {
+    format!("TAG{tag:08}").into_bytes()
+}
+
+/// Reads the name back.
+pub(crate) fn tag_of(name: &[u8]) -> u32 {
+    let tag = std::str::from_utf8(&name[3..NAME_BYTES]).ok().and_then(|tag| tag.parse().ok());
+    tag.unwrap_or_else(|| panic!("a tunnel begins with {:?}", String::from_utf8_lossy(name)))
+}
+
+/// How it went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ended {
+    /// Everything came, and then an orderly end.
+    Whole,
+    Cut,
+}
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    tag: u32,
+    /// What is sent, how much of it, how much is left to send before the end.
+    sends: Purpose,
+    length: usize,
+    sent: usize,
+    expects: Purpose,
+    expected: usize,
+    received: usize,
+    /// Bytes in front of the pattern.
+    prefix: Vec<u8>,
+    /// It ends its side only when it has everything.
+    waits: bool,
+    resets: bool,
+    has_ended: bool,
+}
+
+impl Tunnel {
+    /// The client's end.
+    pub(crate) fn client(tag: u32, stage: &mut Stage<'_>) -> Self {
+        let exchange = &stage.ledger.get(tag).exchange;
+        let (length, expected) = (exchange.body, exchange.answer);
+        let waits = stage.choices().chance(40);
+        Tunnel {
+            tag,
+            sends: Purpose::TunnelUp,
+            length,
+            sent: 0,
+            expects: Purpose::TunnelDown,
+            expected,
+            received: 0,
+            prefix: name(tag),
+            waits,
+            resets: false,
+            has_ended: false,
+        }
+    }
+
+    /// The name was written before there was a tunnel.
+    pub(crate) fn skip_name(&mut self) {
+        self.prefix.clear();
+    }
+
+    /// The upstream's end; the name was read.
+    pub(crate) fn origin(tag: u32, stage: &mut Stage<'_>) -> Self {
+        let exchange = &stage.ledger.get(tag).exchange;
+        let (mut length, expected, fate) = (exchange.answer, exchange.body, exchange.fate);
+        let resets = matches!(fate, Fate::CutByReset(_));
+        if let Fate::CutByReset(share) = fate {
+            length = length * usize::from(share) / 100;
+        }
+        let waits = stage.choices().chance(40);
+        Tunnel {
+            tag,
+            sends: Purpose::TunnelDown,
+            length,
+            sent: 0,
+            expects: Purpose::TunnelUp,
+            expected,
+            received: 0,
+            prefix: vec![],
+            waits,
+            resets,
+            has_ended: false,
+        }
+    }
+
+    /// Moves what can be moved. Tells when its both directions have ended.
+    pub(crate) fn step(&mut self, stage: &mut Stage<'_>, link: u32) -> Option<Ended> {
+        let incoming = stage.incoming(link);
+        let length = incoming.len();
+        let room = self.expected - self.received;
+        assert!(length <= room, "tunnel {} carries {} bytes too many", self.tag, length - room.min(length));
+        let expected = pattern(self.tag, self.expects, self.received, length);
+        assert!(incoming == expected, "tunnel {} carries wrong bytes at {}", self.tag, self.received);
+        self.received += length;
+        stage.consume(link, length);
+        match stage.end(link) {
+            Some(End::Reset(_)) => return Some(Ended::Cut),
+            Some(End::Fin) => {
+                let (received, expected) = (self.received, self.expected);
+                assert_eq!(received, expected, "tunnel {} was cut, and looks whole", self.tag);
+            }
+            None => {}
+        }
+        self.send(stage, link);
+        let all_ended = self.has_ended && stage.end(link).is_some();
+        all_ended.then_some(if self.resets { Ended::Cut } else { Ended::Whole })
+    }
+
+    fn send(&mut self, stage: &mut Stage<'_>, link: u32) {
+        if self.has_ended {
+            return;
+        }
+        if !self.prefix.is_empty() {
+            let prefix = std::mem::take(&mut self.prefix);
+            let written = stage.write(link, &prefix);
+            self.prefix = prefix[written..].to_vec();
+            if !self.prefix.is_empty() {
+                return;
+            }
+        }
+        while self.sent < self.length {
+            let piece = pattern(self.tag, self.sends, self.sent, (self.length - self.sent).min(65_536));
+            let written = stage.write(link, piece);
+            self.sent += written;
+            if written < piece.len() {
+                return;
+            }
+        }
+        if self.resets {
+            self.has_ended = true;
+            stage.reset(link);
+        } else if !self.waits || self.received == self.expected {
+            self.has_ended = true;
+            stage.fin(link);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What kind of run a seed makes: who comes, what goes wrong, how the proxy is configured. Decided once, at the beginning.
+
+use crate::choices::Choices;
+use crate::engine::Temper;
+
+/// How rough a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Mode {
+    /// Nothing goes wrong: everything is answered, and no timeout is needed for it.
+    Calm,
+    /// Upstreams close idle connections, configurations come and go.
+    Stale,
+    /// Nothing goes wrong, and the proxy is drained in the middle of it.
+    Graceful,
+    /// Peers, network and kernel fail.
+    Faults,
+    /// The same with reloads, drains, stops, and tight bounds.
+    Storm,
+}
+
+/// The decisions of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) mode: Mode,
+    /// Nobody's fault is expected to show.
+    pub(crate) is_calm: bool,
+    /// One in so many answers goes wrong, so many clients misbehave, so many idle connections are closed.
+    pub(crate) origin_faults: usize,
+    pub(crate) client_faults: usize,
+    pub(crate) stale: usize,
+    pub(crate) think_max: usize,
+    pub(crate) body_max: usize,
+    pub(crate) clients: usize,
+    pub(crate) requests_max: usize,
+    /// Clients come within this time.
+    pub(crate) arrival_micros: usize,
+    pub(crate) http_clusters: usize,
+    /// CONNECT ends at the proxy, whose upstream gets the bytes only.
+    pub(crate) ends_connect: bool,
+    pub(crate) reloads: usize,
+    pub(crate) drains: bool,
+    pub(crate) stops: bool,
+    pub(crate) temper: Temper,
+}
+
+impl Plan {
+    /// Makes one.
+    pub(crate) fn new(choices: &mut Choices) -> Self {
+        let mode =
+            choices.pick(&[Mode::Calm, Mode::Stale, Mode::Graceful, Mode::Faults, Mode::Faults, Mode::Storm]);
+        let is_calm = matches!(mode, Mode::Calm | Mode::Stale | Mode::Graceful);
+        let is_storm = mode == Mode::Storm;
+        let swaps = !matches!(mode, Mode::Calm | Mode::Faults);
+        let is_bulky = choices.one_in(12);
+        let body_max = if is_bulky { choices.pick(&[700_000, 1_400_000]) } else { 40_000 };
+        Plan {
+            mode,
+            is_calm,
+            origin_faults: if is_calm { 0 } else { choices.pick(&[4, 8, 20, 0]) },
+            client_faults: if is_calm { 0 } else { choices.pick(&[4, 8, 20, 0]) },
+            stale: if mode == Mode::Calm { 0 } else { choices.pick(&[3, 2, 10]) },
+            think_max: choices.pick(&[1, 3000, 40_000]),
+            body_max,
+            clients: if is_bulky { choices.between(1, 4) } else { choices.between(1, 9) },
+            requests_max: choices.pick(&[3, 5, 2, 8]),
+            arrival_micros: choices.pick(&[1, 2_000, 60_000]),
+            http_clusters: choices.between(1, 3),
+            ends_connect: choices.chance(50),
+            reloads: if swaps { choices.below(4) } else { 0 },
+            drains: mode == Mode::Graceful || is_storm && choices.chance(50),
+            stops: is_storm && choices.chance(15),
+            temper: temper(is_calm, is_bulky, choices),
+        }
+    }
+
+    /// Whether configurations are swapped or the proxy is drained, so that a connection may be closed before it is used.
+    pub(crate) fn swaps(&self) -> bool {
+        self.reloads > 0 || self.drains
+    }
+
+    /// The number of the cluster of bytes.
+    pub(crate) fn raw_cluster(&self) -> usize {
+        self.http_clusters
+    }
+}
+
+fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {
+    let mut fault = |rarities: &[usize]| if is_calm { 0 } else { choices.pick(rarities) };
+    let connect_refused = fault(&[0, 6, 20]);
+    let connect_hangs = fault(&[0, 8, 30]);
+    let connect_impossible = fault(&[0, 10, 30]);
+    let breaks = fault(&[0, 6, 30]);
+    let slots = if is_calm { choices.pick(&[128, 256]) } else { choices.pick(&[64, 4, 8, 16, 300]) };
+    let windows: &[usize] = if is_bulky { &[262_144, 65_536, 40_000] } else { &[65_536, 16_384, 3000] };
+    Temper {
+        cuts: choices.pick(&[4, 2, 10, 0]),
+        laziness: choices.pick(&[10, 4, 0]),
+        holds_back: choices.pick(&[10, 4, 0]),
+        multishot_ends: choices.pick(&[10, 3, 0]),
+        stalls: choices.pick(&[100, 30, 0]),
+        accept_fails: choices.pick(&[0, 4, 15]),
+        connect_refused,
+        connect_hangs,
+        connect_impossible,
+        breaks,
+        sends_directly: choices.chance(50),
+        slots,
+        slot_bytes: if is_bulky { 16_384 } else { choices.pick(&[4096, 512, 1500, 16_384]) },
+        delay_max: choices.pick(&[1, 500, 5_000, 30_000]),
+        window_max: choices.pick(windows),
+    }
+}

@@ -1,0 +1,230 @@
+//! The configuration of a run as it is now, and the snapshots made of it. Every cluster that changes gets addresses of its
+//! own, so that each connection tells which configuration it belongs to.
+
+use crate::choices::Choices;
+use crate::engine::truth::{ClusterTruth, Truth};
+use crate::plan::Plan;
+use sidering_codecs::registry::CodecOptions;
+use sidering_dataplane::config::*;
+use sidering_dataplane::io::{Address, ListenerId};
+
+/// HTTP, bytes, and HTTP once more on a listener that may go away.
+pub(crate) const HTTP: u32 = 0;
+pub(crate) const RAW: u32 = 1;
+pub(crate) const SECOND: u32 = 2;
+
+/// One cluster now.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterShape {
+    pub(crate) protocol: &'static str,
+    generation: u8,
+    pub(crate) endpoints: usize,
+    connect_timeout_ms: u64,
+    pub(crate) pool: PoolLimits,
+    weights: [u32; 3],
+}
+
+/// The whole configuration now.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape {
+    version: u64,
+    pub(crate) clusters: Vec<ClusterShape>,
+    pub(crate) limits: ListenerLimits,
+    pub(crate) route_timeout_ms: u64,
+    pub(crate) drain_timeout_ms: u64,
+    pub(crate) has_second: bool,
+    has_raw: bool,
+    options: HttpOptions,
+    codec: CodecOptions,
+    ends_connect: bool,
+    is_calm: bool,
+}
+
+impl Shape {
+    /// The first one of a run.
+    pub(crate) fn new(plan: &Plan, choices: &mut Choices) -> Self {
+        let is_calm = plan.is_calm;
+        let protocols = (0..plan.http_clusters).map(|_| "http1").chain(["tcp"]);
+        let clusters = protocols.map(|protocol| cluster(protocol, 0, is_calm, choices)).collect();
+        let mut timeout = |calm: u64, rough: &[u64]| if is_calm { calm } else { choices.pick(rough) };
+        let limits = ListenerLimits {
+            request_headers_timeout_ms: timeout(20_000, &[2000, 700]),
+            request_timeout_ms: timeout(60_000, &[4000, 1500, 0]),
+            stream_idle_timeout_ms: timeout(60_000, &[5000, 2000]),
+            idle_timeout_ms: timeout(60_000, &[6000, 1000]),
+            max_connections: if is_calm { 100 } else { choices.pick(&[100, 3, 1, 5]) as u32 },
+        };
+        let options = HttpOptions {
+            use_remote_address: choices.chance(30),
+            generate_request_id: choices.chance(30),
+            via: choices.chance(30).then(|| "sim".into()),
+            upgrades: vec!["websocket".into()],
+            underscores: Underscores::Allow,
+            normalize_path: choices.chance(30),
+            merge_slashes: choices.chance(30),
+        };
+        Shape {
+            version: 1,
+            clusters,
+            limits,
+            route_timeout_ms: if is_calm { 60_000 } else { choices.pick(&[4000, 1000, 2000]) },
+            drain_timeout_ms: if is_calm { 60_000 } else { choices.pick(&[8000, 500, 50]) },
+            has_second: choices.chance(50),
+            has_raw: true,
+            options,
+            codec: CodecOptions { header_bytes: 4096, headers: 40, uri_bytes: 1024, ..Default::default() },
+            ends_connect: plan.ends_connect,
+            is_calm,
+        }
+    }
+
+    /// Something about it changes.
+    pub(crate) fn change(&mut self, choices: &mut Choices) {
+        self.version += 1;
+        if choices.chance(40) {
+            self.has_second = !self.has_second;
+        }
+        if choices.chance(15) {
+            self.has_raw = !self.has_raw;
+        }
+        for shape in &mut self.clusters {
+            if choices.chance(60) {
+                *shape = cluster(shape.protocol, shape.generation + 1, self.is_calm, choices);
+            }
+        }
+        if choices.chance(30) {
+            self.options.via = Some(format!("sim{}", self.version));
+        }
+        if !self.is_calm && choices.chance(30) {
+            self.limits.max_connections = choices.pick(&[100, 2, 4]);
+        }
+    }
+
+    /// The longest that a connection may go without anything happening on it, by any timeout.
+    pub(crate) fn longest_timeout_ms(&self) -> u64 {
+        let limits = &self.limits;
+        // Lingering takes 5 s, a connection whose listener is gone 15 s.
+        let fixed = 15_000;
+        let pools = self.clusters.iter().map(|cluster| cluster.pool.idle_timeout_ms).max().unwrap_or(0);
+        let all = [
+            limits.request_headers_timeout_ms,
+            limits.request_timeout_ms,
+            limits.stream_idle_timeout_ms,
+            limits.idle_timeout_ms,
+            self.route_timeout_ms,
+            pools,
+            fixed,
+        ];
+        all.into_iter().max().unwrap_or(fixed)
+    }
+
+    /// Listeners that it has.
+    pub(crate) fn listeners(&self) -> Vec<u32> {
+        let all = [(HTTP, true), (RAW, self.has_raw), (SECOND, self.has_second)];
+        all.into_iter().filter(|(_, is_there)| *is_there).map(|(id, _)| id).collect()
+    }
+
+    /// Tells the books which addresses belong to whom.
+    pub(crate) fn enter(&self, truth: &mut Truth) {
+        for (number, shape) in self.clusters.iter().enumerate() {
+            let addresses: Vec<Address> = shape.endpoints_of(number).map(|at| at.address).collect();
+            if truth.endpoint(&addresses[0]).is_some() {
+                continue;
+            }
+            truth.clusters.push(ClusterTruth {
+                cluster: number,
+                max_connections: u64::from(shape.pool.max_connections),
+                connect_timeout_ms: shape.connect_timeout_ms,
+                open: vec![0; addresses.len()],
+                opened: vec![0; addresses.len()],
+                addresses,
+                refused: 0,
+                failed: 0,
+                received_bytes: 0,
+            });
+        }
+    }
+
+    /// The snapshot that says so.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        let clusters = self.clusters.iter().enumerate().map(|(number, shape)| shape.config(number)).collect();
+        Snapshot {
+            version: self.version,
+            listeners: self.listeners().into_iter().map(|id| self.listener(id)).collect(),
+            clusters,
+            drain_timeout_ms: self.drain_timeout_ms,
+            access_log: Some(AccessLogFields {
+                request_fields: vec!["x-tag".into()],
+                response_fields: vec!["x-tag".into()],
+            }),
+        }
+    }
+
+    fn listener(&self, id: u32) -> Listener {
+        let raw = ClusterIndex(self.clusters.len() as u32 - 1);
+        let kind = if id == RAW { ListenerKind::Tcp { cluster: raw } } else { self.http(raw) };
+        let address = Address::Ip(([127, 0, 0, 1], 9000 + id as u16).into());
+        Listener { id: ListenerId(id), name: format!("l{id}"), address, limits: self.limits.clone(), kind }
+    }
+
+    fn http(&self, raw: ClusterIndex) -> ListenerKind {
+        let timeout_ms = self.route_timeout_ms;
+        let route = |prefix: &str, action| Route {
+            path: PathMatch::Prefix(prefix.into()),
+            connect: false,
+            action,
+            timeout_ms,
+            line: 1,
+        };
+        let mut routes: Vec<Route> = (0..self.clusters.len() - 1)
+            .map(|at| route(&format!("/c{at}/"), RouteAction::Cluster(ClusterIndex(at as u32))))
+            .collect();
+        let direct = RouteAction::DirectResponse { status: 200, body: b"direct".to_vec() };
+        routes.push(route("/direct/", direct));
+        let to = if self.ends_connect { raw } else { ClusterIndex(0) };
+        routes.push(Route { connect: true, ..route("/", RouteAction::Cluster(to)) });
+        ListenerKind::Http(Box::new(HttpListener {
+            protocol: "http1",
+            codec: self.codec,
+            options: self.options.clone(),
+            virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes }],
+        }))
+    }
+}
+
+impl ClusterShape {
+    fn endpoints_of(&self, number: usize) -> impl Iterator<Item = Endpoint> {
+        let generation = self.generation;
+        (0..self.endpoints).map(move |at| Endpoint {
+            address: Address::Ip(([10, number as u8, generation, at as u8], 80).into()),
+            weight: self.weights[at],
+        })
+    }
+
+    fn config(&self, number: usize) -> Cluster {
+        Cluster {
+            name: format!("c{number}"),
+            protocol: self.protocol,
+            endpoints: self.endpoints_of(number).collect(),
+            connect_timeout_ms: self.connect_timeout_ms,
+            pool: self.pool.clone(),
+        }
+    }
+}
+
+fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut Choices) -> ClusterShape {
+    let pool = PoolLimits {
+        max_connections: choices.pick(&[8, 1, 2, 3]),
+        max_pending: if is_calm { 100 } else { choices.pick(&[100, 0, 1, 2]) },
+        idle_timeout_ms: choices.pick(&[3000, 300, 20]),
+    };
+    let weights = if choices.chance(20) { [3, 1, 2] } else { [1; 3] };
+    ClusterShape {
+        protocol,
+        generation,
+        endpoints: choices.between(1, 3),
+        connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
+        pool,
+        weights,
+    }
+}
