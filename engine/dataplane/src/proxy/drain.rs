@@ -91,7 +91,10 @@ impl<I: Io> Worker<I> {
 
     fn remove_listener(&mut self, io: &mut I, at: usize) {
         self.listeners[at].is_accepting = false;
-        io.close_listener(ListenerId(at as u32));
+        // A drain has closed them all.
+        if self.drain == Drain::No {
+            io.close_listener(ListenerId(at as u32));
+        }
         self.drain_conns(io, |role| downstream_of(role) == Some(at));
         self.listeners[at].replace(None);
         for id in self.conns.ids(|conn| downstream_of(conn.role) == Some(at)) {
@@ -153,7 +156,7 @@ impl<I: Io> Worker<I> {
             self.close_conn(io, id, CloseMode::Reset);
         }
         for at in 0..self.listeners.len() {
-            if self.listeners[at].replace(None).is_some() {
+            if self.listeners[at].replace(None).is_some() && self.drain == Drain::No {
                 io.close_listener(ListenerId(at as u32));
             }
         }
