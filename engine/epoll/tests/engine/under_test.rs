@@ -9,3 +9,8 @@ pub(crate) const CLOSES_LATE: bool = false;
 pub(crate) fn resident_bytes(engine: &Engine) -> usize {
     engine.buffer_bytes()
 }
+
+/// What a scenario asks for is what it gets.
+pub(crate) fn adapt(options: Options) -> Options {
+    options
+}

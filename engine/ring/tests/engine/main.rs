@@ -1,6 +1,7 @@
 //! The scenarios that every engine must pass, on real sockets, and those that only this one has.
 
 mod own;
+mod setups;
 mod under_test;
 
 #[path = "../../../system/tests/scenarios/echo.rs"]

@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::under_test::{Engine, EngineChunk, Options, run};
+use crate::under_test::{Engine, EngineChunk, Options, adapt, run};
 use sidering_dataplane::io::{Address, Completion, Io, ListenerId, Machine, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_system::{Delivery, Mailbox, mailbox, socket};
@@ -71,7 +71,7 @@ impl<S: Default + 'static> Core<S> {
         let thread = {
             let counters = counters.clone();
             std::thread::spawn(move || {
-                let engine = Engine::new(options, counters).unwrap();
+                let engine = Engine::new(adapt(options), counters).unwrap();
                 let script =
                     Script { state: S::default(), handle, deadline: None, on_turn: None, finished: false };
                 run(engine, script, receiver, Instant::now()).unwrap();
