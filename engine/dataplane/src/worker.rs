@@ -50,6 +50,8 @@ pub(crate) enum TimerToken {
     Conn(ConnId),
     /// Accepting paused for want of descriptors.
     ResumeAccept(ListenerId),
+    /// Whoever waited in a backlog has been accepted.
+    DrainBacklog,
     DrainDeadline,
 }
 

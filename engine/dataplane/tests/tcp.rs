@@ -126,6 +126,20 @@ fn draining_finishes_what_is_in_flight_and_closes_what_is_idle() {
     bench.receive(upstream, ok);
     assert!(bench.flush_text(fresh).to_lowercase().contains("connection: close"));
     assert!(bench.is_closed(fresh));
+    bench.advance_ms(51);
+    assert!(sidering_dataplane::io::Machine::is_finished(&bench.worker));
+}
+
+#[test]
+fn a_drain_of_an_idle_worker_still_serves_who_waits_in_a_backlog() {
+    let mut bench = Bench::new(http(1));
+    bench.message(Message::Drain);
+    assert!(!sidering_dataplane::io::Machine::is_finished(&bench.worker), "it could not accept any more");
+    let client = bench.client();
+    bench.receive(client, b"GET /direct HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 204 "));
+    bench.end(client, Ok(()));
+    bench.advance_ms(51);
     assert!(sidering_dataplane::io::Machine::is_finished(&bench.worker));
 }
 

@@ -53,6 +53,7 @@ impl<I: Io> Worker<I> {
                 }
             }
             TimerToken::ResumeAccept(listener) => self.resume_accept(io, listener),
+            TimerToken::DrainBacklog => self.check_drained(),
             TimerToken::DrainDeadline => self.stop(io),
         }
     }

@@ -1,7 +1,7 @@
 //! Configurations that come and go, and the end of the worker: draining and stopping.
 
 use crate::cluster::CoreCluster;
-use crate::io::{CloseMode, ConnId, Io, ListenerId};
+use crate::io::{CloseMode, ConnId, Io, ListenerId, Time};
 use crate::message::Update;
 use crate::net::conn::{Phase, Role};
 use crate::net::listener::CoreListener;
@@ -9,6 +9,10 @@ use crate::observe::access_log::ResponseFlags;
 use crate::worker::{ListenerSlot, TimerToken, Worker};
 use std::rc::Rc;
 use std::sync::Arc;
+
+/// How long a drain waits for connections that were established before it, and that the engine has yet to accept from the
+/// backlogs of the listeners it closes: a few turns.
+const BACKLOG_MS: u64 = 50;
 
 /// Whether the worker is on its way out.
 ///
@@ -19,8 +23,10 @@ use std::sync::Arc;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Drain {
     No,
-    /// Nothing new is accepted; what is in flight finishes.
-    Draining,
+    /// Nothing new is accepted; what is in flight finishes. Until then connections come in that waited in a backlog.
+    Draining {
+        backlog_until: Time,
+    },
     Finished,
 }
 
@@ -107,7 +113,8 @@ impl<I: Io> Worker<I> {
         if self.drain != Drain::No {
             return;
         }
-        self.drain = Drain::Draining;
+        let backlog_until = self.now.after_ms(BACKLOG_MS);
+        self.drain = Drain::Draining { backlog_until };
         let mut timeout_ms = 0;
         for at in 0..self.listeners.len() {
             if let Some(listener) = &self.listeners[at].listener {
@@ -117,8 +124,8 @@ impl<I: Io> Worker<I> {
             }
         }
         self.timers.insert(self.now.after_ms(timeout_ms), TimerToken::DrainDeadline);
+        self.timers.insert(backlog_until, TimerToken::DrainBacklog);
         self.drain_conns(io, |role| downstream_of(role).is_some());
-        self.check_drained();
     }
 
     /// Tells the clients of these connections that the next answer is the last; idle ones that were used are closed.
@@ -135,9 +142,12 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    /// Finished once no client is left.
+    /// Finished once no client is left, and none can come any more.
     pub(crate) fn check_drained(&mut self) {
-        if self.drain == Drain::Draining && self.listeners.iter().all(|slot| slot.connections == 0) {
+        if let Drain::Draining { backlog_until } = self.drain
+            && self.now >= backlog_until
+            && self.listeners.iter().all(|slot| slot.connections == 0)
+        {
             self.drain = Drain::Finished;
         }
     }
