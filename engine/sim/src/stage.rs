@@ -54,6 +54,14 @@ impl Stage<'_> {
         link.down_end.filter(|_| link.down.is_empty())
     }
 
+    /// How the proxy ended its side, if nothing will come behind what is there; that is dropped.
+    pub(crate) fn end_behind_rest(&mut self, link: u32) -> Option<End> {
+        let entry = &self.engine.links[link as usize];
+        let (end, left) = (entry.down_end?, entry.down.len());
+        self.consume(link, left);
+        Some(end)
+    }
+
     /// Writes what there is room for, and asks to be woken if that is not everything.
     pub(crate) fn write(&mut self, serial: u32, bytes: &[u8]) -> usize {
         let now = self.engine.now;

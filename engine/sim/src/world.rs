@@ -23,6 +23,13 @@ const MICROS_MAX: u64 = 900_000_000;
 /// Rounds of direct sends in one turn, as in the ring.
 const DIRECT_ROUNDS: usize = 4;
 
+/// What the control thread has sent.
+enum Mail {
+    /// The socket of a listener.
+    Listen(u32),
+    Message(Message),
+}
+
 /// What the control thread does, and when.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Control {
@@ -42,7 +49,7 @@ pub(crate) struct World {
     left_over: Vec<Vec<u32>>,
     clients_to_come: usize,
     controls: Vec<(u64, Control)>,
-    messages: Vec<Message>,
+    mail: Vec<Mail>,
     steps: u64,
     pub(crate) is_draining: bool,
     pub(crate) was_stopped: bool,
@@ -71,7 +78,7 @@ impl World {
             left_over: vec![],
             clients_to_come,
             controls: vec![],
-            messages: vec![],
+            mail: vec![],
             steps: 0,
             is_draining: false,
             was_stopped: false,
@@ -110,12 +117,12 @@ impl World {
     fn apply(&mut self) {
         self.shape.enter(&mut self.engine.truth);
         for id in self.shape.listeners() {
-            self.engine.add_listener(id);
+            self.mail.push(Mail::Listen(id));
         }
         let snapshot = self.shape.snapshot();
         let (listeners, clusters) = self.oracle.counters_for(&self.shape);
         let update = Update { snapshot: Arc::new(snapshot), listeners, clusters };
-        self.messages.push(Message::Apply(update));
+        self.mail.push(Mail::Message(Message::Apply(update)));
         self.engine.is_ready = true;
     }
 
@@ -131,7 +138,7 @@ impl World {
                 passed / 1_000_000
             );
             self.handle_events();
-            if self.engine.wants_turn() || !self.messages.is_empty() {
+            if self.engine.wants_turn() || !self.mail.is_empty() {
                 self.pass_time_before_turn();
                 self.turn();
                 continue;
@@ -179,25 +186,14 @@ impl World {
     }
 
     /// One turn, as a driver does it.
-    fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         self.engine.enter();
         let now = self.time();
         let mut hand = self.engine.take_hand();
         while let Some(completion) = self.engine.next_completion(&mut hand) {
             self.tell(now, completion);
         }
-        for message in std::mem::take(&mut self.messages) {
-            match &message {
-                Message::Apply(update) => {
-                    let listeners = update.snapshot.listeners.iter().map(|listener| listener.id.0);
-                    self.oracle.applied = listeners.collect();
-                }
-                Message::Stop => self.oracle.applied.clear(),
-                Message::Drain => {}
-            }
-            self.worker.handle_message(&mut self.engine, now, message);
-            self.watch();
-        }
+        self.read_mail(now);
         self.worker.handle_turn(&mut self.engine, now);
         self.watch();
         self.engine.end_turn();
@@ -218,6 +214,28 @@ impl World {
             assert!(deadline > now, "the machine's deadline is past after its turn: it would spin");
         }
         self.after_turn();
+    }
+
+    fn read_mail(&mut self, now: Time) {
+        for mail in std::mem::take(&mut self.mail) {
+            let message = match mail {
+                Mail::Listen(id) => {
+                    self.engine.add_listener(id);
+                    continue;
+                }
+                Mail::Message(message) => message,
+            };
+            match &message {
+                Message::Apply(update) => {
+                    let listeners = update.snapshot.listeners.iter().map(|listener| listener.id.0);
+                    self.oracle.applied = listeners.collect();
+                }
+                Message::Stop => self.oracle.applied.clear(),
+                Message::Drain => {}
+            }
+            self.worker.handle_message(&mut self.engine, now, message);
+            self.watch();
+        }
     }
 
     fn tell(&mut self, now: Time, completion: Completion<SimChunk>) {
@@ -345,14 +363,14 @@ impl World {
                 if is_busy {
                     self.engine.meet(Situation::DrainInMidRequest);
                 }
-                self.messages.push(Message::Drain);
+                self.mail.push(Mail::Message(Message::Drain));
             }
             Control::Stop => {
                 self.was_stopped = true;
                 if is_busy {
                     self.engine.meet(Situation::Stopped);
                 }
-                self.messages.push(Message::Stop);
+                self.mail.push(Mail::Message(Message::Stop));
             }
         }
     }

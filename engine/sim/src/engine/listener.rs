@@ -11,7 +11,7 @@ use sidering_dataplane::io::{Address, Completion, ConnId, IoError, ListenerId};
 use std::collections::VecDeque;
 
 /// Connections taken from a closing listener's backlog in one turn.
-const DRAINED_PER_TURN: usize = 3;
+const DRAINED_PER_TURN: usize = 8;
 
 /// A listening socket.
 ///

@@ -57,11 +57,11 @@ impl World {
 
     /// What is queued and held, after every turn.
     pub(super) fn check_queues(&mut self) {
-        // What the kernel had before a pause took effect still comes in.
+        // What the kernel had before a pause took effect still comes in: a few chunks. One chunk may hold many segments.
         let temper = &self.plan.temper;
-        let slack = temper.slots * temper.slot_bytes + temper.window_max + 64 * 1024;
-        let most = QUEUE_HIGH_BYTES as usize + slack;
-        let segments = QUEUE_HIGH_SEGMENTS as usize + 4 * temper.slots.min(64);
+        let late = 10 * temper.slot_bytes;
+        let most = QUEUE_HIGH_BYTES as usize + late + 16 * 1024;
+        let segments = QUEUE_HIGH_SEGMENTS as usize + late / 6 + 16;
         let mut high = 0;
         for conn in self.engine.open_conns() {
             let (bytes, chunks) = (conn.queued_bytes, conn.queued_chunks);

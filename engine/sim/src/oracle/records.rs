@@ -65,7 +65,9 @@ impl World {
         assert_eq!(overflows, told, "records with UO, and requests_overflow");
         for (tag, request) in self.ledger.requests.iter().enumerate() {
             // A head that came too slowly was never read.
-            let is_read = request.outcome != Some(Outcome::Local(408));
+            // Nor does a listener that is gone write any records.
+            let is_gone = self.plan.reloads > 0 && request.outcome == Some(Outcome::Local(404));
+            let is_read = request.outcome != Some(Outcome::Local(408)) && !is_gone;
             let is_known =
                 is_read && matches!(request.outcome, Some(Outcome::Answered(_) | Outcome::Local(_)));
             let has_tag = !matches!(request.exchange.kind, Kind::Raw | Kind::Malformed(_));

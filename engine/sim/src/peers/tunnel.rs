@@ -108,6 +108,10 @@ impl Tunnel {
         stage.consume(link, length);
         match stage.end(link) {
             Some(End::Reset(_)) => return Some(Ended::Cut),
+            Some(End::Fin) if self.received == 0 && stage.ledger.get(self.tag).sights.is_empty() => {
+                // It was never served: its listener was full, or taken away.
+                return Some(Ended::Cut);
+            }
             Some(End::Fin) => {
                 let (received, expected) = (self.received, self.expected);
                 assert_eq!(received, expected, "tunnel {} was cut, and looks whole", self.tag);

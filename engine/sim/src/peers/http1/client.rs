@@ -163,10 +163,12 @@ impl Client {
                 break;
             }
         }
-        if !self.is_done
-            && let Some(end) = stage.end(self.link)
-        {
-            self.handle_end(stage, end);
+        if !self.is_done && self.reads_at <= now {
+            // What is left of a head that will never be whole is of no use.
+            let end = stage.end_behind_rest(self.link);
+            if let Some(end) = end {
+                self.handle_end(stage, end);
+            }
         }
     }
 
@@ -189,13 +191,15 @@ impl Client {
         }
         let tag = self.script[self.answered];
         let mut answer = self.answer.take().unwrap_or_else(|| Answer::new(tag));
-        let most = self.manners.sips.map_or(usize::MAX, |(bytes, _)| bytes);
+        // A head is read in one piece.
+        let sips = self.manners.sips.filter(|_| answer.has_begun());
+        let most = sips.map_or(usize::MAX, |(bytes, _)| bytes);
         let bytes = stage.incoming(self.link);
         let bytes = bytes[..bytes.len().min(most)].to_vec();
         let (taken, read) = answer.feed(&bytes, stage);
         stage.consume(self.link, taken);
         self.read += taken as u64;
-        if let Some((_, micros)) = self.manners.sips
+        if let Some((_, micros)) = sips
             && taken > 0
         {
             self.reads_at = stage.now() + micros;
@@ -207,7 +211,7 @@ impl Client {
                     self.send_waiting(stage);
                 }
                 self.answer = Some(answer);
-                taken > 0 && self.manners.sips.is_none()
+                taken > 0 && sips.is_none()
             }
             Read::Tunnel => {
                 self.begin_tunnel(stage, tag);
@@ -249,7 +253,13 @@ impl Client {
         if kind.is_old() {
             stage.meet(Situation::OldVersion);
         }
-        self.waiting = None;
+        let is_waiting =
+            self.waiting.is_some() && self.marks.back().is_some_and(|(_, marked)| *marked == tag);
+        if is_waiting {
+            // Answered without its body: the connection is of no more use.
+            self.waiting = None;
+            self.no_more = true;
+        }
         stage.conclude(tag, outcome);
         self.answered += 1;
         self.asks_at = stage.now() + self.manners.rest_micros;
