@@ -1,7 +1,7 @@
 //! The one vocabulary of I/O: what a core's data plane may ask of an engine, and what an engine tells it.
 //!
-//! `ring` (io_uring) speaks it, as will an epoll engine and a simulator; the data plane cannot tell them apart. An
-//! engine decides nothing about protocols; the data plane never sees a descriptor, a syscall or a buffer's home.
+//! `ring` (io_uring), `epoll` and `sim` (a simulator) speak it; the data plane cannot tell them apart. An engine decides
+//! nothing about protocols; the data plane never sees a descriptor, a syscall or a buffer's home.
 //!
 //! # Contract
 //! - A [`ConnId`] comes from [`Completion::Accepted`] or [`Io::connect`] and is good until [`Io::close`]. After `close`
