@@ -25,9 +25,10 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates that must not be reached, by any way, from a crate of the workspace.
-pub const MUST_NOT_REACH: [(&str, &[&str]); 3] = [
+pub const MUST_NOT_REACH: [(&str, &[&str]); 4] = [
     ("sidering-codecs", &["io-uring", "libc", "rustix", "tokio", "socket2", "mio"]),
     ("sidering-dataplane", &["io-uring", "libc", "rustix", "tokio", "socket2", "mio"]),
+    ("sidering-epoll", &["io-uring", "sidering-ring", "tokio", "mio"]),
     ("sidering-control", &["io-uring", "sidering-ring"]),
 ];
 
