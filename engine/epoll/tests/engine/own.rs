@@ -1,8 +1,9 @@
 //! What only readiness has to get right: turns that are shared, bytes that come without an edge, and options.
 
+use crate::echo::{echo, exchange_with};
 use crate::support::{Core, LISTENER, connect};
 use crate::under_test::{Engine as Epoll, EngineChunk, Options};
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, Time};
+use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_epoll::EpollError;
 use std::io::Write;
@@ -136,17 +137,19 @@ fn a_listener_shared_by_two_cores_loses_nobody() {
     drop(listener);
     let connect = || std::os::unix::net::UnixStream::connect(&path).unwrap();
     let accepted = |core: &Core<Count>| core.ask(|script, _, _| script.state.conns.len());
+    let wait_for = |count: usize| {
+        while accepted(&cores[0]) + accepted(&cores[1]) < count {
+            std::thread::yield_now();
+        }
+    };
     let mut peers: Vec<_> = (0..100).map(|_| connect()).collect();
-    while accepted(&cores[0]) + accepted(&cores[1]) < 100 {
-        std::thread::yield_now();
-    }
-    // One of them stops: the other takes all, although the socket is still registered with both processes' files.
-    let before = accepted(&cores[0]);
+    wait_for(100);
+    // One of them stops, and takes no more than what waits in that moment; the socket lives on at the other.
     cores[0].ask(|_, epoll, _| epoll.close_listener(LISTENER));
-    cores[0].ask(|_, _, _| ());
     peers.extend((0..50).map(|_| connect()));
-    let expected = 150 - before;
-    cores[1].wait_until(move |state, _| state.conns.len() == expected);
+    wait_for(150);
+    peers.extend((0..50).map(|_| connect()));
+    wait_for(200);
     drop(peers);
     for core in cores {
         receive_all(&core);
@@ -154,6 +157,44 @@ fn a_listener_shared_by_two_cores_loses_nobody() {
         core.stop();
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn turns_of_one_event_and_one_slot_lose_nothing() {
+    let options = Options { events_per_turn: 1, slots_max: 1, bulk_slots_max: 0, ..Options::default() };
+    let core = Core::start(options, echo);
+    exchange_with(&core, 20, 100_000);
+    core.stop();
+}
+
+fn note_connects(
+    state: &mut Vec<Result<(), IoError>>,
+    _: &mut Epoll,
+    _: Time,
+    completion: Completion<EngineChunk>,
+) {
+    if let Completion::Connected { result, .. } = completion {
+        state.push(result);
+    }
+}
+
+#[test]
+fn a_unix_socket_with_a_full_backlog_refuses() {
+    let folder = std::env::temp_dir().join(format!("sidering-backlog-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("full.sock");
+    let address = Address::Unix(path.into());
+    let _listener = sidering_system::socket::open_listener(&address, 1, false).unwrap();
+    let core = Core::start(Options::default(), note_connects);
+    // Nobody accepts: the backlog takes one more than it is told, and the third is too many.
+    core.ask(move |_, epoll, _| {
+        for _ in 0..3 {
+            epoll.connect(&address).unwrap();
+        }
+    });
+    core.wait_until(|state, _| *state == [Ok(()), Ok(()), Err(IoError::Refused)]);
+    std::fs::remove_dir_all(&folder).unwrap();
+    core.stop();
 }
 
 #[test]
