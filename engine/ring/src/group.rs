@@ -292,8 +292,7 @@ mod tests {
 
     /// Stands for the kernel, which takes buffers in the order they were published.
     fn fill(group: &mut SlotGroup, slot: u16) -> RingChunk {
-        // SAFETY: the slot's memory is mapped and published.
-        unsafe { group.pool.address(slot).as_ptr().write_volatile(7) };
+        group.pool.write_as_the_kernel(slot, &[7]);
         group.take(slot, 1)
     }
 

@@ -1,8 +1,8 @@
 //! io_uring as an engine of the data plane: one ring per core, and the loop that drives a core's machine with it.
 //!
 //! This is the only crate with `unsafe`, and it has it in few places: `mapping`, `slot`, `buffer_ring` (memory shared
-//! with the kernel), `kernel` (the queues), `system` (bare calls), and the few lines of `send`, `connect`, `listener`
-//! and `trial` that promise to keep something alive. Everything else is ordinary safe code that keeps the accounts.
+//! with the kernel), `kernel` (the queues), `system` (bare calls), and the few lines of `send`, `connect`, `listener`,
+//! `poison` and `trial` that promise to keep something alive. Everything else is ordinary safe code that keeps the accounts.
 //!
 //! # What the ring may do
 //! Before it is enabled it is tied to the operations in [`OPERATIONS`], and takes no registration afterwards. An operation
@@ -45,6 +45,7 @@ mod mapping;
 mod operations;
 mod options;
 mod outgoing;
+mod poison;
 mod probe;
 mod receive;
 mod relay;

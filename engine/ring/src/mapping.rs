@@ -3,6 +3,8 @@
 use std::io;
 use std::ptr::NonNull;
 
+use crate::poison::unpoison;
+
 /// A private anonymous mapping; pages are backed when first touched. Unmapped on drop.
 pub(crate) struct Mapping {
     base: NonNull<u8>,
@@ -66,6 +68,8 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
+        // The address may become somebody else's.
+        unpoison(self.base, self.bytes);
         // SAFETY: the range is ours alone. Owners drop a mapping only when neither a chunk nor the kernel refers to it
         // (see `SlotPool` and `BufferRing`).
         unsafe { libc::munmap(self.base.as_ptr().cast(), self.bytes) };
