@@ -87,6 +87,10 @@ pub struct Conn<C> {
     pub paused: bool,
     /// The connection must not carry another exchange, whatever its codec thinks.
     pub is_poisoned: bool,
+    /// We have told the codec to announce the connection's end.
+    pub announces_end: bool,
+    /// The client has announced that its request is the last one, so that nothing follows it.
+    pub is_last_request: bool,
     /// The end of the sending side was asked for.
     pub is_shut: bool,
     /// Bytes that passed while lingering.
@@ -124,6 +128,8 @@ impl<C: Chunk> Conn<C> {
             input_ended: false,
             paused: false,
             is_poisoned: false,
+            announces_end: false,
+            is_last_request: false,
             is_shut: false,
             lingered_bytes: 0,
             exchanges: 0,

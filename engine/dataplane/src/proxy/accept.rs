@@ -38,6 +38,7 @@ impl<I: Io> Worker<I> {
                 let mut codec = (protocol.server)(options);
                 if self.drain != Drain::No {
                     codec.close_after_current();
+                    entry.announces_end = true;
                 }
                 entry.codec = Some(codec);
                 self.conns.insert(entry);

@@ -132,6 +132,12 @@ impl<I: Io> Worker<I> {
     ) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let is_partial_head = conn.stream.is_none() && conn.head_started;
+        let is_awaiting = conn
+            .stream
+            .and_then(|key| self.streams.get(key))
+            .is_some_and(|stream| stream.response == Progress::Awaited);
+        // Before there is an answer, only the client can have ended the connection.
+        conn.is_last_request |= is_awaiting && !conn.announces_end && !codec.is_reusable();
         conn.codec = Some(codec);
         match outcome {
             Decoded::Broken(error) => self.reject_protocol_error(id, error),

@@ -135,6 +135,7 @@ impl<I: Io> Worker<I> {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             if let Some(codec) = &mut conn.codec {
                 codec.close_after_current();
+                conn.announces_end = true;
             }
             if conn.phase == Phase::Idle && !conn.head_started && conn.exchanges > 0 {
                 self.close_behind_answer(io, id, true);

@@ -21,7 +21,9 @@ impl<I: Io> Worker<I> {
         conn.since = self.now;
         let reusable = !conn.is_poisoned && conn.codec.as_ref().is_some_and(|codec| codec.is_reusable());
         if !reusable || conn.outbox.has_failed() {
-            let client_may_send = !request_ended || !conn.held.is_empty() || conn.is_poisoned;
+            // A client that did not say that this was its last request may have sent the next one already.
+            let may_pipeline = !conn.is_last_request || !conn.held.is_empty();
+            let client_may_send = !request_ended || may_pipeline || conn.is_poisoned;
             self.close_behind_answer(io, id, client_may_send);
             return;
         }
