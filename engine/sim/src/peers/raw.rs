@@ -86,7 +86,8 @@ impl Peer for Origin {
             if let Some(end) = stage.end(self.link) {
                 self.is_done = true;
                 if end == End::Fin {
-                    stage.close(self.link);
+                    // An orderly end would mean that this was all it had to say.
+                    stage.reset(self.link);
                 }
             }
             return;

@@ -119,8 +119,11 @@ impl Tunnel {
             None => {}
         }
         self.send(stage, link);
+        if self.has_ended && self.resets {
+            return Some(Ended::Cut);
+        }
         let all_ended = self.has_ended && stage.end(link).is_some();
-        all_ended.then_some(if self.resets { Ended::Cut } else { Ended::Whole })
+        all_ended.then_some(Ended::Whole)
     }
 
     fn send(&mut self, stage: &mut Stage<'_>, link: u32) {

@@ -1,0 +1,68 @@
+//! 256 seeds, each a run of its own: nothing goes wrong in any of them, and together they meet everything there is to
+//! meet. `SIM_SEED=7 cargo test -p sidering-sim --test seeds` tells one in full.
+
+use sidering_sim::coverage::Coverage;
+use sidering_sim::{run_bytes, run_seed, trace_seed};
+
+const SEEDS: u64 = 256;
+const PARTS: u64 = 4;
+
+/// The seed to be told in full, if one is asked for.
+fn asked_for() -> Option<u64> {
+    std::env::var("SIM_SEED").ok()?.parse().ok()
+}
+
+/// Runs a part of the seeds; panics with every failure.
+fn run_part(part: u64) -> Coverage {
+    let mut coverage = Coverage::default();
+    let mut failures = vec![];
+    for seed in (0..SEEDS).filter(|seed| seed % PARTS == part) {
+        match run_seed(seed) {
+            Ok(report) => coverage.add(&report.coverage),
+            Err(failure) => failures.push(format!("{failure}\n  again: SIM_SEED={seed} just sim 1")),
+        }
+    }
+    assert!(failures.is_empty(), "{} seeds failed:\n{}", failures.len(), failures.join("\n"));
+    coverage
+}
+
+#[test]
+fn nothing_goes_wrong_and_everything_there_is_to_meet_is_met() {
+    if let Some(seed) = asked_for() {
+        let outcome = trace_seed(seed);
+        assert!(outcome.is_ok(), "{}", outcome.expect_err("it failed"));
+        return;
+    }
+    let parts: Vec<_> = (0..PARTS).map(|part| std::thread::spawn(move || run_part(part))).collect();
+    let mut coverage = Coverage::default();
+    let mut failures = vec![];
+    for part in parts {
+        match part.join() {
+            Ok(met) => coverage.add(&met),
+            Err(panic) => failures.push(panic.downcast_ref::<String>().cloned().unwrap_or_default()),
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let missing: Vec<&str> = coverage.missing().into_iter().map(|situation| situation.text()).collect();
+    assert!(missing.is_empty(), "the simulator has become tame; never met: {missing:#?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let hash = |seed| run_seed(seed).map(|report| report.hash).map_err(|failure| failure.to_string());
+    let others = std::thread::spawn(move || (0..24).map(hash).collect::<Vec<_>>());
+    let here: Vec<_> = (0..24).map(hash).collect();
+    assert_eq!(here, others.join().expect("the seeds run on another thread, too"));
+    assert!(here.windows(2).all(|pair| pair[0] != pair[1]), "different seeds are different runs");
+}
+
+#[test]
+fn a_run_on_any_bytes_comes_to_an_end() {
+    run_bytes(&[]);
+    run_bytes(&[0xff; 300]);
+    for start in 0..40u8 {
+        let bytes: Vec<u8> =
+            (0..2000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 ^ start).collect();
+        run_bytes(&bytes);
+    }
+}
