@@ -51,6 +51,8 @@ pub(crate) struct Request {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
+    /// When the machine was told to drain.
+    pub(crate) drained_at: Option<u64>,
 }
 
 impl Ledger {
@@ -110,6 +112,19 @@ impl Stage<'_> {
         let kind = request.exchange.kind;
         assert!(kind.may_reach_upstream(), "request {tag} ({kind:?}) must not reach an upstream");
         assert!(request.begun_at.is_some(), "request {tag} was never sent");
+        let expected = match kind {
+            Kind::Raw => self.plan.raw_cluster(),
+            Kind::Connect => {
+                if self.plan.ends_connect {
+                    self.plan.raw_cluster()
+                } else {
+                    0
+                }
+            }
+            _ => request.exchange.cluster,
+        };
+        let cluster = self.engine.links[link as usize].cluster;
+        assert_eq!(cluster, Some(expected), "request {tag} went to the wrong cluster");
         if let Some(before) = request.sights.last() {
             assert!(kind.may_be_sent_twice(), "request {tag} ({kind:?}) was sent twice");
             assert!(request.sights.len() < 2, "request {tag} was sent more than twice");

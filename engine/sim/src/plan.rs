@@ -40,6 +40,9 @@ pub(crate) struct Plan {
     pub(crate) reloads: usize,
     pub(crate) drains: bool,
     pub(crate) stops: bool,
+    /// What the proxy adds to requests.
+    pub(crate) forwards_address: bool,
+    pub(crate) makes_ids: bool,
     pub(crate) temper: Temper,
 }
 
@@ -61,14 +64,16 @@ impl Plan {
             stale: if mode == Mode::Calm { 0 } else { choices.pick(&[3, 2, 10]) },
             think_max: choices.pick(&[1, 3000, 40_000]),
             body_max,
-            clients: if is_bulky { choices.between(1, 4) } else { choices.between(1, 9) },
-            requests_max: choices.pick(&[3, 5, 2, 8]),
+            clients: if is_bulky { choices.between(1, 5) } else { choices.between(1, 14) },
+            requests_max: choices.pick(&[4, 8, 2, 12]),
             arrival_micros: choices.pick(&[1, 2_000, 60_000]),
             http_clusters: choices.between(1, 3),
             ends_connect: choices.chance(50),
             reloads: if swaps { choices.below(4) } else { 0 },
             drains: mode == Mode::Graceful || is_storm && choices.chance(50),
             stops: is_storm && choices.chance(15),
+            forwards_address: choices.chance(30),
+            makes_ids: choices.chance(30),
             temper: temper(is_calm, is_bulky, choices),
         }
     }

@@ -50,13 +50,13 @@ impl Shape {
         let limits = ListenerLimits {
             request_headers_timeout_ms: timeout(20_000, &[2000, 700]),
             request_timeout_ms: timeout(60_000, &[4000, 1500, 0]),
-            stream_idle_timeout_ms: timeout(60_000, &[5000, 2000]),
+            stream_idle_timeout_ms: timeout(60_000, &[5000, 2000, 400]),
             idle_timeout_ms: timeout(60_000, &[6000, 1000]),
             max_connections: if is_calm { 100 } else { choices.pick(&[100, 3, 1, 5]) as u32 },
         };
         let options = HttpOptions {
-            use_remote_address: choices.chance(30),
-            generate_request_id: choices.chance(30),
+            use_remote_address: plan.forwards_address,
+            generate_request_id: plan.makes_ids,
             via: choices.chance(30).then(|| "sim".into()),
             upgrades: vec!["websocket".into()],
             underscores: Underscores::Allow,

@@ -231,7 +231,7 @@ impl World {
                     self.oracle.applied = listeners.collect();
                 }
                 Message::Stop => self.oracle.applied.clear(),
-                Message::Drain => {}
+                Message::Drain => self.ledger.drained_at = Some(self.engine.now),
             }
             self.worker.handle_message(&mut self.engine, now, message);
             self.watch();
@@ -279,6 +279,7 @@ impl World {
         let Some(Side::Upstream(cluster, _)) = side else { return };
         let number = self.engine.truth.clusters[cluster].cluster;
         let protocol = if number == self.plan.raw_cluster() { "tcp" } else { "http1" };
+        self.engine.links[link as usize].cluster = Some(number);
         let peer = (model(protocol).origin)(link, &mut self.stage());
         self.add_peer(link, peer);
     }

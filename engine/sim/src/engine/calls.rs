@@ -69,6 +69,14 @@ impl Io for Engine {
 
     fn send(&mut self, id: ConnId, segment: Segment<SimChunk>) {
         let conn = self.live(id, "send");
+        let (knows_end, link, side) = (conn.knows_end, conn.link, conn.side);
+        // An upstream that has ended its side cannot answer any more.
+        let is_in_vain = knows_end && matches!(side, super::Side::Upstream(..));
+        assert!(
+            !is_in_vain || self.links[link as usize].is_tunnel,
+            "bytes for an upstream that has ended: {id:?}"
+        );
+        let conn = self.live(id, "send");
         assert!(conn.is_connected, "misuse: send before connect: {id:?}");
         assert!(!conn.finishing, "misuse: send after shutdown: {id:?}");
         assert!(!conn.knows_send_failed, "misuse: send after a failed send was told: {id:?}");

@@ -110,6 +110,7 @@ impl Engine {
                 (conn, "tells: received", chunk.len() as u64)
             }
             Completion::ReceiveEnded { conn, result } => {
+                self.conns[conn.index as usize].knows_end = true;
                 (conn, "tells: receive ended", u64::from(result.is_ok()))
             }
             Completion::Paused { conn } => (conn, "tells: paused", 0),

@@ -107,6 +107,8 @@ pub(crate) struct Conn {
     /// When the machine was last told something of it.
     pub(crate) told_at: u64,
     pub(crate) told_bytes: u64,
+    /// It was told that receiving is over.
+    pub(crate) knows_end: bool,
     /// Bytes and payload segments handed over and not reported as sent.
     pub(crate) queued_bytes: usize,
     pub(crate) queued_chunks: usize,
@@ -141,6 +143,7 @@ impl Conn {
             opened_at: 0,
             told_at: 0,
             told_bytes: 0,
+            knows_end: false,
             queued_bytes: 0,
             queued_chunks: 0,
         }

@@ -40,7 +40,7 @@ impl Cqe {
 }
 
 /// Completions one receive posts in one turn at most.
-const RECEIVES_PER_TURN: usize = 4;
+pub(crate) const RECEIVES_PER_TURN: usize = 4;
 
 impl Engine {
     /// Lets the kernel work on everything it holds.
@@ -147,7 +147,7 @@ impl Engine {
         let most = arrived.min(self.temper.slot_bytes);
         let length = if self.choices.one_in(self.temper.cuts) { 1 + self.choices.below(most) } else { most };
         let entry = &mut self.links[link as usize];
-        let chunk = self.slots.fill(&entry.up.peek()[..length])?;
+        let chunk = self.slots.fill(link, &entry.up.peek()[..length])?;
         entry.take(length);
         if length < arrived {
             self.coverage.meet(Situation::SplitRead);

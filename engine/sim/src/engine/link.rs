@@ -50,6 +50,10 @@ pub(crate) struct Link {
     pub(crate) peer_wakes_at: u64,
     /// It is lossy: a reset takes what was under way with it.
     pub(crate) loses_on_reset: bool,
+    /// It carries bytes without messages.
+    pub(crate) is_tunnel: bool,
+    /// The cluster's number, of a link to an upstream.
+    pub(crate) cluster: Option<usize>,
 }
 
 impl Link {
@@ -73,6 +77,8 @@ impl Link {
             is_open: false,
             peer_wakes_at: u64::MAX,
             loses_on_reset: false,
+            is_tunnel: false,
+            cluster: None,
         }
     }
 

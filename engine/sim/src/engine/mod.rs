@@ -8,7 +8,7 @@ mod calls;
 mod closing;
 mod complete;
 mod conn;
-mod kernel;
+pub(crate) mod kernel;
 pub(crate) mod link;
 mod listener;
 mod receiving;

@@ -34,7 +34,11 @@ impl Engine {
             conn.in_flight += 1;
             let link = &self.links[conn.link as usize];
             self.is_ready |= link.send_room() > 0 || link.failure().is_some();
+            let is_full = link.send_room() == 0;
             self.links[conn.link as usize].sender_waits = true;
+            if is_full {
+                self.meet(Situation::SendBufferFull);
+            }
         }
     }
 

@@ -12,6 +12,8 @@ struct Home {
     free: Vec<Vec<u8>>,
     /// Slots that are somewhere else.
     out: usize,
+    /// The same, by the link whose bytes they have.
+    by_link: Vec<u32>,
 }
 
 /// The slots of one engine.
@@ -26,6 +28,7 @@ pub(crate) struct SlotPool {
 #[derive(Debug)]
 struct Slot {
     bytes: Vec<u8>,
+    link: u32,
     home: Rc<RefCell<Home>>,
 }
 
@@ -34,6 +37,7 @@ impl Drop for Slot {
         let mut home = self.home.borrow_mut();
         assert!(home.out > 0, "a slot came home twice");
         home.out -= 1;
+        home.by_link[self.link as usize] -= 1;
         home.free.push(std::mem::take(&mut self.bytes));
     }
 }
@@ -52,23 +56,32 @@ impl SlotPool {
     }
 
     /// The kernel fills a slot with these bytes; `None` if none is at home.
-    pub(crate) fn fill(&mut self, bytes: &[u8]) -> Option<SimChunk> {
+    pub(crate) fn fill(&mut self, link: u32, bytes: &[u8]) -> Option<SimChunk> {
         assert!(!bytes.is_empty() && bytes.len() <= self.slot_bytes, "the kernel overruns a slot");
         let mut home = self.home.borrow_mut();
         if home.out == self.slots {
             return None;
         }
         home.out += 1;
+        if home.by_link.len() <= link as usize {
+            home.by_link.resize(link as usize + 1, 0);
+        }
+        home.by_link[link as usize] += 1;
         let mut memory = home.free.pop().unwrap_or_default();
         memory.clear();
         memory.extend_from_slice(bytes);
-        let slot = Rc::new(Slot { bytes: memory, home: Rc::clone(&self.home) });
+        let slot = Rc::new(Slot { bytes: memory, link, home: Rc::clone(&self.home) });
         Some(SimChunk { slot, start: 0, end: bytes.len() as u32 })
     }
 
     /// Slots that are not at home.
     pub(crate) fn out(&self) -> usize {
         self.home.borrow().out
+    }
+
+    /// Slots that have bytes of one link.
+    pub(crate) fn out_of(&self, link: u32) -> usize {
+        self.home.borrow().by_link.get(link as usize).map_or(0, |out| *out as usize)
     }
 
     /// Slots that the kernel can fill.
@@ -101,13 +114,13 @@ mod tests {
     #[test]
     fn a_slot_goes_home_with_its_last_view() {
         let mut pool = SlotPool::new(1, 16);
-        let whole = pool.fill(b"head body").unwrap();
+        let whole = pool.fill(0, b"head body").unwrap();
         let body = whole.subset(&whole[5..]);
         drop(whole);
         assert_eq!((&*body, pool.out(), pool.at_home()), (&b"body"[..], 1, 0));
-        assert!(pool.fill(b"x").is_none());
+        assert!(pool.fill(0, b"x").is_none());
         drop(body);
         assert_eq!(pool.at_home(), 1);
-        assert_eq!(&*pool.fill(b"y").unwrap(), b"y");
+        assert_eq!(&*pool.fill(0, b"y").unwrap(), b"y");
     }
 }

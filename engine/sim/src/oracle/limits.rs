@@ -1,8 +1,9 @@
 //! Bounds hold at every step, and nobody waits who need not: the table of ARCHITECTURE.md.
 
 use crate::coverage::Situation;
+use crate::engine::kernel::RECEIVES_PER_TURN;
 use crate::world::World;
-use sidering_dataplane::net::conn::{QUEUE_HIGH_BYTES, QUEUE_HIGH_SEGMENTS};
+use sidering_dataplane::net::conn::{HELD_CHUNKS, QUEUE_HIGH_BYTES, QUEUE_HIGH_SEGMENTS};
 
 /// Counters as they were at the last step.
 #[derive(Debug)]
@@ -76,5 +77,23 @@ impl World {
         }
         self.engine.coverage.meet_times(Situation::QueueHigh, high);
         assert!(self.engine.slots.out() <= temper.slots, "more slots are out than there are");
+        self.check_held();
+    }
+
+    /// A client that sends ahead is not read any further than a few chunks. Seen where no chunk is queued for anybody.
+    fn check_held(&mut self) {
+        let is_queued = self.engine.open_conns().any(|conn| conn.queued_chunks > 0);
+        if is_queued || self.engine.closing_conns() > 0 {
+            return;
+        }
+        // What comes in before the pause takes effect.
+        let most = HELD_CHUNKS + 2 * RECEIVES_PER_TURN;
+        let mut full = 0;
+        for conn in self.engine.open_conns() {
+            let held = self.engine.slots.out_of(conn.link);
+            assert!(held <= most, "{held} chunks are held of link {}, and {most} may", conn.link);
+            full += u64::from(held >= HELD_CHUNKS);
+        }
+        self.engine.coverage.meet_times(Situation::HeldFull, full);
     }
 }

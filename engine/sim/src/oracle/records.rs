@@ -1,8 +1,8 @@
 //! The access log: one record for each request, that says what its client saw.
 
 use crate::coverage::Situation;
-use crate::ledger::Outcome;
-use crate::peers::exchange::Kind;
+use crate::ledger::{Outcome, Request};
+use crate::peers::exchange::{Fate, Kind};
 use crate::world::World;
 use sidering_dataplane::observe::access_log::{AccessRecord, RecordSink, ResponseFlags};
 use std::cell::RefCell;
@@ -89,6 +89,7 @@ impl World {
         request.records += 1;
         assert_eq!(request.records, 1, "request {tag} has more than one access-log record");
         let kind = request.exchange.kind;
+        check_texts(tag, request, record);
         match request.outcome {
             Some(Outcome::Answered(status)) if matches!(kind, Kind::Upgrade | Kind::Connect) => {
                 let told = record.status;
@@ -101,6 +102,10 @@ impl World {
                 let sent = if is_bodiless { 0 } else { request.exchange.answer as u64 };
                 assert_eq!(record.sent_bytes, sent, "the bytes sent that are logged of request {tag}");
                 assert_eq!(details, "via_upstream", "the details of request {tag}");
+                let exchange = &request.exchange;
+                let (body, is_whole) = (exchange.body as u64, exchange.fate != Fate::Early);
+                assert!(record.received_bytes == body || !is_whole, "the bytes received of request {tag}");
+                assert_ne!(record.upstream_micros, u64::MAX, "the upstream's time of request {tag}");
                 assert!(!request.sights.is_empty(), "request {tag} was answered, and nobody saw it");
             }
             Some(Outcome::Local(status)) => {
@@ -146,4 +151,30 @@ impl World {
         );
         self.engine.meet(situation);
     }
+}
+
+/// What is logged of a request's head is what its client wrote.
+fn check_texts(tag: u32, request: &Request, record: &AccessRecord<'_>) {
+    let kind = request.exchange.kind;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let path = text(record.path);
+    let names_it = path.ends_with(&format!("/{tag}")) || kind == Kind::Connect;
+    assert!(names_it, "request {tag} is logged with the path {path:?}");
+    let protocol = if kind.is_old() { "HTTP/1.0" } else { "HTTP/1.1" };
+    assert_eq!(text(record.protocol), protocol, "the protocol logged of request {tag}");
+    let authority = if kind == Kind::Connect { format!("h{tag}:1") } else { "h".into() };
+    assert_eq!(text(record.authority), authority, "the authority logged of request {tag}");
+    let method = match kind {
+        Kind::Head => "HEAD",
+        Kind::Delete => "DELETE",
+        Kind::Options => "OPTIONS",
+        Kind::Put => "PUT",
+        Kind::Connect => "CONNECT",
+        Kind::Trace => "TRACE",
+        kind if kind.has_body() => "POST",
+        _ => "GET",
+    };
+    assert_eq!(text(record.method), method, "the method logged of request {tag}");
+    let peer = format!("192.0.2.1:{}", 1024 + request.client as u16);
+    assert_eq!(text(record.downstream_peer), peer, "the peer logged of request {tag}");
 }

@@ -114,6 +114,8 @@ pub(crate) struct Exchange {
     pub(crate) says_close: bool,
     pub(crate) think_micros: u64,
     pub(crate) fate: Fate,
+    /// Bytes of a field that makes the heads of the request and of its answer long.
+    pub(crate) pad: usize,
     /// An upgrade or CONNECT is agreed to.
     pub(crate) agrees: bool,
 }
@@ -137,6 +139,7 @@ impl Exchange {
             says_close: choices.one_in(15),
             think_micros: choices.below(plan.think_max) as u64,
             fate: Fate::Good,
+            pad: if choices.one_in(8) { choices.between(1, 1500) } else { 0 },
             agrees: choices.below(3) < 2,
         };
         exchange.chunk = exchange.chunk.max(exchange.body.max(exchange.answer) / 200);

@@ -96,8 +96,14 @@ impl Tunnel {
         }
     }
 
+    /// The link carries bytes from now on.
+    fn take_over(stage: &mut Stage<'_>, link: u32) {
+        stage.engine.links[link as usize].is_tunnel = true;
+    }
+
     /// Moves what can be moved. Tells when its both directions have ended.
     pub(crate) fn step(&mut self, stage: &mut Stage<'_>, link: u32) -> Option<Ended> {
+        Self::take_over(stage, link);
         let incoming = stage.incoming(link);
         let length = incoming.len();
         let room = self.expected - self.received;

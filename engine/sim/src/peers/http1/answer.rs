@@ -183,6 +183,9 @@ fn check_head(tag: u32, head: &Head, status: u16, stage: &Stage<'_>) {
     let exchange = &stage.ledger.get(tag).exchange;
     let is_cut = matches!(exchange.fate, Fate::Malformed(_));
     assert!(status == exchange.status || is_cut, "request {tag} is answered {status}");
+    if !is_cut {
+        head.check_pad(tag, exchange.pad);
+    }
     assert!(head.field("x-hop").is_none(), "a field of the other hop is in the answer to {tag}");
     let length = head.field("content-length").and_then(|length| length.parse::<usize>().ok());
     if let Some(length) = length

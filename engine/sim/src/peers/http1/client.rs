@@ -92,6 +92,7 @@ impl Peer for Client {
         }
         if self.manners.is_silent {
             if stage.end(self.link).is_some() {
+                stage.meet(Situation::IdleTimeout);
                 self.leave(stage, Outcome::GivenUp);
             }
             return;
@@ -251,6 +252,13 @@ impl Client {
         let tag = self.script[self.answered];
         stage.mark(Who::Client, "is answered", self.link, u64::from(tag));
         let kind = stage.ledger.get(tag).exchange.kind;
+        let begun_at = stage.ledger.get(tag).begun_at;
+        let is_late =
+            stage.ledger.drained_at.is_some_and(|drained| begun_at.is_some_and(|begun| begun > drained));
+        assert!(
+            says_close || !is_late,
+            "request {tag} was sent to a draining proxy, whose answer keeps alive"
+        );
         if kind == Kind::Upgrade && !matches!(outcome, Outcome::Local(_)) {
             stage.meet(Situation::UpgradeDeclined);
         }

@@ -38,6 +38,27 @@ pub(super) const ANSWERS: &[&[u8]] = &[
     b"HTTP/1.1 200 OK\r\nx-tag: TAG\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n\r\n",
 ];
 
+/// Behind the table there are requests beyond the bounds of heads.
+pub(super) const BEYOND: usize = 3;
+
+/// A request beyond a bound: fields, bytes of the target, bytes of the head.
+fn beyond(number: usize, tag: u32) -> Vec<u8> {
+    let request = match number {
+        0 => format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\n{}\r\n", "a: b\r\n".repeat(40)),
+        1 => format!("GET /c0/{}/{tag} HTTP/1.1\r\nhost: h\r\n\r\n", "a".repeat(1024)),
+        _ => format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\na: {}\r\n\r\n", "b".repeat(4096)),
+    };
+    request.into_bytes()
+}
+
+/// A malformed request.
+pub(super) fn request(number: u8, tag: u32) -> Vec<u8> {
+    match usize::from(number).checked_sub(REQUESTS.len()) {
+        Some(number) => beyond(number, tag),
+        None => row(REQUESTS, number, tag),
+    }
+}
+
 /// A row with its tag in place.
 pub(super) fn row(table: &[&[u8]], number: u8, tag: u32) -> Vec<u8> {
     let row = table[usize::from(number) % table.len()];

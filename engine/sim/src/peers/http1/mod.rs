@@ -35,7 +35,7 @@ fn exchange(cluster: usize, is_last: bool, stage: &mut Stage<'_>) -> Exchange {
         78..82 => Kind::Old,
         82..89 => Kind::Upgrade,
         89..95 => Kind::Connect,
-        _ => Kind::Malformed(choices.below(malformed::REQUESTS.len()) as u8),
+        _ => Kind::Malformed(choices.below(malformed::REQUESTS.len() + malformed::BEYOND) as u8),
     };
     Exchange::new(kind, cluster, stage.plan, choices)
 }

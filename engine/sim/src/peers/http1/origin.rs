@@ -335,8 +335,19 @@ fn check_request(head: &Head, stage: &Stage<'_>) -> u32 {
         _ => "GET",
     };
     assert_eq!(method, expected, "the method of request {tag}");
+    head.check_pad(tag, exchange.pad);
+    check_added(tag, head, stage);
     assert_eq!(head.field("upgrade").is_some(), exchange.kind == Kind::Upgrade, "the upgrade of {tag}");
     tag
+}
+
+/// What the proxy adds is there.
+fn check_added(tag: u32, head: &Head, stage: &Stage<'_>) {
+    let address = head.field("x-forwarded-for");
+    let expected = stage.plan.forwards_address.then_some("192.0.2.1");
+    assert_eq!(address, expected, "x-forwarded-for of request {tag}");
+    let has_id = head.field("x-request-id").is_some_and(|id| id.len() == 36);
+    assert_eq!(has_id, stage.plan.makes_ids, "x-request-id of request {tag}");
 }
 
 /// Writes the answer to a request; tells what is to be done behind it.
@@ -358,6 +369,7 @@ fn write_answer(tag: u32, exchange: &Exchange, out: &mut Vec<u8>) -> Option<Acti
     let mut head = format!("HTTP/1.1 {status} Reason\r\nX-Tag: {tag}\r\nconnection: x-hop");
     let closes = exchange.says_close || exchange.framing == Framing::UntilClose;
     head.push_str(if closes { ", close\r\nx-hop: 1\r\n" } else { "\r\nx-hop: 1\r\n" });
+    head.push_str(&wire::pad(tag, exchange.pad));
     let is_bodiless = matches!(status, 204 | 304);
     match exchange.framing {
         _ if is_bodiless => {}

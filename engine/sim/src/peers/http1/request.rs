@@ -32,7 +32,7 @@ fn start(tag: u32, exchange: &Exchange) -> String {
 /// The request with this tag, as it goes out.
 pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
     if let Kind::Malformed(row) = exchange.kind {
-        return Written { head: malformed::row(malformed::REQUESTS, row, tag), body: vec![] };
+        return Written { head: malformed::request(row, tag), body: vec![] };
     }
     let mut head = start(tag, exchange);
     let host = if exchange.kind == Kind::Connect { format!("h{tag}:1") } else { "h".into() };
@@ -43,6 +43,7 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
         _ => {}
     }
     head.push_str("\r\nx-hop: this one only\r\n");
+    head.push_str(&wire::pad(tag, exchange.pad));
     let payload =
         if exchange.kind.has_body() { pattern(tag, Purpose::Request, 0, exchange.body) } else { &[] };
     let mut body = vec![];

@@ -52,9 +52,23 @@ impl Head {
         self.field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close"))
     }
 
+    /// The field that made the head long is there as it was written.
+    #[track_caller]
+    pub(super) fn check_pad(&self, tag: u32, length: usize) {
+        let found = self.field("x-pad").unwrap_or_default().as_bytes();
+        assert_eq!(found, pattern(tag, Purpose::Request, 0, length), "a long field of request {tag}");
+    }
+
     pub(super) fn tag(&self) -> Option<u32> {
         self.field("x-tag").map(|tag| tag.parse().expect("a tag"))
     }
+}
+
+/// A field as long as a head may be told to be.
+pub(super) fn pad(tag: u32, length: usize) -> String {
+    let text: String =
+        pattern(tag, Purpose::Request, 0, length).iter().map(|byte| char::from(*byte)).collect();
+    if length == 0 { text } else { format!("X-Pad: {text}\r\n") }
 }
 
 /// Where a chunked body stands.
