@@ -160,6 +160,34 @@ fn a_listener_shared_by_two_cores_loses_nobody() {
 }
 
 #[test]
+fn a_closed_listener_whose_socket_lives_on_elsewhere_wakes_nobody() {
+    let core = Core::start(Options::default(), count);
+    let any = Address::Ip(std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    let listener = sidering_system::socket::open_listener(&any, 16, false).unwrap();
+    let address = sidering_system::socket::local_address(&listener).unwrap();
+    let duplicate = listener.try_clone().unwrap();
+    core.mailbox.send(sidering_system::Delivery::Listen(LISTENER, duplicate)).ok().unwrap();
+    core.ask(|_, epoll, _| epoll.accept(LISTENER));
+    let _accepted = connect(address);
+    core.wait_until(|state, _| state.conns.len() == 1);
+    core.ask(|_, epoll, _| epoll.close_listener(LISTENER));
+    // The turn of the call is over when the next one answers.
+    let over = core.counters.turns.get() + 2;
+    while core.counters.turns.get() < over {
+        core.ask(|_, _, _| ());
+    }
+    let _waits = connect(address);
+    let before = core.counters.turns.get();
+    for _ in 0..10 {
+        core.ask(|_, _, _| ());
+    }
+    let turns = core.counters.turns.get() - before;
+    assert!(turns <= 20, "{turns} turns for 10 questions");
+    assert_eq!(core.ask(|script, _, _| script.state.conns.len()), 1);
+    core.stop();
+}
+
+#[test]
 fn turns_of_one_event_and_one_slot_lose_nothing() {
     let options = Options { events_per_turn: 1, slots_max: 1, bulk_slots_max: 0, ..Options::default() };
     let core = Core::start(options, echo);
