@@ -100,7 +100,8 @@ impl Stage<'_> {
             Outcome::Local(_) => Situation::AnsweredLocally,
             Outcome::Cut | Outcome::Unanswered if kind == Kind::Raw => Situation::TunnelCut,
             Outcome::Cut => Situation::AnswerCut,
-            Outcome::Unanswered | Outcome::GivenUp => Situation::ClientAborted,
+            Outcome::Unanswered => Situation::Unanswered,
+            Outcome::GivenUp => Situation::ClientAborted,
         });
     }
 

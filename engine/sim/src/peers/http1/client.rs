@@ -339,9 +339,12 @@ impl Client {
             }
             self.answered = self.asked;
         }
-        let rest = self.script.split_off(self.asked);
-        if !rest.is_empty() {
-            stage.left_over.push(rest);
+        // One that was turned away before it was served does not come back, unless everybody is to be served.
+        if self.answered > 0 || stage.plan.is_calm {
+            let rest = self.script.split_off(self.asked);
+            if !rest.is_empty() {
+                stage.left_over.push(rest);
+            }
         }
         self.leave(stage, Outcome::Unanswered);
     }
