@@ -4,6 +4,9 @@
 use crate::said::{Request, Response, Said};
 use sidering_codecs::{BodyLength, InputEnd, StreamId};
 
+/// At most this many interim responses may come before the final one.
+const INTERIM_RESPONSES: u32 = 16;
+
 /// Where the events stand.
 ///
 /// ```text
@@ -49,6 +52,7 @@ pub struct Grammar {
     /// The answer to the request under way opened a tunnel.
     opened_tunnel: bool,
     exchanges: u64,
+    interim_responses: u32,
     /// The client's requests under way ask for these.
     asked_connect: bool,
 }
@@ -56,7 +60,14 @@ pub struct Grammar {
 impl Grammar {
     /// For the events of a server's codec.
     pub fn server() -> Self {
-        Grammar { at: At::Head, is_server: true, opened_tunnel: false, exchanges: 0, asked_connect: false }
+        Grammar {
+            at: At::Head,
+            is_server: true,
+            opened_tunnel: false,
+            exchanges: 0,
+            interim_responses: 0,
+            asked_connect: false,
+        }
     }
 
     /// For the events of a client's codec.
@@ -76,6 +87,7 @@ impl Grammar {
         assert_eq!(self.at, At::Idle, "an exchange was opened while another was under way");
         self.at = At::Head;
         self.exchanges += 1;
+        self.interim_responses = 0;
         self.asked_connect = is_connect;
     }
 
@@ -158,6 +170,8 @@ impl Grammar {
         let is_success = (200..300).contains(&response.status);
         if response.is_interim() {
             assert_eq!(response.body, BodyLength::None, "an interim response has no body");
+            self.interim_responses += 1;
+            assert!(self.interim_responses <= INTERIM_RESPONSES, "too many interim responses");
             At::Head
         } else if response.status == 101 || self.asked_connect && is_success {
             assert_eq!(response.body, BodyLength::Streamed, "a tunnel has no known length");

@@ -5,6 +5,7 @@ pub mod chunked_differential;
 pub mod config;
 pub mod control;
 pub mod conversation;
+pub mod data_plane;
 mod forwarded_requests;
 mod forwarded_responses;
 pub mod grammar;
@@ -31,6 +32,7 @@ pub struct Target {
 pub static TARGETS: &[Target] = &[
     Target { name: "chunked_differential", run: chunked_differential::run },
     Target { name: "config", run: config::run },
+    Target { name: "data_plane", run: data_plane::run },
     Target { name: "http1_head_differential", run: http1_head_differential::run },
     Target { name: "http1_requests", run: http1_requests::run },
     Target { name: "http1_responses", run: http1_responses::run },

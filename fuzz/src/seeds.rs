@@ -56,32 +56,93 @@ const BODIES: &[&str] = &[
     "0\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\n\r\n",
 ];
 
+/// Requests at the bounds, and one beyond.
+fn long_requests() -> Vec<String> {
+    let get = |target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+    let mut all = Vec::new();
+    for extra in 0..2 {
+        all.push(format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(64 + extra)));
+        all.push(get(&format!("/{}", "x".repeat(31 + extra)), ""));
+        all.push(get("/", &format!("Connection: {}\r\n", vec!["b"; 64 + extra].join(","))));
+        all.push(get("/", &"b: c\r\n".repeat(3 + extra)));
+        all.push(get("/", &"b: c\r\n".repeat(99 + extra)));
+        let frame = get("/", "b: \r\n").len();
+        all.push(get("/", &format!("b: {}\r\n", "x".repeat(256 - frame + extra))));
+    }
+    all
+}
+
+/// Responses at the bounds, and one beyond.
+fn long_responses() -> Vec<String> {
+    let interim = |count| "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(count) + "HTTP/1.1 204 No\r\n\r\n";
+    let fields = |count| format!("HTTP/1.1 204 No\r\n{}\r\n", "b: c\r\n".repeat(count));
+    vec![interim(16), interim(17), fields(4), fields(5), fields(100), fields(101)]
+}
+
+/// Chunked bodies at the bounds, and one beyond.
+fn long_bodies() -> Vec<String> {
+    let mut all = Vec::new();
+    for extra in 0..2 {
+        all.push(format!("{:0>width$}\r\nabcde\r\n0\r\n\r\n", 5, width = 16 + extra));
+        all.push(format!("1;{}\r\na\r\n0\r\n\r\n", "x".repeat(255 + extra)));
+        let lines = format!("1;{}\r\na\r\n", "y".repeat(255)).repeat(15);
+        all.push(format!("{lines}1;{}\r\na\r\n0;{}\r\n\r\n", "y".repeat(99), "z".repeat(155 + extra)));
+        all.push(format!("0\r\n{}\r\n", "b: c\r\n".repeat(4 + extra)));
+        all.push(format!("0\r\nb: {}\r\n\r\n", "c".repeat(256 - 7 + extra)));
+    }
+    all
+}
+
+/// Choices for the simulator: the first byte is the kind of run, the others are as good as random.
+fn choices() -> Vec<Vec<u8>> {
+    let mut state = 1u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u8
+    };
+    let mut blob = |index: u8| {
+        let length = 64 << (index % 7);
+        [index % 6].into_iter().chain((1..length).map(|_| next())).collect()
+    };
+    (0..42).map(&mut blob).collect()
+}
+
 /// Ways to cut: not at all, in halves, in small pieces of several lengths.
 const CUTS: &[&[u8]] = &[&[1, 0], &[1, 7], &[3, 1, 2, 40], &[2, 60, 3]];
 
+fn with_long(short: &[&str], long: Vec<String>) -> Vec<String> {
+    short.iter().map(|text| (*text).to_owned()).chain(long).collect()
+}
+
 /// The first inputs of a target; none for one that is not about bytes on a wire.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let requests = with_long(REQUESTS, long_requests());
+    let responses = with_long(RESPONSES, long_responses());
+    let bodies = with_long(BODIES, long_bodies());
     match target {
         "http1_requests" => {
             let styles = [[0, 1, 2], [3, 7, 1], [4, 13, 66], [3, 11, 6], [22, 41, 5]];
-            behind(&leading(&[0, 1, 2, 3], &styles), REQUESTS)
+            behind(&leading(&[0, 1, 2, 3], &styles), &requests)
         }
         "http1_responses" => {
             let styles = [[0, 1, 4], [2, 0, 0], [3, 0, 0], [12, 13, 5], [6, 7, 16], [1, 0, 0]];
-            behind(&leading(&[8, 0, 1, 2], &styles), RESPONSES)
+            behind(&leading(&[8, 0, 1, 2], &styles), &responses)
         }
         "http1_round_trip" => {
             let ways = [[0], [7], [15], [31], [39], [1]];
-            let mut all = behind(&leading(&[0, 1, 2], &ways), REQUESTS);
-            all.extend(behind(&leading(&[4, 12, 20, 28, 36, 44], &ways), RESPONSES));
+            let mut all = behind(&leading(&[0, 1, 2], &ways), &requests);
+            all.extend(behind(&leading(&[4, 12, 20, 28, 36, 44], &ways), &responses));
             all
         }
         "http1_head_differential" => {
-            let mut all = cross(&leading(&[0, 1, 2], &[[]]), REQUESTS);
-            all.extend(cross(&leading(&[16, 17, 18, 20, 24, 28], &[[]]), RESPONSES));
+            let mut all = cross(&leading(&[0, 1, 2], &[[]]), &requests);
+            all.extend(cross(&leading(&[16, 17, 18, 20, 24, 28], &[[]]), &responses));
             all
         }
-        "chunked_differential" => behind(&[vec![0], vec![1]], BODIES),
+        "data_plane" => choices(),
+        "chunked_differential" => behind(&[vec![0], vec![1]], &bodies),
         _ => vec![],
     }
 }
@@ -95,14 +156,14 @@ fn leading<const N: usize>(choices: &[u8], styles: &[[u8; N]]) -> Vec<Vec<u8>> {
 }
 
 /// Every text behind one of the fronts and one of the cuts, each of which is used in turn.
-fn behind(fronts: &[Vec<u8>], texts: &[&str]) -> Vec<Vec<u8>> {
+fn behind(fronts: &[Vec<u8>], texts: &[String]) -> Vec<Vec<u8>> {
     let mut cuts = CUTS.iter().cycle();
     let with_cuts: Vec<Vec<u8>> =
         fronts.iter().map(|front| [front, *cuts.next().expect("a cycle")].concat()).collect();
     cross(&with_cuts, texts)
 }
 
-fn cross(fronts: &[Vec<u8>], texts: &[&str]) -> Vec<Vec<u8>> {
+fn cross(fronts: &[Vec<u8>], texts: &[String]) -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for text in texts {
         all.extend(fronts.iter().map(|front| [front, text.as_bytes()].concat()));

@@ -41,6 +41,11 @@ fn config() {
 }
 
 #[test]
+fn data_plane() {
+    replay("data_plane");
+}
+
+#[test]
 fn http1_head_differential() {
     replay("http1_head_differential");
 }
