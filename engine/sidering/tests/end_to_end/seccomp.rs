@@ -165,6 +165,8 @@ fn where_a_filter_forbids_io_uring_the_proxy_runs_on_epoll_and_says_why() {
         let why = format!("io_uring_setup: {errno} (a seccomp filter is in force)");
         assert!(proxy.said().contains(&why), "{}", proxy.said());
         assert!(engine(&proxy).1.contains(&why), "{:?}", engine(&proxy));
+        let metric = proxy.metrics().sum_where("sidering_engine_info", &why);
+        assert!((metric - 1.0).abs() < f64::EPSILON, "{why}: {metric}");
         assert_download(&mut proxy.connect("web"), "/sized/300000", 300_000);
         assert_download(&mut proxy.connect("raw"), "/sized/300000", 300_000);
     }
