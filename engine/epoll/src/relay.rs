@@ -13,12 +13,12 @@ use std::os::fd::AsFd;
 use rustix::io::Errno;
 use sidering_dataplane::io::{Completion, ConnId, IoError, RelayEnd};
 use sidering_system::from_system;
+use sidering_system::queue::Barrier;
 use sidering_system::transfer::Step;
 use socket2::SockRef;
 
 use crate::conn::{Conn, NO_RELAY, Receive, SendSide};
 use crate::epoll::Epoll;
-use crate::outgoing::Barrier;
 
 impl Epoll {
     /// `Io::relay`.

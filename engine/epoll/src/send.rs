@@ -5,12 +5,13 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 
 use sidering_dataplane::io::{Completion, ConnId, IoError, RelayEnd, Segment};
+use sidering_system::queue::Barrier;
 use sidering_system::{from_system, io_error};
 use socket2::SockRef;
 
 use crate::conn::{NO_RELAY, SendSide};
 use crate::epoll::Epoll;
-use crate::outgoing::Barrier;
+use crate::outgoing::send_some;
 use crate::slot::EpollChunk;
 
 impl Epoll {
@@ -66,11 +67,11 @@ impl Epoll {
             return;
         }
         let (Some(outgoing), Some(socket)) = (&mut conn.outgoing, &conn.socket) else { return };
-        if !outgoing.has_due_segments() {
+        if outgoing.due_segments() == 0 {
             self.pass_barriers(index);
             return;
         }
-        let taken = outgoing.send(socket.as_fd());
+        let taken = send_some(outgoing, socket.as_fd());
         let id = self.conns.id(index);
         match taken {
             Ok(taken) => {
@@ -151,7 +152,7 @@ impl Epoll {
             if let Some(holder) = conn.outgoing.take() {
                 self.spare.keep(holder);
             }
-        } else if outgoing.has_due_segments() {
+        } else if outgoing.due_segments() > 0 {
             self.mark_dirty(index);
         } else if conn.send == SendSide::Open {
             self.pass_barriers(index);

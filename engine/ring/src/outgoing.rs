@@ -2,36 +2,18 @@
 //! nothing itself.
 //!
 //! A holder exists only while there is something to send: idle connections own none. Its memory does not move, and
-//! it stays with the connection until the send's last completion. The queue has no bound of its own: payload is bounded
-//! by the pool its chunks come from, and the data plane weighs what it queues against `Sent`.
-
-use std::collections::VecDeque;
+//! it stays with the connection until the send's last completion.
 
 use sidering_dataplane::io::Segment;
+use sidering_system::queue::{Barrier, SEGMENTS_PER_SEND, SendQueue};
 
 use crate::slot::RingChunk;
-
-/// Segments gathered into one send at most.
-pub(crate) const SEGMENTS_PER_SEND: usize = 64;
-
-/// Bytes in one send at most; the rest follows after its completion. It bounds how long a slow peer holds slots that
-/// it has already taken.
-pub(crate) const BYTES_PER_SEND: usize = 512 * 1024;
 
 /// Holders and gather lists kept for reuse.
 const SPARE_MAX: usize = 256;
 
 /// Queue capacity beyond which a holder is freed rather than kept for reuse.
 const SPARE_CAPACITY: usize = 256;
-
-/// Something that must wait until the segments queued before it are sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Barrier {
-    /// The relay of this index and serial number.
-    Relay { index: u32, serial: u32 },
-    /// The end of the sending side.
-    Finish,
-}
 
 /// The vectors of a gathered send.
 pub(crate) struct Gather {
@@ -48,11 +30,7 @@ pub(crate) enum Prepared {
 /// Queue and holder of one connection. `in_flight` segments from the front belong to the kernel.
 #[derive(Default)]
 pub(crate) struct Outgoing {
-    segments: VecDeque<Segment<RingChunk>>,
-    /// Each with the number of segments between the barrier before it (or the front) and itself.
-    barriers: VecDeque<(usize, Barrier)>,
-    /// Bytes of the first segment that are sent already.
-    front_sent: usize,
+    queue: SendQueue<RingChunk>,
     in_flight: usize,
     in_flight_bytes: usize,
     gather: Option<Box<Gather>>,
@@ -61,73 +39,56 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     #[inline]
     pub(crate) fn push(&mut self, segment: Segment<RingChunk>) {
-        self.segments.push_back(segment);
+        self.queue.push(segment);
     }
 
-    /// Lets nothing queued later pass before `barrier` has had its turn.
+    /// See [`SendQueue::push_barrier`].
     pub(crate) fn push_barrier(&mut self, barrier: Barrier) {
-        let before: usize = self.barriers.iter().map(|(segments, _)| segments).sum();
-        self.barriers.push_back((self.segments.len() - before, barrier));
+        self.queue.push_barrier(barrier);
     }
 
-    /// The barrier at the front, if no segment is before it.
+    /// See [`SendQueue::pop_due_barrier`].
     #[inline]
     pub(crate) fn pop_due_barrier(&mut self) -> Option<Barrier> {
-        if self.barriers.front()?.0 != 0 {
-            return None;
-        }
-        self.barriers.pop_front().map(|(_, barrier)| barrier)
+        self.queue.pop_due_barrier()
     }
 
     /// All barriers, for a connection that can send no more.
     pub(crate) fn take_barriers(&mut self) -> Vec<Barrier> {
-        self.barriers.drain(..).map(|(_, barrier)| barrier).collect()
+        self.queue.take_barriers()
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.segments.is_empty() && self.barriers.is_empty()
+        self.queue.is_empty()
     }
 
     /// Whether a segment may be sent now.
     #[inline]
     pub(crate) fn has_due_segments(&self) -> bool {
-        self.due_segments() > 0
-    }
-
-    #[inline]
-    fn due_segments(&self) -> usize {
-        self.barriers.front().map_or(self.segments.len(), |(before, _)| *before)
+        self.queue.due_segments() > 0
     }
 
     /// Prepares one send of as much as may go in one. Only while none is in flight and a segment is due.
     #[inline]
     pub(crate) fn prepare(&mut self, spare: &mut Spare) -> Prepared {
         debug_assert!(self.in_flight == 0 && self.has_due_segments());
-        let due = self.due_segments().min(SEGMENTS_PER_SEND);
-        if due > 1 {
-            return self.prepare_many(due, spare);
+        if self.queue.due_segments() > 1 {
+            return self.prepare_many(spare);
         }
-        let bytes = &self.segments[0][self.front_sent..];
+        let bytes = self.queue.next_send().next().unwrap_or_default();
         self.in_flight = 1;
-        self.in_flight_bytes = bytes.len().min(BYTES_PER_SEND);
-        Prepared::One { address: bytes.as_ptr(), bytes: self.in_flight_bytes as u32 }
+        self.in_flight_bytes = bytes.len();
+        Prepared::One { address: bytes.as_ptr(), bytes: bytes.len() as u32 }
     }
 
-    fn prepare_many(&mut self, due: usize, spare: &mut Spare) -> Prepared {
+    fn prepare_many(&mut self, spare: &mut Spare) -> Prepared {
         let gather = self.gather.get_or_insert_with(|| spare.gather());
-        let (mut used, mut total, mut skip) = (0, 0, self.front_sent);
-        for segment in self.segments.iter().take(due) {
-            let bytes = &segment[skip..];
-            skip = 0;
-            if used > 0 && total + bytes.len() > BYTES_PER_SEND {
-                break;
-            }
-            let length = bytes.len().min(BYTES_PER_SEND);
-            gather.vectors[used] =
-                libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: length };
+        let (mut used, mut total) = (0, 0);
+        for (vector, bytes) in gather.vectors.iter_mut().zip(self.queue.next_send()) {
+            *vector = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
             used += 1;
-            total += length;
+            total += bytes.len();
         }
         gather.message.msg_iov = gather.vectors.as_mut_ptr();
         gather.message.msg_iovlen = used as _;
@@ -136,12 +97,10 @@ impl Outgoing {
         Prepared::Many { message: &raw const gather.message }
     }
 
-    /// Whether the send just prepared is all there is before the end of the sending side. Held back by the kernel until
-    /// that end, its last segment carries the FIN, too.
+    /// Whether the send just prepared is all there is before the end of the sending side.
     #[inline]
     pub(crate) fn ends_behind_this(&self) -> bool {
-        self.barriers.front() == Some(&(self.in_flight, Barrier::Finish))
-            && self.in_flight_bytes <= BYTES_PER_SEND / 2
+        self.queue.ends_behind(self.in_flight, self.in_flight_bytes)
     }
 
     /// The send is complete and the kernel took `bytes`: frees what is sent. True if it took less than it was given.
@@ -153,32 +112,13 @@ impl Outgoing {
         if let Some(gather) = self.gather.take() {
             spare.keep_gather(gather);
         }
-        let mut left = bytes;
-        while left > 0 {
-            let first = self.segments[0].len() - self.front_sent;
-            if left < first {
-                self.front_sent += left;
-                break;
-            }
-            left -= first;
-            self.pop_front();
-        }
+        self.queue.advance(bytes);
         short
-    }
-
-    #[inline]
-    fn pop_front(&mut self) {
-        self.segments.pop_front();
-        self.front_sent = 0;
-        if let Some((before, _)) = self.barriers.front_mut() {
-            *before -= 1;
-        }
     }
 
     /// Drops everything the kernel does not hold.
     pub(crate) fn drop_waiting(&mut self) {
-        self.segments.truncate(self.in_flight);
-        self.barriers.clear();
+        self.queue.truncate(self.in_flight);
     }
 }
 
@@ -201,10 +141,9 @@ impl Spare {
     /// Takes an empty holder back.
     #[inline]
     pub(crate) fn keep_holder(&mut self, mut holder: Box<Outgoing>) {
-        debug_assert!(holder.in_flight == 0 && holder.barriers.is_empty());
-        if self.holders.len() < SPARE_MAX && holder.segments.capacity() <= SPARE_CAPACITY {
-            holder.segments.clear();
-            holder.front_sent = 0;
+        debug_assert!(holder.in_flight == 0);
+        if self.holders.len() < SPARE_MAX && holder.queue.capacity() <= SPARE_CAPACITY {
+            holder.queue.clear();
             self.holders.push(holder);
         }
     }
@@ -226,6 +165,7 @@ impl Spare {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sidering_system::queue::BYTES_PER_SEND;
 
     fn holder(texts: &[&'static str]) -> (Outgoing, Spare) {
         let mut outgoing = Outgoing::default();
@@ -249,25 +189,6 @@ mod tests {
         assert!(matches!(outgoing.prepare(&mut spare), Prepared::One { bytes: 3, .. }));
         assert!(!outgoing.complete(3, &mut spare));
         assert!(outgoing.is_empty() && spare.gathers.len() == 1);
-    }
-
-    #[test]
-    fn nothing_passes_a_barrier() {
-        let (mut outgoing, mut spare) = holder(&["a", "b"]);
-        outgoing.push_barrier(Barrier::Relay { index: 1, serial: 2 });
-        outgoing.push(Segment::Static(b"c"));
-        outgoing.push_barrier(Barrier::Finish);
-        outgoing.prepare(&mut spare);
-        assert_eq!(outgoing.in_flight, 2);
-        assert_eq!(outgoing.pop_due_barrier(), None);
-        outgoing.complete(2, &mut spare);
-        assert!(!outgoing.has_due_segments());
-        assert_eq!(outgoing.pop_due_barrier(), Some(Barrier::Relay { index: 1, serial: 2 }));
-        assert!(outgoing.has_due_segments());
-        outgoing.prepare(&mut spare);
-        outgoing.complete(1, &mut spare);
-        assert_eq!(outgoing.pop_due_barrier(), Some(Barrier::Finish));
-        assert!(outgoing.is_empty());
     }
 
     #[test]

@@ -16,12 +16,12 @@ use std::os::fd::AsFd;
 
 use sidering_dataplane::io::{Completion, ConnId, IoError, RelayEnd};
 use sidering_system::from_system;
+use sidering_system::queue::Barrier;
 use sidering_system::transfer::Step;
 use socket2::SockRef;
 
 use crate::conn::{Conn, NO_RELAY, POLL_DESTINATION, POLL_SOURCE, Receive, SendSide, WATCH_DESTINATION};
 use crate::kernel::Finished;
-use crate::outgoing::Barrier;
 use crate::ring::Ring;
 use crate::slot::RingChunk;
 use crate::system;

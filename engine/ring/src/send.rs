@@ -5,12 +5,13 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 
 use sidering_dataplane::io::{Completion, ConnId, IoError, RelayEnd, Segment};
+use sidering_system::queue::Barrier;
 use sidering_system::{from_system, io_error};
 use socket2::SockRef;
 
 use crate::conn::{NO_RELAY, SendSide};
 use crate::kernel::Finished;
-use crate::outgoing::{Barrier, Prepared};
+use crate::outgoing::Prepared;
 use crate::ring::Ring;
 use crate::slot::RingChunk;
 use crate::system;

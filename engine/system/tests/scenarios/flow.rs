@@ -247,6 +247,27 @@ fn the_half_close_waits_for_the_queue() {
 }
 
 #[test]
+fn a_queue_longer_than_a_turn_sends_arrives_whole_and_in_order() {
+    const SEGMENTS: usize = 5000;
+    let core = Core::start(Options::default(), log);
+    let mut peer = connect(core.listen());
+    let conn = conn_of(&core);
+    core.ask(move |_, engine, _| {
+        for number in 0..SEGMENTS {
+            engine.send(conn, Segment::Bytes(std::rc::Rc::new(format!("{number:06}").into_bytes())));
+        }
+        engine.shutdown(conn);
+    });
+    let mut text = String::new();
+    peer.read_to_string(&mut text).unwrap();
+    let expected: String = (0..SEGMENTS).map(|number| format!("{number:06}")).collect();
+    assert!(text == expected, "{} bytes came, or in another order", text.len());
+    core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
+    core.wait_until_empty();
+    core.stop();
+}
+
+#[test]
 fn sending_to_a_peer_that_reset_fails_once() {
     let core = Core::start(Options::default(), log);
     let peer = connect(core.listen());
