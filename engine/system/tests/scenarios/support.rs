@@ -61,12 +61,15 @@ pub(crate) struct Core<S: 'static> {
     thread: Option<JoinHandle<()>>,
 }
 
+/// More than a turn takes.
+pub(crate) const MAILBOX: usize = 256;
+
 pub(crate) const LISTENER: ListenerId = ListenerId(7);
 
 impl<S: Default + 'static> Core<S> {
     /// Starts a core with default state.
     pub(crate) fn start(options: Options, handle: Handler<S>) -> Core<S> {
-        let (mailbox, receiver) = mailbox(64).unwrap();
+        let (mailbox, receiver) = mailbox(MAILBOX).unwrap();
         let counters = Arc::new(EngineCounters::default());
         let thread = {
             let counters = counters.clone();

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::{Core, Order};
+use crate::support::{Core, MAILBOX, Order};
 use crate::under_test::{Engine, EngineChunk, Options};
 use sidering_dataplane::io::{Completion, Time};
 use sidering_system::{Delivery, Undelivered};
@@ -79,6 +79,25 @@ fn many_threads_wake_the_core_and_no_message_is_lost() {
         let (thread, number): (usize, i32) = receiver.recv_timeout(Duration::from_secs(30)).unwrap();
         assert_eq!(number, next[thread]);
         next[thread] += 1;
+    }
+    core.stop();
+}
+
+#[test]
+fn a_mailbox_fuller_than_a_turn_is_emptied() {
+    let core: Core<Clock> = Core::start(Options::default(), ignore);
+    let (release, held) = channel::<()>();
+    let (sender, receiver) = channel();
+    let message = |order: Order<Clock>| core.mailbox.send(Delivery::Message(order)).ok().unwrap();
+    message(Box::new(move |_, _, _| held.recv().unwrap()));
+    // One is taken, and holds the core up until all others are there.
+    for number in 0..MAILBOX - 1 {
+        let sender = sender.clone();
+        message(Box::new(move |_, _, _| sender.send(number).unwrap()));
+    }
+    release.send(()).unwrap();
+    for expected in 0..MAILBOX - 1 {
+        assert_eq!(receiver.recv_timeout(Duration::from_secs(30)), Ok(expected));
     }
     core.stop();
 }
