@@ -45,6 +45,8 @@ pub(crate) struct Request {
     pub(crate) records: u32,
     /// The client said that it would close, or the proxy did: no answer is owed any more.
     pub(crate) may_go_unanswered: bool,
+    /// Nothing was asked before on its connection.
+    pub(crate) is_first: bool,
 }
 
 /// All requests; a tag is an index.
@@ -69,6 +71,7 @@ impl Ledger {
             outcome: None,
             records: 0,
             may_go_unanswered: false,
+            is_first: false,
         });
         self.requests.len() as u32 - 1
     }

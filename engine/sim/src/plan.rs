@@ -71,7 +71,7 @@ impl Plan {
             ends_connect: choices.chance(50),
             reloads: if swaps { choices.below(4) } else { 0 },
             drains: mode == Mode::Graceful || is_storm && choices.chance(50),
-            stops: is_storm && choices.chance(15),
+            stops: is_storm && choices.chance(30),
             forwards_address: choices.chance(30),
             makes_ids: choices.chance(30),
             temper: temper(is_calm, is_bulky, choices),

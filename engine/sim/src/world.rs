@@ -116,9 +116,13 @@ impl World {
     /// Hands the configuration as it is now to the machine, with the sockets that it needs.
     fn apply(&mut self) {
         self.shape.enter(&mut self.engine.truth);
-        for id in self.shape.listeners() {
+        // Whoever drains is given no new sockets.
+        let listeners = if self.is_draining { vec![] } else { self.shape.listeners() };
+        for id in listeners {
             self.mail.push(Mail::Listen(id));
         }
+        let most = u64::from(self.shape.limits.max_connections);
+        self.oracle.connections_max = self.oracle.connections_max.max(most);
         let snapshot = self.shape.snapshot();
         let (listeners, clusters) = self.oracle.counters_for(&self.shape);
         let update = Update { snapshot: Arc::new(snapshot), listeners, clusters };

@@ -107,6 +107,8 @@ pub(crate) struct Conn {
     /// When the machine was last told something of it.
     pub(crate) told_at: u64,
     pub(crate) told_bytes: u64,
+    /// What it was told of when it shut its side down.
+    pub(crate) told_at_shutdown: Option<u64>,
     /// It was told that receiving is over.
     pub(crate) knows_end: bool,
     /// Bytes and payload segments handed over and not reported as sent.
@@ -143,6 +145,7 @@ impl Conn {
             opened_at: 0,
             told_at: 0,
             told_bytes: 0,
+            told_at_shutdown: None,
             knows_end: false,
             queued_bytes: 0,
             queued_chunks: 0,
@@ -163,6 +166,10 @@ impl Conn {
         self.send = if is_accepted { Send::Open } else { Send::Connecting };
         self.is_connected = is_accepted;
         (self.opened_at, self.told_at) = (now, now);
+    }
+
+    pub(crate) fn is_accepted(&self) -> bool {
+        matches!(self.side, Side::Downstream(_))
     }
 
     /// Segments that may be sent now: those before the first relay or end.

@@ -51,6 +51,8 @@ impl World {
         assert!(self.is_draining || self.was_stopped, "the machine is finished, and nobody asked for it");
         let open: u64 = self.engine.truth.listeners.iter().map(|listener| listener.open).sum();
         assert_eq!(open, 0, "the machine is finished, and has clients");
+        let left = self.engine.open_conns().filter(|conn| conn.is_told || !conn.is_accepted()).count();
+        assert!(left == 0 || !self.was_stopped, "the machine was stopped, and has {left} connections open");
         if !self.was_stopped {
             let cut = self
                 .oracle
@@ -115,7 +117,7 @@ impl World {
         let kind = request.exchange.kind;
         let expected = match kind {
             Kind::Direct => Some(200),
-            Kind::NoRoute => Some(404),
+            Kind::NoRoute | Kind::NoRouteBody => Some(404),
             Kind::Trace => Some(405),
             _ => None,
         };
@@ -134,7 +136,9 @@ impl World {
             Outcome::Unanswered => {
                 request.may_go_unanswered
                     || matches!(kind, Kind::Malformed(_))
-                    || self.plan.swaps() && request.sights.is_empty()
+                    || self.plan.swaps()
+                        && request.sights.is_empty()
+                        && !(request.is_first && self.plan.reloads == 0)
             }
         }
     }

@@ -5,16 +5,20 @@ use crate::engine::kernel::RECEIVES_PER_TURN;
 use crate::world::World;
 use sidering_dataplane::net::conn::{HELD_CHUNKS, QUEUE_HIGH_BYTES, QUEUE_HIGH_SEGMENTS};
 
+/// What may be read of a client that was answered.
+const LINGER_BYTES: u64 = 1024 * 1024;
+
 /// Counters as they were at the last step.
 #[derive(Debug)]
 pub(super) struct Seen {
     overflows: Vec<u64>,
     pending: Vec<u64>,
+    listener_overflows: [u64; 3],
 }
 
 impl Seen {
     pub(super) fn new(clusters: usize) -> Self {
-        Seen { overflows: vec![0; clusters], pending: vec![0; clusters] }
+        Seen { overflows: vec![0; clusters], pending: vec![0; clusters], listener_overflows: [0; 3] }
     }
 }
 
@@ -27,6 +31,20 @@ impl World {
         }
         for number in 0..self.oracle.clusters.len() {
             self.check_waiting(number);
+        }
+        self.check_listeners();
+    }
+
+    /// A listener has as many connections as it may, and turns nobody away before.
+    fn check_listeners(&mut self) {
+        let most = self.oracle.connections_max;
+        for (id, truth) in self.engine.truth.listeners.iter().enumerate() {
+            assert!(truth.open <= most, "listener {id} has {} connections, and may have {most}", truth.open);
+            let overflows = self.oracle.listeners[id].connections_overflow.get();
+            let is_over =
+                overflows > std::mem::replace(&mut self.oracle.seen.listener_overflows[id], overflows);
+            let was_full = truth.open == most || self.reloads > 0;
+            assert!(!is_over || was_full, "listener {id} turned somebody away with {} of {most}", truth.open);
         }
     }
 
@@ -70,6 +88,14 @@ impl World {
             assert!(
                 chunks <= segments,
                 "{chunks} chunks are queued on link {}, and {segments} may",
+                conn.link
+            );
+            let lingered = conn.told_at_shutdown.map_or(0, |before| conn.told_bytes - before);
+            let is_tunnel = self.engine.links[conn.link as usize].is_tunnel;
+            let enough = LINGER_BYTES + late as u64;
+            assert!(
+                lingered <= enough || is_tunnel,
+                "{lingered} bytes were read behind the end of link {}",
                 conn.link
             );
             let is_high = bytes > QUEUE_HIGH_BYTES as usize || chunks > QUEUE_HIGH_SEGMENTS as usize;

@@ -30,6 +30,10 @@ pub(crate) struct Oracle {
     /// Listeners of the configuration that the machine has.
     pub(crate) applied: Vec<u32>,
     pub(crate) drained_at: Option<u64>,
+    /// Since when a draining machine has had no client.
+    pub(crate) empty_since: Option<u64>,
+    /// The most connections that a configuration of this run lets a listener have.
+    pub(crate) connections_max: u64,
     seen: limits::Seen,
 }
 
@@ -46,6 +50,8 @@ impl Oracle {
             records: Records::default(),
             applied: vec![],
             drained_at: None,
+            empty_since: None,
+            connections_max: 0,
             seen: limits::Seen::new(clusters),
         }
     }

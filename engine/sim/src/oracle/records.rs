@@ -90,6 +90,12 @@ impl World {
         assert_eq!(request.records, 1, "request {tag} has more than one access-log record");
         let kind = request.exchange.kind;
         check_texts(tag, request, record);
+        let captured: Vec<_> = record.captured_values().collect();
+        assert!(
+            captured.len() <= 2,
+            "{} fields are logged of request {tag}, and 2 are asked for",
+            captured.len()
+        );
         match request.outcome {
             Some(Outcome::Answered(status)) if matches!(kind, Kind::Upgrade | Kind::Connect) => {
                 let told = record.status;
@@ -101,7 +107,10 @@ impl World {
                 let is_bodiless = kind == Kind::Head || matches!(status, 204 | 304);
                 let sent = if is_bodiless { 0 } else { request.exchange.answer as u64 };
                 assert_eq!(record.sent_bytes, sent, "the bytes sent that are logged of request {tag}");
-                assert_eq!(details, "via_upstream", "the details of request {tag}");
+                // A client that reads slowly may have it all although the proxy gave up on it.
+                let suits =
+                    details == "via_upstream" || details == "stream_idle_timeout" && !self.plan.is_calm;
+                assert!(suits, "the details of request {tag}, which was answered, are {details}");
                 let exchange = &request.exchange;
                 let (body, is_whole) = (exchange.body as u64, exchange.fate != Fate::Early);
                 assert!(record.received_bytes == body || !is_whole, "the bytes received of request {tag}");

@@ -2,9 +2,12 @@
 
 use crate::engine::Side;
 use crate::world::World;
+use sidering_dataplane::io::Machine;
 
 /// Turns come late by so much at most, and ticks are a millisecond.
 const TOLERANCE_MICROS: u64 = 60_000;
+/// How long a drain waits for those in backlogs.
+const BACKLOG_MICROS: u64 = 50_000;
 
 impl World {
     /// Connections that are being established, or on which nothing happens.
@@ -29,7 +32,16 @@ impl World {
     }
 
     /// A drain ends in time.
-    pub(super) fn check_drain(&self) {
+    pub(super) fn check_drain(&mut self) {
+        let has_clients = self.engine.truth.listeners.iter().any(|listener| listener.open > 0);
+        if !has_clients && self.oracle.drained_at.is_some() && !self.worker.is_finished() {
+            let since = *self.oracle.empty_since.get_or_insert(self.engine.now);
+            let lasted = self.engine.now - since;
+            let most = BACKLOG_MICROS + TOLERANCE_MICROS;
+            assert!(lasted <= most, "the last client has been gone for {lasted} us, and the drain goes on");
+        } else {
+            self.oracle.empty_since = None;
+        }
         if let Some(since) = self.oracle.drained_at {
             let lasted = self.engine.now - since;
             let most = self.shape.drain_timeout_ms * 1000 + TOLERANCE_MICROS;

@@ -26,6 +26,8 @@ pub(crate) enum Kind {
     /// The proxy answers by itself.
     Direct,
     NoRoute,
+    /// The same with a body, which is read and dropped.
+    NoRouteBody,
     Trace,
     /// The number is a row of the table of malformed requests.
     Malformed(u8),
@@ -35,11 +37,11 @@ pub(crate) enum Kind {
 
 impl Kind {
     pub(crate) fn may_reach_upstream(self) -> bool {
-        !matches!(self, Kind::Direct | Kind::NoRoute | Kind::Trace | Kind::Malformed(_))
+        !matches!(self, Kind::Direct | Kind::NoRoute | Kind::NoRouteBody | Kind::Trace | Kind::Malformed(_))
     }
 
     pub(crate) fn has_body(self) -> bool {
-        matches!(self, Kind::Post | Kind::PostChunked | Kind::PostExpect | Kind::Put)
+        matches!(self, Kind::Post | Kind::PostChunked | Kind::PostExpect | Kind::Put | Kind::NoRouteBody)
     }
 
     /// Whether it is idempotent and has no body (RFC 9110 section 9.2.2).
@@ -88,6 +90,8 @@ pub(crate) enum Fate {
     Malformed(u8),
     /// It does not wait for the request's body.
     Early,
+    /// The connection ends when the request's head is there, by an orderly end or by a reset.
+    Aborts(bool),
     /// Bytes follow that nobody asked for.
     Unasked,
     /// It trickles, so slowly that a timeout may come first.
@@ -155,6 +159,18 @@ impl Exchange {
         if kind == Kind::Connect && !exchange.agrees {
             exchange.status = 404;
         }
+        if kind == Kind::NoRouteBody {
+            // More would not be read.
+            exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
+        }
+        if kind.has_body() && choices.one_in(12) {
+            exchange.fate = Fate::Early;
+            // A close over an unread body would be a reset.
+            exchange.says_close = false;
+            if exchange.framing == Framing::UntilClose {
+                exchange.framing = Framing::Sized;
+            }
+        }
         if fails {
             exchange.fate = fate(&exchange, choices);
         }
@@ -173,6 +189,7 @@ fn fate(exchange: &Exchange, choices: &mut Choices) -> Fate {
         1..4 => Fate::CutByReset(share),
         4 | 5 if !is_tunnel => Fate::Malformed(share),
         4 | 5 => Fate::CutByReset(share),
+        6 if exchange.kind.has_body() => Fate::Aborts(share < 50),
         6 | 7 if exchange.kind.has_body() => Fate::Early,
         6 | 7 => Fate::CutByReset(share),
         8 => Fate::Unasked,

@@ -19,6 +19,12 @@ pub(crate) fn tag_of(name: &[u8]) -> u32 {
     tag.unwrap_or_else(|| panic!("a tunnel begins with {:?}", String::from_utf8_lossy(name)))
 }
 
+/// Some read slowly, but not so slowly that it takes for ever.
+fn sips(stage: &mut Stage<'_>, expected: usize) -> Option<(usize, u64)> {
+    let choices = stage.choices();
+    choices.chance(25).then(|| (choices.between(200, 8000).max(expected / 30), choices.below(20_000) as u64))
+}
+
 /// How it went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Ended {
@@ -40,8 +46,12 @@ pub(crate) struct Tunnel {
     received: usize,
     /// Bytes in front of the pattern.
     prefix: Vec<u8>,
-    /// It ends its side only when it has everything.
+    /// It ends its side only when it has everything, or has seen the other's end.
     waits: bool,
+    waits_for_end: bool,
+    /// It reads this many bytes at a time, and then rests this long; and when it may read again.
+    sips: Option<(usize, u64)>,
+    reads_at: u64,
     resets: bool,
     has_ended: bool,
 }
@@ -62,6 +72,9 @@ impl Tunnel {
             received: 0,
             prefix: name(tag),
             waits,
+            waits_for_end: tag.is_multiple_of(2) && stage.choices().chance(30),
+            sips: sips(stage, expected),
+            reads_at: 0,
             resets: false,
             has_ended: false,
         }
@@ -91,6 +104,9 @@ impl Tunnel {
             received: 0,
             prefix: vec![],
             waits,
+            waits_for_end: !tag.is_multiple_of(2) && stage.choices().chance(30),
+            sips: sips(stage, expected),
+            reads_at: 0,
             resets,
             has_ended: false,
         }
@@ -104,14 +120,7 @@ impl Tunnel {
     /// Moves what can be moved. Tells when its both directions have ended.
     pub(crate) fn step(&mut self, stage: &mut Stage<'_>, link: u32) -> Option<Ended> {
         Self::take_over(stage, link);
-        let incoming = stage.incoming(link);
-        let length = incoming.len();
-        let room = self.expected - self.received;
-        assert!(length <= room, "tunnel {} carries {} bytes too many", self.tag, length - room.min(length));
-        let expected = pattern(self.tag, self.expects, self.received, length);
-        assert!(incoming == expected, "tunnel {} carries wrong bytes at {}", self.tag, self.received);
-        self.received += length;
-        stage.consume(link, length);
+        self.receive(stage, link);
         match stage.end(link) {
             Some(End::Reset(_)) => return Some(Ended::Cut),
             Some(End::Fin) if self.received == 0 && stage.ledger.get(self.tag).sights.is_empty() => {
@@ -130,6 +139,34 @@ impl Tunnel {
         }
         let all_ended = self.has_ended && stage.end(link).is_some();
         all_ended.then_some(Ended::Whole)
+    }
+
+    fn receive(&mut self, stage: &mut Stage<'_>, link: u32) {
+        let now = stage.now();
+        if self.reads_at > now {
+            return stage.wake_in(link, self.reads_at - now);
+        }
+        let most = self.sips.map_or(usize::MAX, |(bytes, _)| bytes);
+        let incoming = stage.incoming(link);
+        let incoming = &incoming[..incoming.len().min(most)];
+        let length = incoming.len();
+        let room = self.expected - self.received;
+        assert!(length <= room, "tunnel {} carries {} bytes too many", self.tag, length - room.min(length));
+        let expected = pattern(self.tag, self.expects, self.received, length);
+        assert!(incoming == expected, "tunnel {} carries wrong bytes at {}", self.tag, self.received);
+        self.received += length;
+        stage.consume(link, length);
+        if let Some((_, micros)) = self.sips
+            && length > 0
+        {
+            self.reads_at = now + micros;
+            stage.wake_in(link, micros);
+        }
+    }
+
+    fn may_end(&self, stage: &Stage<'_>, link: u32) -> bool {
+        let has_all = self.received == self.expected;
+        (has_all || !self.waits) && (stage.end(link).is_some() || !self.waits_for_end)
     }
 
     fn send(&mut self, stage: &mut Stage<'_>, link: u32) {
@@ -155,7 +192,7 @@ impl Tunnel {
         if self.resets {
             self.has_ended = true;
             stage.reset(link);
-        } else if !self.waits || self.received == self.expected {
+        } else if self.may_end(stage, link) {
             self.has_ended = true;
             stage.fin(link);
         }

@@ -9,7 +9,7 @@ use crate::engine::link::End;
 use crate::journal::Who;
 use crate::ledger::Outcome;
 use crate::peers::Peer;
-use crate::peers::exchange::Kind;
+use crate::peers::exchange::{Fate, Kind};
 use crate::peers::tunnel::{self, Ended, Tunnel};
 use crate::stage::Stage;
 use std::collections::VecDeque;
@@ -161,6 +161,9 @@ impl Client {
         if self.reads_at > now {
             return stage.wake_in(self.link, self.reads_at - now);
         }
+        if self.manners.reads_late && !self.out.is_empty() && stage.end(self.link).is_none() {
+            return;
+        }
         while !self.is_done {
             if self.tunnel.is_some() {
                 return self.step_tunnel(stage);
@@ -283,7 +286,8 @@ impl Client {
         if self.answered < self.asked {
             stage.ledger.get_mut(self.script[self.answered]).due_since = Some(stage.now());
         }
-        self.no_more |= says_close;
+        // An answer that overtook its request's body may be the last one without saying so.
+        self.no_more |= says_close || stage.ledger.get(tag).exchange.fate == Fate::Early;
         // The request is not whole, and its answer is there: the connection is of no more use.
         if !self.out.is_empty() && self.marks.front().is_some_and(|(_, marked)| *marked == tag) {
             self.no_more = true;
@@ -365,7 +369,7 @@ impl Client {
             self.ask_next(stage);
         }
         let is_over = self.answered == self.script.len() || self.no_more && self.answered == self.asked;
-        if is_over && !self.is_done {
+        if is_over && !self.is_done && (!self.manners.stays || self.no_more || !self.out.is_empty()) {
             let rest = self.script.split_off(self.asked);
             if !rest.is_empty() {
                 stage.left_over.push(rest);
@@ -391,6 +395,7 @@ impl Client {
         let now = stage.now();
         let request = stage.ledger.get_mut(tag);
         request.begun_at = Some(now);
+        request.is_first = self.asked == 0;
         self.push(&written.head);
         if exchange.kind == Kind::PostExpect {
             stage.meet(Situation::ExpectContinue);

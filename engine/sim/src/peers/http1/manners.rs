@@ -22,6 +22,10 @@ pub(super) struct Manners {
     pub(super) is_silent: bool,
     /// It sends into a tunnel before that is agreed to.
     pub(super) sends_ahead: bool,
+    /// It stays when it has nothing more to ask, until the proxy ends it.
+    pub(super) stays: bool,
+    /// It reads nothing of an answer before its request is written.
+    pub(super) reads_late: bool,
     /// It rests this long between an answer and the next request.
     pub(super) rest_micros: u64,
 }
@@ -48,8 +52,9 @@ impl Manners {
             read: choices.below(3000) as u64,
             by_end: choices.chance(30),
         });
+        let depth = if choices.chance(40) { choices.between(2, 6) } else { 1 };
         Manners {
-            depth: if choices.chance(40) { choices.between(2, 6) } else { 1 },
+            depth,
             half_closes: choices.chance(25),
             dribble,
             sips,
@@ -57,6 +62,9 @@ impl Manners {
             aborts,
             is_silent: choices.one_in(faulty * 2),
             sends_ahead: choices.chance(30),
+            stays: choices.one_in(6),
+            // Whoever pipelines and does not read waits for himself.
+            reads_late: depth == 1 && choices.chance(20),
             rest_micros: if choices.chance(30) { choices.below(20_000) as u64 } else { 0 },
         }
     }

@@ -161,6 +161,11 @@ impl Origin {
         let body = Body::new(coding, Some((tag, Purpose::Request, exchange.body)));
         let is_whole = body.is_whole();
         self.request = Some((tag, body));
+        if let Fate::Aborts(by_end) = exchange.fate {
+            stage.meet(Situation::OriginCutsAnswer);
+            self.actions.push_back(if by_end { Action::Close } else { Action::Reset });
+            return;
+        }
         if exchange.fate == Fate::Early && !is_whole {
             stage.meet(Situation::EarlyAnswer);
             self.answer(stage, tag);
@@ -197,6 +202,7 @@ impl Origin {
         let mut bytes = vec![];
         let then = write_answer(tag, &exchange, &mut bytes);
         match exchange.fate {
+            Fate::Aborts(_) => return,
             Fate::Silent => {
                 stage.meet(Situation::OriginSilent);
                 self.is_silent = true;

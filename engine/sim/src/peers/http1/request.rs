@@ -23,6 +23,7 @@ fn start(tag: u32, exchange: &Exchange) -> String {
         Kind::Old | Kind::OldKeepAlive => format!("GET {path} HTTP/1.0"),
         Kind::Connect => format!("CONNECT h{tag}:1 HTTP/1.1"),
         Kind::Direct => format!("GET /direct/{tag} HTTP/1.1"),
+        Kind::NoRouteBody => format!("POST /nowhere/{tag} HTTP/1.1"),
         Kind::NoRoute => format!("GET /nowhere/{tag} HTTP/1.1"),
         Kind::Trace => format!("TRACE {path} HTTP/1.1"),
         Kind::Get | Kind::Upgrade | Kind::Malformed(_) | Kind::Raw => format!("GET {path} HTTP/1.1"),
@@ -52,7 +53,7 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
             head.push_str("Transfer-Encoding: chunked\r\n");
             wire::chunked(payload, exchange.chunk, &format!("x-trailer: {tag}\r\n"), &mut body);
         }
-        Kind::Post | Kind::Put | Kind::PostExpect => {
+        Kind::Post | Kind::Put | Kind::PostExpect | Kind::NoRouteBody => {
             if exchange.kind == Kind::PostExpect {
                 head.push_str("expect: 100-continue\r\n");
             }
