@@ -111,6 +111,10 @@ impl Forwarding {
     }
 }
 
+/// Fields that say how to read or route the message never pass behind it (RFC 9110 section 6.5.1).
+const NEVER_TRAILERS: [&str; 7] =
+    ["host", "content-length", "transfer-encoding", "connection", "authorization", "expect", "set-cookie"];
+
 /// The trailers that pass.
 pub(crate) fn trailers_of(said: &[Said]) -> Vec<Line> {
     let sections = said.iter().filter_map(|one| match one {
@@ -118,6 +122,8 @@ pub(crate) fn trailers_of(said: &[Said]) -> Vec<Line> {
         _ => None,
     });
     let passing = sections.flatten().filter(|field| !field.hop_by_hop);
+    let passing =
+        passing.inspect(|field| assert!(!NEVER_TRAILERS.iter().any(|name| field.is(name)), "{field:?}"));
     passing.map(|field| (field.name.0.clone(), field.value.0.clone())).collect()
 }
 

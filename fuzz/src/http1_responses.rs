@@ -6,7 +6,7 @@ use crate::conversation::assert_same_however_cut;
 use crate::grammar::Grammar;
 use crate::plain_http1::{self, Reading, Role};
 use crate::receiver::{Partner, Receiver};
-use crate::said::Said;
+use crate::said::{Bytes, Response, Said};
 use sidering_codecs::registry::protocol;
 use sidering_codecs::{BodyLength, Codec, Edits, Method, RequestHead, StreamId, Version};
 
@@ -41,6 +41,10 @@ impl Partner for Requests<'_> {
     }
 
     fn react(&mut self, codec: &mut dyn Codec, grammar: &mut Grammar, said: &Said) {
+        if let Said::Response(response) = said {
+            let style = Style(self.styles[self.next - 1]);
+            assert_eq!(response.body, expected_body(response, style), "{response:?} to {style:?}");
+        }
         if *said == Said::End {
             if self.body_due.is_some() {
                 assert!(!codec.is_idle(), "the request is still under way");
@@ -99,6 +103,20 @@ impl Requests<'_> {
             other => panic!("{other:?}: {}", out.escape_ascii()),
         }
         out.clear();
+    }
+}
+
+/// How long the body of a response is, by its request, status and fields (RFC 9112 section 6.3).
+fn expected_body(response: &Response, style: Style) -> BodyLength {
+    let method = style.head().method;
+    let value = |name| response.fields.iter().find(|field| field.is(name)).map(|field| &field.value);
+    let number = |digits: &Bytes| String::from_utf8_lossy(digits).parse().expect("a length is a number");
+    match response.status {
+        101 => BodyLength::Streamed,
+        200..=299 if method == Method::Connect => BodyLength::Streamed,
+        100..=199 | 204 | 304 => BodyLength::None,
+        _ if method == Method::Head => BodyLength::None,
+        _ => value("content-length").map_or(BodyLength::Streamed, |digits| BodyLength::Sized(number(digits))),
     }
 }
 
