@@ -9,6 +9,7 @@ use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
 use crate::mapping::Mapping;
+use crate::setup::patiently;
 
 /// One registered buffer ring: a FIFO that we fill and the kernel takes from.
 pub(crate) struct BufferRing {
@@ -26,7 +27,7 @@ impl BufferRing {
         let address = mapping.base().as_ptr() as u64;
         // SAFETY: the mapping is page-aligned, zeroed, large enough for `entries`, and outlives the registration: the
         // ring's owner closes the io_uring before it drops its buffer rings, or leaks them.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, group, 0)? };
+        patiently(|| unsafe { ring.submitter().register_buf_ring_with_flags(address, entries, group, 0) })?;
         Ok(BufferRing { entries: mapping, mask: entries - 1, tail: 0 })
     }
 

@@ -10,7 +10,7 @@ use crate::operations::OPERATIONS;
 use crate::options::RingOptions;
 use crate::restrictions::{Restricted, restrict};
 use crate::sandbox::Sandbox;
-use crate::setup::{self, ATTEMPTS, SetupLevel};
+use crate::setup::{self, ATTEMPTS, Attempt, SetupLevel};
 use crate::trial;
 use crate::unusable::Unusable;
 
@@ -72,30 +72,30 @@ pub fn usable() -> Result<(), Unusable> {
 
 /// Asks the system for everything, also for what is not needed, by trying. Takes some milliseconds.
 pub fn probe() -> ProbeReport {
-    let mut setups = Vec::new();
-    for attempt in &ATTEMPTS {
-        let need = if attempt.level == SetupLevel::Deferred { Need::Wanted } else { Need::Curious };
-        let answer = attempt.open(8, 16).map(drop).map_err(|error| errno(&error));
-        setups.push(Finding {
-            name: attempt.name,
-            since: attempt.since,
-            need,
-            meaning: attempt.meaning,
-            answer,
-        });
-    }
-    match setup::open(&RingOptions::default()) {
-        Err(unusable) => ProbeReport { setups, findings: Vec::new(), verdict: Err(unusable) },
+    // First, while no other ring counts: those that are closed do so for a while.
+    let (findings, verdict) = match setup::open(&RingOptions::default()) {
+        Err(unusable) => (Vec::new(), Err(unusable)),
         Ok((ring, _)) => {
             let mut findings = features(&ring);
             findings.extend(operations(&ring));
-            findings.push(restrictions());
             let tried = try_out(ring);
             let verdict = first_lacking(&tried);
+            findings.push(restrictions());
             findings.extend(tried);
-            ProbeReport { setups, findings, verdict }
+            (findings, verdict)
         }
-    }
+    };
+    ProbeReport { setups: setups(), findings, verdict }
+}
+
+fn setups() -> Vec<Finding> {
+    let ask = |attempt: &Attempt| {
+        let need = if attempt.level == SetupLevel::Deferred { Need::Wanted } else { Need::Curious };
+        let answer = attempt.open(8, 16).map(drop).map_err(|error| errno(&error));
+        let Attempt { name, since, meaning, .. } = *attempt;
+        Finding { name, since, need, meaning, answer }
+    };
+    ATTEMPTS.iter().map(ask).collect()
 }
 
 fn features(ring: &IoUring) -> Vec<Finding> {

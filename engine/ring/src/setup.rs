@@ -17,7 +17,7 @@ use crate::sandbox::Sandbox;
 use crate::unusable::Unusable;
 
 /// The kernel takes a ring apart some time after it is closed, and counts its memory until then: one that is opened right
-/// behind another waits for that, this often and this long.
+/// behind another, or by the process that takes another's place, waits for that, this often and this long.
 const MEMORY_TRIES: u32 = 20;
 const MEMORY_PAUSE: Duration = Duration::from_millis(5);
 
@@ -88,6 +88,20 @@ impl fmt::Display for SetupReport {
     }
 }
 
+/// Does it again while there is no memory, for a bounded time.
+pub(crate) fn patiently<T>(mut work: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut tries = 1;
+    loop {
+        match work() {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && tries < MEMORY_TRIES => {
+                tries += 1;
+                std::thread::sleep(MEMORY_PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// A set of setup flags, best first in [`ATTEMPTS`].
 #[derive(Clone, Copy)]
 pub(crate) struct Attempt {
@@ -144,6 +158,10 @@ pub(crate) const ATTEMPTS: [Attempt; 4] = [
 impl Attempt {
     /// Opens a ring of this kind, which takes registrations but no operation until it is enabled.
     pub(crate) fn open(self, entries: u32, completion_entries: u32) -> io::Result<IoUring> {
+        patiently(|| self.open_now(entries, completion_entries))
+    }
+
+    fn open_now(self, entries: u32, completion_entries: u32) -> io::Result<IoUring> {
         let mut builder = IoUring::builder();
         builder.dontfork().setup_cqsize(completion_entries).setup_r_disabled();
         if self.submit_all {
@@ -159,19 +177,6 @@ impl Attempt {
         };
         builder.build(entries)
     }
-
-    fn open_patiently(self, options: &RingOptions) -> io::Result<IoUring> {
-        let mut tries = 1;
-        loop {
-            match self.open(options.entries, options.completion_entries) {
-                Err(error) if error.raw_os_error() == Some(libc::ENOMEM) && tries < MEMORY_TRIES => {
-                    tries += 1;
-                    std::thread::sleep(MEMORY_PAUSE);
-                }
-                outcome => return outcome,
-            }
-        }
-    }
 }
 
 /// Opens the best ring to be had, and makes sure that it can do what the engine needs. It takes registrations, and is to
@@ -180,7 +185,7 @@ pub(crate) fn open(options: &RingOptions) -> Result<(IoUring, SetupReport), Unus
     let mut refused = Vec::new();
     let mut last = io::Error::from_raw_os_error(libc::ENOSYS);
     for attempt in ATTEMPTS.iter().filter(|attempt| attempt.level >= options.best_setup) {
-        match attempt.open_patiently(options) {
+        match attempt.open(options.entries, options.completion_entries) {
             Ok(ring) => {
                 check(&ring)?;
                 let Attempt { task_run, single_issuer, .. } = *attempt;
@@ -229,4 +234,25 @@ fn check(ring: &IoUring) -> Result<(), Unusable> {
         return Err(Unusable::missing("multishot RECV", "6.0"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_waited_for_a_bounded_time_and_nothing_else_is() {
+        let count = |errno: i32, enough_at: u32| {
+            let mut calls = 0;
+            let outcome = patiently(|| {
+                calls += 1;
+                if calls == enough_at { Ok(()) } else { Err(io::Error::from_raw_os_error(errno)) }
+            });
+            (calls, outcome.is_ok())
+        };
+        assert_eq!(count(libc::ENOMEM, 1), (1, true));
+        assert_eq!(count(libc::ENOMEM, MEMORY_TRIES), (MEMORY_TRIES, true));
+        assert_eq!(count(libc::ENOMEM, MEMORY_TRIES + 1), (MEMORY_TRIES, false));
+        assert_eq!(count(libc::EPERM, 2), (1, false));
+    }
 }

@@ -12,6 +12,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::buffer_ring::BufferRing;
 use crate::kernel::{Finished, Kernel, Wait};
 use crate::mapping::Mapping;
+use crate::ring::{BULK_PUBLISHED_MAX, SMALL_PUBLISHED_MAX};
 use crate::setup;
 use crate::token::{Operation, Token};
 
@@ -23,6 +24,7 @@ const FAR_MICROS: u64 = 3_600_000_000;
 const BUFFERS: u16 = 8;
 const BUFFER_BYTES: u32 = 4096;
 const GROUP: u16 = 0;
+const BULK_GROUP: u16 = 1;
 
 const RECEIVE: Token = Token { operation: Operation::Receive, index: 1, generation: 0 };
 const ACCEPT: Token = Token { operation: Operation::Accept, index: 2, generation: 0 };
@@ -76,9 +78,11 @@ pub(crate) fn try_out(ring: IoUring) -> Vec<Tried> {
     tried
 }
 
-/// A buffer ring and the memory it names.
+/// Buffer rings as large as a core's, because the kernel may count them as locked memory, and the few buffers in them.
 struct Buffers {
     ring: BufferRing,
+    /// For its memory only.
+    _bulk: BufferRing,
     memory: Mapping,
 }
 
@@ -86,11 +90,13 @@ impl Buffers {
     fn register(ring: &IoUring) -> Result<Buffers, i32> {
         let memory =
             Mapping::new(usize::from(BUFFERS) * BUFFER_BYTES as usize).map_err(|error| errno(&error))?;
-        let ring = BufferRing::new(ring, GROUP, BUFFERS).map_err(|error| errno(&error))?;
-        let mut buffers = Buffers { ring, memory };
+        let register =
+            |group, entries: u32| BufferRing::new(ring, group, entries as u16).map_err(|error| errno(&error));
+        let small = register(GROUP, SMALL_PUBLISHED_MAX)?;
+        let mut buffers = Buffers { ring: small, _bulk: register(BULK_GROUP, BULK_PUBLISHED_MAX)?, memory };
         for id in 0..BUFFERS {
-            // SAFETY: within the mapping, which nobody reads and which outlives the ring (see `Bench::drop`); as many
-            // are put as the buffer ring has entries.
+            // SAFETY: within the mapping, which nobody reads and which outlives the ring (see `Bench::drop`); fewer
+            // are put than the buffer ring has entries.
             unsafe {
                 let address = buffers.memory.base().add(usize::from(id) * BUFFER_BYTES as usize);
                 buffers.ring.put(id, address, BUFFER_BYTES);

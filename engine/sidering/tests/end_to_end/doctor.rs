@@ -2,6 +2,7 @@
 
 use crate::support::profile::{IO_URING, Profile};
 use crate::support::proxy::binary;
+use crate::support::{Config, Origin, Proxy, web};
 use serde_json::Value;
 use std::process::{Command, Output, Stdio};
 
@@ -100,4 +101,34 @@ fn a_low_limit_of_descriptors_is_told_in_connections() {
     let nofile = fact(&report, "nofile");
     assert_eq!((&nofile["value"], &nofile["grade"]), (&"1064, hard 1064".into(), &"costs".into()));
     assert!(nofile["meaning"].as_str().unwrap().contains(": 500 clients"), "{nofile}");
+}
+
+/// Runs a program with this many KiB of locked memory and without the capability that makes the limit void.
+fn locking(kibibytes: u64) -> Command {
+    let limit = format!("--memlock={0}:{0}", kibibytes * 1024);
+    let mut command = Command::new("prlimit");
+    command.arg(limit);
+    if rustix::process::geteuid().is_root() {
+        command.args(["setpriv", "--bounding-set=-ipc_lock"]);
+    }
+    command.arg(binary());
+    command
+}
+
+/// Whether rings count as locked memory is up to the kernel. What the doctor says of it must be what then happens, also
+/// just below the 220 KiB that a worker needs. (Just at it, rings of the process before may still count.)
+#[test]
+fn the_engine_it_names_is_the_one_that_then_runs() {
+    let origin = Origin::start(|wire, _| web::serve(wire));
+    let config = Config::http_to(&origin).set("engine: auto");
+    for kibibytes in [0, 64, 216, 8192] {
+        let told = told(locking(kibibytes));
+        let proxy = Proxy::start_with(&config, |_| locking(kibibytes));
+        let (_, info) = proxy.admin("/server_info");
+        let info: Value = serde_json::from_str(&info).expect("it is JSON");
+        assert_eq!(info["engine"], told["engine"], "{kibibytes} KiB: {}", proxy.said());
+        let mut wire = proxy.connect("web");
+        wire.get("/").unwrap();
+        assert_eq!(wire.response().unwrap().status(), 200);
+    }
 }
