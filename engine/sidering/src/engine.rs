@@ -5,23 +5,48 @@ use sidering_dataplane::message::Message;
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use sidering_epoll::{Epoll, EpollOptions};
-use sidering_ring::{Ring, RingOptions};
+use sidering_ring::{Ring, RingError, RingOptions};
 use sidering_system::Receiver;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// What stands in the way of an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    /// In a few words, for those who get another engine.
+    pub(crate) brief: String,
+    /// With what to do about it, for those who get none.
+    pub(crate) advice: String,
+}
+
+impl From<RingError> for Obstacle {
+    fn from(error: RingError) -> Obstacle {
+        let brief = match &error {
+            RingError::Unusable(unusable) => unusable.to_string(),
+            other => other.to_string(),
+        };
+        Obstacle { brief, advice: error.to_string() }
+    }
+}
+
+impl From<String> for Obstacle {
+    fn from(text: String) -> Obstacle {
+        Obstacle { brief: text.clone(), advice: text }
+    }
+}
+
 /// An engine as a core's thread sees it.
 pub(crate) trait Engine: Sized + 'static {
-    /// Opens it for the calling thread. Says what the system granted; the error is a sentence that says what to do.
-    fn open(counters: Arc<EngineCounters>) -> Result<(Self, String), String>;
+    /// Opens it for the calling thread. Says what the system granted.
+    fn open(counters: Arc<EngineCounters>) -> Result<(Self, String), Obstacle>;
 
     /// Runs a worker on it until that is finished.
     fn run(self, worker: WorkerOptions, inbox: Receiver<Message>, origin: Instant) -> Result<(), String>;
 }
 
 impl Engine for Ring {
-    fn open(counters: Arc<EngineCounters>) -> Result<(Ring, String), String> {
-        let ring = Ring::new(RingOptions::default(), counters).map_err(|error| error.to_string())?;
+    fn open(counters: Arc<EngineCounters>) -> Result<(Ring, String), Obstacle> {
+        let ring = Ring::new(RingOptions::default(), counters)?;
         let granted = ring.setup().to_string();
         Ok((ring, granted))
     }
@@ -32,7 +57,7 @@ impl Engine for Ring {
 }
 
 impl Engine for Epoll {
-    fn open(counters: Arc<EngineCounters>) -> Result<(Epoll, String), String> {
+    fn open(counters: Arc<EngineCounters>) -> Result<(Epoll, String), Obstacle> {
         let epoll = Epoll::new(EpollOptions::default(), counters).map_err(|error| error.to_string())?;
         Ok((epoll, String::new()))
     }
@@ -86,7 +111,7 @@ pub(crate) fn decide(choice: EngineChoice) -> Result<Decision, String> {
         EngineChoice::Epoll => Ok(configured(Kind::Epoll)),
         EngineChoice::Uring => match sidering_ring::usable() {
             Ok(()) => Ok(configured(Kind::Uring)),
-            Err(obstacle) => Err(sidering_ring::RingError::from(obstacle).to_string()),
+            Err(obstacle) => Err(Obstacle::from(RingError::from(obstacle)).advice),
         },
         EngineChoice::Auto => match sidering_ring::usable() {
             Ok(()) => Ok(Decision { kind: Kind::Uring, reason: "auto".to_owned(), may_fall_back: true }),

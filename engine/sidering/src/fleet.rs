@@ -1,6 +1,6 @@
 //! The cores' threads: starting them, each with its engine and its worker, and carrying control's orders to them.
 
-use crate::engine::{Decision, Engine, Kind};
+use crate::engine::{Decision, Engine, Kind, Obstacle};
 use crate::host;
 use sidering_control::clock::Clock;
 use sidering_control::stats::Ledger;
@@ -162,16 +162,16 @@ fn seat_all(decision: Decision, seats: Vec<Seat>) -> anyhow::Result<EngineInUse>
     };
     match started {
         Ok(details) => Ok(EngineInUse { name: kind.name(), reason, details }),
-        Err(Unseated { error, seats }) if may_fall_back && !seats.is_empty() => {
-            seat_all(Decision::fallen_back(&error), seats)
+        Err(Unseated { obstacle, seats }) if may_fall_back && !seats.is_empty() => {
+            seat_all(Decision::fallen_back(&obstacle.brief), seats)
         }
-        Err(Unseated { error, .. }) => Err(anyhow::Error::msg(error)),
+        Err(Unseated { obstacle, .. }) => Err(anyhow::Error::msg(obstacle.advice)),
     }
 }
 
 /// Why no core runs, and the seats for another try; none if their threads are lost.
 struct Unseated {
-    error: String,
+    obstacle: Obstacle,
     seats: Vec<Seat>,
 }
 
@@ -187,13 +187,14 @@ fn start_all<E: Engine>(seats: Vec<Seat>) -> Result<String, Unseated> {
         let builder = Builder::new().name(format!("core-{}", seat.core));
         match builder.spawn(move || seat.run::<E>(&ready, &started)) {
             Ok(thread) => threads.push(thread),
-            Err(error) => result = Err(format!("cannot start a thread: {error}")),
+            Err(error) => result = Err(Obstacle::from(format!("cannot start a thread: {error}"))),
         }
         starts.push(start);
     }
     drop(ready);
     for _ in 0..threads.len() {
-        let opened = opened.recv().unwrap_or_else(|_| Err("a core's thread panicked".to_owned()));
+        let opened =
+            opened.recv().unwrap_or_else(|_| Err(Obstacle::from("a core's thread panicked".to_owned())));
         result = result.and(opened);
     }
     match result {
@@ -204,11 +205,11 @@ fn start_all<E: Engine>(seats: Vec<Seat>) -> Result<String, Unseated> {
             }
             Ok(granted)
         }
-        Err(error) => {
+        Err(obstacle) => {
             drop(starts);
             let seats: Vec<_> =
                 threads.into_iter().filter_map(|thread| thread.join().ok().flatten()).collect();
-            Err(Unseated { error, seats: if seats.len() == count { seats } else { vec![] } })
+            Err(Unseated { obstacle, seats: if seats.len() == count { seats } else { vec![] } })
         }
     }
 }
@@ -217,7 +218,7 @@ impl Seat {
     /// The whole life of a core's thread. Gives the seat back if the core is not to run after all.
     fn run<E: Engine>(
         self,
-        ready: &SyncSender<Result<String, String>>,
+        ready: &SyncSender<Result<String, Obstacle>>,
         started: &mpsc::Receiver<()>,
     ) -> Option<Seat> {
         if let Some(cpu) = self.cpu {
@@ -229,8 +230,8 @@ impl Seat {
                 let _ = ready.send(Ok(granted));
                 engine
             }
-            Err(error) => {
-                let _ = ready.send(Err(error));
+            Err(obstacle) => {
+                let _ = ready.send(Err(obstacle));
                 return Some(self);
             }
         };
@@ -288,9 +289,9 @@ mod tests {
     struct Partial;
 
     impl Engine for Partial {
-        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), String> {
+        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), Obstacle> {
             match std::thread::current().name() {
-                Some("core-1") => Err("not here".to_owned()),
+                Some("core-1") => Err("not here".to_owned().into()),
                 _ => Ok((Partial, "granted".to_owned())),
             }
         }
@@ -304,7 +305,7 @@ mod tests {
     struct Brief;
 
     impl Engine for Brief {
-        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), String> {
+        fn open(_: Arc<EngineCounters>) -> Result<(Self, String), Obstacle> {
             Ok((Brief, "all flags".to_owned()))
         }
 
@@ -328,10 +329,10 @@ mod tests {
             inbox: mailbox(1).unwrap().1,
             end: events.core_end(),
         });
-        let Err(Unseated { error, seats }) = start_all::<Partial>(seats.collect()) else {
+        let Err(Unseated { obstacle, seats }) = start_all::<Partial>(seats.collect()) else {
             panic!("core 1 has no engine")
         };
-        assert_eq!(error, "not here");
+        assert_eq!(obstacle.brief, "not here");
         assert_eq!(seats.iter().map(|seat| seat.core).collect::<Vec<_>>(), [0, 1, 2]);
         assert_eq!(start_all::<Brief>(seats).ok().as_deref(), Some("all flags"));
     }

@@ -16,6 +16,7 @@ mod command_line;
 mod descriptors;
 mod doctor;
 mod drain;
+mod engines;
 mod exchanges;
 mod failures;
 mod forwarded;
