@@ -8,6 +8,7 @@ use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_epoll::EpollError;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Counts receives, and ends what the peer ended.
 #[derive(Default)]
@@ -101,6 +102,29 @@ fn bytes_behind_an_urgent_one_are_not_left_behind() {
     drop(peer);
     core.wait_until(|state, _| state.ended == 1);
     core.wait_until_empty();
+    core.stop();
+}
+
+/// A receive that fills its slot may have left something: one more is made, and finds nothing.
+#[test]
+fn a_core_sleeps_once_a_full_slot_turned_out_to_be_all() {
+    const SLOT: u32 = 1024;
+    let core = Core::start(Options { slot_bytes: SLOT, ..Options::default() }, count);
+    let mut peer = connect(core.listen());
+    core.wait_until(|state, _| state.conns.len() == 1);
+    receive_all(&core);
+    peer.write_all(&[b'x'; SLOT as usize]).unwrap();
+    core.wait_until(|state, _| state.bytes == SLOT as usize);
+    core.ask(|_, _, _| ());
+    let turns = core.counters.turns.get();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(200) {
+        // The answer's own turn, and one to look for what a turn left.
+        assert!(core.counters.turns.get() <= turns + 2, "a core with nothing to receive took turns");
+        std::thread::yield_now();
+    }
+    drop(peer);
+    core.wait_until(|state, _| state.ended == 1);
     core.stop();
 }
 
