@@ -36,11 +36,7 @@ impl Json {
         self.nested(b'{', b'}', write);
     }
 
-    pub fn list<T>(
-        &mut self,
-        items: impl IntoIterator<Item = T>,
-        mut write: impl FnMut(&mut Json, T),
-    ) {
+    pub fn list<T>(&mut self, items: impl IntoIterator<Item = T>, mut write: impl FnMut(&mut Json, T)) {
         self.nested(b'[', b']', |json| items.into_iter().for_each(|item| write(json, item)));
     }
 
