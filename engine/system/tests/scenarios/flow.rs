@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::{Core, Hash, Pattern, connect};
 use crate::under_test::{Engine, EngineChunk, Options};
@@ -241,6 +242,36 @@ fn the_half_close_waits_for_the_queue() {
     core.ask(move |_, engine, _| engine.receive(conn));
     peer.write_all(b"heard").unwrap();
     expect(&core, &["sent 10", "bytes:heard"]);
+    core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
+    core.wait_until_empty();
+    core.stop();
+}
+
+#[test]
+fn a_core_sleeps_while_a_peer_does_not_read_and_goes_on_when_it_does() {
+    const BYTES: usize = 20 << 20;
+    let core = Core::start(Options::default(), log);
+    let mut peer = connect(core.listen());
+    let conn = conn_of(&core);
+    core.ask(move |_, engine, _| engine.send(conn, Segment::Bytes(std::rc::Rc::new(vec![7; BYTES]))));
+    // The peer's socket fills up: nothing more goes on then, and nothing is to be done.
+    let (mut quiet_since, mut turns) = (Instant::now(), core.counters.turns.get());
+    let until = Instant::now() + Duration::from_secs(30);
+    while quiet_since.elapsed() < Duration::from_millis(200) {
+        assert!(Instant::now() < until, "a core whose peer does not read takes turns");
+        if core.counters.turns.get() != turns {
+            (quiet_since, turns) = (Instant::now(), core.counters.turns.get());
+        }
+        thread::yield_now();
+    }
+    let sent: usize = core.ask(|script, _, _| {
+        let lines = script.state.lines.iter().filter_map(|line| line.strip_prefix("sent "));
+        lines.map(|bytes| bytes.parse::<usize>().unwrap()).sum()
+    });
+    assert!(sent < BYTES, "the peer's socket took all of it");
+    let mut got = vec![0; BYTES];
+    peer.read_exact(&mut got).unwrap();
+    assert!(got.iter().all(|byte| *byte == 7));
     core.ask(move |_, engine, _| engine.close(conn, CloseMode::Graceful));
     core.wait_until_empty();
     core.stop();
