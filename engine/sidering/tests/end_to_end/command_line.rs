@@ -2,7 +2,7 @@
 
 use crate::support::process::Process;
 use crate::support::proxy::{address_said, binary};
-use crate::support::{Config, Wire};
+use crate::support::{Config, Wire, until};
 use std::path::PathBuf;
 use std::process::{Command, Output};
 use tempfile::TempDir;
@@ -113,7 +113,8 @@ fn a_port_that_is_taken_is_told_and_ends_it() {
     let mut process = Process::start(Command::new(binary()).args(["run", "-c", path.to_str().unwrap()]));
     let status = process.end_within(std::time::Duration::from_secs(10)).expect("it cannot listen");
     assert_eq!(status.code(), Some(1), "{}", process.lines().join("\n"));
-    assert!(process.lines().join("\n").contains(&address), "{}", process.lines().join("\n"));
+    // Its end may be known before its last line has been read.
+    until("the error", || process.lines().join("\n").contains(&address).then_some(()));
 }
 
 /// The default's ports are fixed. A network namespace of its own makes them free for certain.
