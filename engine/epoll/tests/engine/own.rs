@@ -3,10 +3,12 @@
 use crate::echo::{echo, exchange_with};
 use crate::support::{Core, LISTENER, connect};
 use crate::under_test::{Engine as Epoll, EngineChunk, Options};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_epoll::EpollError;
-use std::io::Write;
+use std::io::{IoSlice, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -102,6 +104,34 @@ fn bytes_behind_an_urgent_one_are_not_left_behind() {
     drop(peer);
     core.wait_until(|state, _| state.ended == 1);
     core.wait_until_empty();
+    core.stop();
+}
+
+#[test]
+fn descriptors_passed_along_on_a_unix_socket_hold_no_bytes_up() {
+    let core = Core::start(Options::default(), count);
+    let folder = std::env::temp_dir().join(format!("sidering-passed-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("passed.sock");
+    let address = Address::Unix(path.clone().into());
+    let listener = sidering_system::socket::open_listener(&address, 16, false).unwrap();
+    core.mailbox.send(sidering_system::Delivery::Listen(LISTENER, listener)).ok().unwrap();
+    core.ask(|_, epoll, _| epoll.accept(LISTENER));
+    let mut peer = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    core.wait_until(|state, _| state.conns.len() == 1);
+    // A receive stops behind bytes that a descriptor came along with, although there are more.
+    peer.write_all(b"one ").unwrap();
+    let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut passed = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [peer.as_fd()];
+    assert!(passed.push(SendAncillaryMessage::ScmRights(&descriptors)));
+    sendmsg(&peer, &[IoSlice::new(b"two ")], &mut passed, SendFlags::empty()).unwrap();
+    peer.write_all(b"three").unwrap();
+    receive_all(&core);
+    core.wait_until(|state, _| state.text == "one two three");
+    drop(peer);
+    core.wait_until_empty();
+    std::fs::remove_dir_all(&folder).unwrap();
     core.stop();
 }
 

@@ -22,6 +22,8 @@ struct Tunnel {
     ends: Vec<RelayEnd>,
     received: Vec<u8>,
     one_way: bool,
+    /// Asks to receive what the relay leaves while it still runs.
+    receives_early: bool,
 }
 
 fn tunnel(state: &mut Tunnel, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
@@ -37,6 +39,9 @@ fn tunnel(state: &mut Tunnel, engine: &mut Engine, _: Time, completion: Completi
                 engine.send(up, Segment::Static(state.before));
             }
             engine.relay(down, up, state.limit);
+            if state.receives_early {
+                engine.receive(down);
+            }
             if !state.after.is_empty() {
                 engine.send(up, Segment::Static(state.after));
             }
@@ -49,6 +54,7 @@ fn tunnel(state: &mut Tunnel, engine: &mut Engine, _: Time, completion: Completi
             state.ends.push(end);
             match end {
                 RelayEnd::SourceEnded => engine.shutdown(to),
+                RelayEnd::Limit if state.receives_early => {}
                 RelayEnd::Limit => engine.receive(from),
                 RelayEnd::SourceFailed(_) | RelayEnd::DestinationFailed(_) => {}
             }
@@ -191,6 +197,36 @@ fn the_limit_is_exact() {
         close_all(&core);
         core.stop();
     }
+}
+
+#[test]
+fn a_receive_asked_for_during_a_relay_waits_for_its_end() {
+    let (core, listen, upstream) = start(|state| {
+        state.limit = 5;
+        state.one_way = true;
+        state.receives_early = true;
+    });
+    let mut down = connect(listen);
+    let mut up = accept(&upstream);
+    down.write_all(b"first").unwrap();
+    let mut got = [0; 5];
+    up.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"first");
+    core.wait_until(|state, _| state.ends == [RelayEnd::Limit]);
+    down.write_all(b"second").unwrap();
+    core.wait_until(|state, _| state.received == b"second");
+    close_all(&core);
+
+    // The same with all bytes there before the relay starts.
+    core.ask(|script, _, _| script.state.received.clear());
+    let mut down = TcpStream::connect(listen).unwrap();
+    down.write_all(b"firstsecond").unwrap();
+    let mut up = accept(&upstream);
+    up.read_exact(&mut got).unwrap();
+    assert_eq!(&got, b"first");
+    core.wait_until(|state, _| state.received == b"second");
+    close_all(&core);
+    core.stop();
 }
 
 #[test]
