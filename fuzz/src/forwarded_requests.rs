@@ -154,7 +154,7 @@ fn expected_lines(request: &Request, way: Way) -> Vec<Line> {
     let has_length = lines.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"content-length"));
     match request.body {
         BodyLength::Sized(length) if !has_length => {
-            lines.push(line("content-length", length.to_string().as_bytes()))
+            lines.push(line("content-length", length.to_string().as_bytes()));
         }
         BodyLength::Streamed => lines.push(line("transfer-encoding", b"chunked")),
         _ => {}

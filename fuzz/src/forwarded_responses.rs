@@ -112,7 +112,7 @@ impl Forwarding {
         let (downstream, out) = (&mut *self.downstream, &mut self.out);
         match event {
             Event::Response { head, stream } => {
-                downstream.encode_response(*stream, head, &self.way.edits(), out)
+                downstream.encode_response(*stream, head, &self.way.edits(), out);
             }
             Event::Data { bytes, stream } => send_data(downstream, *stream, bytes, out),
             Event::Trailers { fields, stream } => downstream.encode_trailers(*stream, fields, out),

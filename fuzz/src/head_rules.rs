@@ -108,7 +108,7 @@ pub fn common(head: &Parsed<'_>, options: &CodecOptions) -> Vec<Reason> {
     let mut reasons = Vec::new();
     let mut against = |reason, holds: bool| {
         if holds {
-            reasons.push(reason)
+            reasons.push(reason);
         }
     };
     against(Reason::HeadTooLong, head.bytes.len() > options.header_bytes as usize);
@@ -132,7 +132,7 @@ pub fn request(head: &Parsed<'_>, method: &[u8], target: &[u8], options: &CodecO
     let mut reasons = common(head, options);
     let mut against = |reason, holds: bool| {
         if holds {
-            reasons.push(reason)
+            reasons.push(reason);
         }
     };
     against(Reason::MethodTooLong, method.len() > 64);

@@ -59,7 +59,7 @@ fn compare<H: PartialEq + std::fmt::Debug>(
         (Expected::Head(expected), Some(Ok(ours))) => assert_eq!(ours, expected),
         (Expected::Head(expected), ours) => panic!("{ours:?} although nothing stands against {expected:?}"),
         (Expected::More(reasons), None) => {
-            assert!(reasons.is_empty(), "waited for more in spite of {reasons:?}")
+            assert!(reasons.is_empty(), "waited for more in spite of {reasons:?}");
         }
         (Expected::More(reasons) | Expected::Refused(reasons), Some(Err(given))) => {
             assert!(is_among(&reasons, given), "refused with {given}, not for one of {reasons:?}");

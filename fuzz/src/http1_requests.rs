@@ -93,7 +93,7 @@ impl Answers {
         }
         match style.kind() {
             Kind::Local => {
-                codec.encode_local_reply(Some(StreamId(0)), style.status(), b"a: b\r\n", b"why", &mut out)
+                codec.encode_local_reply(Some(StreamId(0)), style.status(), b"a: b\r\n", b"why", &mut out);
             }
             kind => answer_with_body(kind, style, request, codec, &mut out),
         }

@@ -87,7 +87,7 @@ impl Requests<'_> {
         for piece in [&b"ab"[..], b"c"] {
             let grant = codec.encode_data(stream, piece.len(), out);
             // What a tunnel or a message without payload has no room for stays unsent.
-            if !codec.relayable_in().is_some_and(|most| most == u64::MAX) {
+            if codec.relayable_in().is_none_or(|most| most != u64::MAX) {
                 out.extend_from_slice(&piece[..grant.allowed]);
                 out.extend_from_slice(if grant.allowed > 0 { grant.suffix } else { b"" });
             }
@@ -98,7 +98,7 @@ impl Requests<'_> {
         codec.encode_end(stream, out);
         match plain_http1::read(out, Role::Request) {
             Reading::Whole(_, length) => {
-                assert_eq!(length, out.len(), "bytes behind the request: {}", out.escape_ascii())
+                assert_eq!(length, out.len(), "bytes behind the request: {}", out.escape_ascii());
             }
             other => panic!("{other:?}: {}", out.escape_ascii()),
         }

@@ -183,7 +183,7 @@ impl Receiver {
                     "{:?}",
                     request.method
                 );
-                assert!(request.path.iter().all(|byte| byte.is_ascii_graphic()), "{:?}", request.path);
+                assert!(request.path.iter().all(u8::is_ascii_graphic), "{:?}", request.path);
                 &request.fields
             }
             Said::Response(response) => {
