@@ -1,19 +1,27 @@
 //! Compares what is said of the same bytes in different pieces.
 
 use crate::control::Cuts;
-use crate::receiver::Conversation;
+use crate::receiver::{Conversation, Variant};
 use crate::said::Said;
+use sidering_codecs::InputEnd;
 
 /// Holds the conversation over the whole input, over these cuts, and over single bytes, and checks that it is the same.
 pub fn assert_same_however_cut(
     bytes: &[u8],
     cuts: &Cuts,
-    converse: impl Fn(&[&[u8]], bool) -> Conversation,
+    converse: impl Fn(&[&[u8]], Variant) -> Conversation,
 ) -> Conversation {
-    let whole = converse(&[bytes], false);
-    for (cuts, relays) in [(cuts, false), (cuts, true), (&Cuts::single_bytes(), false)] {
+    let whole = converse(&[bytes], Variant::Plain);
+    let single_bytes = Cuts::single_bytes();
+    let others = [
+        (cuts, Variant::Plain),
+        (cuts, Variant::Relays),
+        (cuts, Variant::Renews),
+        (&single_bytes, Variant::Plain),
+    ];
+    for (cuts, variant) in others {
         let pieces = cuts.pieces(bytes);
-        assert_same(&whole, &converse(&pieces, relays));
+        assert_same(&whole, &converse(&pieces, variant));
     }
     whole
 }
@@ -29,9 +37,11 @@ fn assert_same(whole: &Conversation, cut: &Conversation) {
     }
     assert_eq!(cut.said, whole.said, "in pieces something else is said than of the whole");
     assert_eq!(cut.left, whole.left, "in pieces something else is left over");
+    let without_stream = |end| matches!(end, Ok(InputEnd::Message(_)));
+    assert_eq!(without_stream(cut.end), without_stream(whole.end), "what the end means");
     assert_eq!(
-        (cut.end, cut.is_reusable, cut.is_idle),
-        (whole.end, whole.is_reusable, whole.is_idle),
+        (cut.end.is_ok(), cut.is_reusable, cut.is_idle),
+        (whole.end.is_ok(), whole.is_reusable, whole.is_idle),
         "in pieces the connection ends in another state"
     );
 }

@@ -20,6 +20,14 @@ pub(crate) enum Asked {
     Upgrade,
 }
 
+/// The client that the response goes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Downstream {
+    Http11,
+    Http10,
+    Http10KeepAlive,
+}
+
 impl Asked {
     fn role(self) -> Role {
         Role::Response { to_head: self == Asked::Head, to_connect: self == Asked::Connect }
@@ -52,8 +60,8 @@ impl Asked {
         codec
     }
 
-    /// A server's codec that has received the request, from a client of HTTP/1.0 or 1.1.
-    fn server(self, is_http10: bool) -> Box<dyn Codec> {
+    /// A server's codec that has received the request from such a client.
+    fn server(self, version: Downstream) -> Box<dyn Codec> {
         let mut codec = (protocol("http1").expect("registered").server)(WIDE);
         let (method, target, lines) = match self {
             Asked::Get => ("GET", "/", ""),
@@ -61,8 +69,12 @@ impl Asked {
             Asked::Connect => ("CONNECT", "a:80", ""),
             Asked::Upgrade => ("GET", "/", "Connection: upgrade\r\nUpgrade: websocket\r\n"),
         };
-        let version = if is_http10 { "1.0" } else { "1.1" };
-        let request = format!("{method} {target} HTTP/{version}\r\nHost: a:80\r\n{lines}\r\n");
+        let (version, keeps) = match version {
+            Downstream::Http11 => ("1.1", ""),
+            Downstream::Http10 => ("1.0", ""),
+            Downstream::Http10KeepAlive => ("1.0", "Connection: keep-alive\r\n"),
+        };
+        let request = format!("{method} {target} HTTP/{version}\r\nHost: a:80\r\n{lines}{keeps}\r\n");
         let (mut input, mut scratch) = (request.as_bytes(), Scratch::default());
         while let Ok(Some(_)) = codec.decode(&mut scratch, &mut input) {}
         codec
@@ -79,17 +91,19 @@ struct Forwarding {
     out: Vec<u8>,
 }
 
-/// Forwards the response that the bytes hold to a client that asked so, whose version may be 1.0.
+/// Forwards the response that the bytes hold to a client that asked so.
 pub(crate) fn check(
     bytes: &[u8],
     options: CodecOptions,
-    (asked, is_http10): (Asked, bool),
+    (asked, version): (Asked, Downstream),
     way: Way,
     cuts: &Cuts,
 ) {
-    let is_http10 = is_http10 && asked != Asked::Upgrade;
+    // HTTP/1.0 knows no Upgrade.
+    let version = if asked == Asked::Upgrade { Downstream::Http11 } else { version };
+    let is_http10 = version != Downstream::Http11;
     let mut client = asked.client(options);
-    let downstream = asked.server(is_http10);
+    let downstream = asked.server(version);
     let mut forwarding = Forwarding { asked, is_http10, way, said: vec![], downstream, out: vec![] };
     let (mut input, mut scratch) = (bytes, Scratch::default());
     while let Ok(Some(event)) = client.decode(&mut scratch, &mut input) {

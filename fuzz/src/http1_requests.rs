@@ -18,9 +18,9 @@ pub fn run(input: &[u8]) {
     let options = options(control.byte());
     let styles = control.bytes::<3>();
     let cuts = control.cuts();
-    assert_same_however_cut(control.rest(), &cuts, |pieces, relays| {
-        let codec = (protocol("http1").expect("registered").server)(options);
-        let receiver = Receiver::new(codec, options, Grammar::server(), relays);
+    assert_same_however_cut(control.rest(), &cuts, |pieces, variant| {
+        let make = protocol("http1").expect("registered").server;
+        let receiver = Receiver::new(make, options, Grammar::server(), variant);
         receiver.converse(pieces, &mut Answers { styles, exchange: 0, request: None, is_answered: false })
     });
 }

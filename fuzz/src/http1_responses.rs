@@ -18,9 +18,9 @@ pub fn run(input: &[u8]) {
     let styles = control.bytes::<3>();
     let exchanges = 1 + usize::from(choice >> 2 & 3).min(2);
     let cuts = control.cuts();
-    assert_same_however_cut(control.rest(), &cuts, |pieces, relays| {
-        let codec = (protocol("http1").expect("registered").client)(options);
-        let receiver = Receiver::new(codec, options, Grammar::client(), relays);
+    assert_same_however_cut(control.rest(), &cuts, |pieces, variant| {
+        let make = protocol("http1").expect("registered").client;
+        let receiver = Receiver::new(make, options, Grammar::client(), variant);
         let styles = &styles[..exchanges];
         receiver.converse(pieces, &mut Requests { styles, next: 0, body_due: None, out: vec![] })
     });

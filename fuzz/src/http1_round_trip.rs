@@ -3,7 +3,7 @@
 
 use crate::control::{Control, Cuts, options};
 use crate::forwarded_requests;
-use crate::forwarded_responses::{self, Asked};
+use crate::forwarded_responses::{self, Asked, Downstream};
 use crate::said::{Said, push, said};
 use sidering_codecs::registry::CodecOptions;
 use sidering_codecs::{Codec, Edits, Scratch};
@@ -22,7 +22,12 @@ pub fn run(input: &[u8]) {
         forwarded_requests::check(bytes, options(choice), way, &cuts);
     } else {
         let kind = [Asked::Get, Asked::Head, Asked::Connect, Asked::Upgrade][usize::from(choice >> 3 & 3)];
-        forwarded_responses::check(bytes, options(choice), (kind, choice & 32 != 0), way, &cuts);
+        let version = match choice >> 5 & 3 {
+            0 | 2 => Downstream::Http11,
+            1 => Downstream::Http10,
+            _ => Downstream::Http10KeepAlive,
+        };
+        forwarded_responses::check(bytes, options(choice), (kind, version), way, &cuts);
     }
 }
 

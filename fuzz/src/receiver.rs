@@ -24,13 +24,23 @@ pub trait Partner {
     fn react(&mut self, codec: &mut dyn Codec, grammar: &mut Grammar, said: &Said);
 }
 
+/// What is done besides feeding, and must make no difference.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Variant {
+    Plain,
+    /// Payload that the kernel could relay goes past the codec.
+    Relays,
+    /// A server's codec that goes on after an exchange is replaced by a new one: nothing of the exchange may linger.
+    Renews,
+}
+
 /// One side of one connection under test.
 pub struct Receiver {
+    make: fn(CodecOptions) -> Box<dyn Codec>,
     codec: Box<dyn Codec>,
     options: CodecOptions,
     grammar: Grammar,
-    /// Payload that the kernel could relay goes past the codec.
-    relays: bool,
+    variant: Variant,
     /// What the codec would not look at yet.
     left: Vec<u8>,
     said: Vec<Said>,
@@ -51,9 +61,14 @@ pub struct Conversation {
 
 impl Receiver {
     /// A codec with these options, before its first byte.
-    pub fn new(codec: Box<dyn Codec>, options: CodecOptions, grammar: Grammar, relays: bool) -> Self {
-        let scratch = Scratch::default();
-        Receiver { codec, options, grammar, relays, left: vec![], said: vec![], untold: 0, scratch }
+    pub fn new(
+        make: fn(CodecOptions) -> Box<dyn Codec>,
+        options: CodecOptions,
+        grammar: Grammar,
+        variant: Variant,
+    ) -> Self {
+        let (codec, scratch) = (make(options), Scratch::default());
+        Receiver { make, codec, options, grammar, variant, left: vec![], said: vec![], untold: 0, scratch }
     }
 
     /// Feeds all pieces and then the end of the input.
@@ -85,9 +100,18 @@ impl Receiver {
             assert!(without_input <= EVENTS_WITHOUT_INPUT, "events without end: {:?}", self.said.last());
             if let Some(last) = self.said.last() {
                 partner.react(&mut *self.codec, &mut self.grammar, last);
+                self.renew();
             }
         }
         self.left = input.to_vec();
+    }
+
+    fn renew(&mut self) {
+        let is_over = self.grammar.is_server() && self.said.last() == Some(&Said::End);
+        if self.variant == Variant::Renews && is_over && self.codec.is_idle() && self.codec.is_reusable() {
+            self.codec = (self.make)(self.options);
+            self.grammar = Grammar::server();
+        }
     }
 
     /// Takes payload past the codec, if that is the way here.
@@ -96,7 +120,9 @@ impl Receiver {
         if relayable.is_some() || self.grammar.relayable() == Some(u64::MAX) {
             assert_eq!(relayable, self.grammar.relayable(), "what may be relayed");
         }
-        let Some(most) = relayable.filter(|_| self.relays && !input.is_empty()) else { return false };
+        let Some(most) = relayable.filter(|_| self.variant == Variant::Relays && !input.is_empty()) else {
+            return false;
+        };
         let (payload, rest) = input.split_at(most.min(input.len() as u64) as usize);
         *input = rest;
         self.codec.skip_in(payload.len() as u64);

@@ -16,6 +16,8 @@ const REQUESTS: &[&str] = &[
     "HEAD / HTTP/1.1\r\nHost: a\r\n\r\nGET /next HTTP/1.1\r\nHost: a\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nabcdeGET / HTTP/1.1\r\n",
     "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nb: c\r\nHost: d\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nHost: d\r\n\r\n",
+    "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n\u{1}\u{2}frames",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Secret\r\nX-Secret: s\r\nTE: trailers\r\nKeep-Alive: 5\r\n\r\n",
@@ -27,6 +29,48 @@ const REQUESTS: &[&str] = &[
     "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     "M-SEARCH /xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx HTTP/1.1\r\nHost: a\r\nb: 1\r\nb: 2\r\nb: 3\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nProxy-Connection: close\r\nVia: b\r\nTrailer: x\r\n\r\n",
+];
+
+/// Targets, hosts and field lines that were made to be read in two ways, or lie at a bound.
+const TARGETS: &[&str] = &[
+    "/a/../b//%2f\\|?x=http://b/%41",
+    "/%20%00",
+    "/a#b",
+    "HTTP://A?x",
+    "http://u:p@a/",
+    "http://a:65535/",
+    "http://a:065535/",
+    "http:///x",
+    "a:80",
+    "*",
+    "/\u{e4}",
+];
+const HOSTS: &[&str] = &[
+    "", "a:", "a:65536", "a:000080", ":80", "a:1:2", "a:+80", "[::1]:80", "[::1]x", "[]", "a%20%00", "a%2",
+    "a,b", "a@b", "a_b!$", "a b",
+];
+const LINES: &[&str] = &[
+    "Content-Length: +5",
+    "Content-Length: 5, 5",
+    "Content-Length: 18446744073709551616",
+    "Content-Length: 0\r\nConnection: upgrade\r\nUpgrade: a/1, b",
+    "Transfer-Encoding: chunked, identity",
+    "Transfer-Encoding:",
+    "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+    "Connection: host",
+    "Connection: X-Forwarded-For",
+    "Connection: close, keep-alive,, a b",
+    "Connection: upgrade\r\nUpgrade: a, h2",
+    "Expect: banana",
+    "Expect: 100-continue\r\nContent-Length: 1",
+    "a: b\rc",
+    "a: b\0c",
+    "a b: c",
+    ": b",
+    "abc",
+    "Connectiox: close\r\nContent-Lengtx: 1\r\nTransfer-Encodinx: chunked\r\nHosx: b",
+    "Host: b",
+    "a: b\nc: d",
 ];
 
 /// What upstreams say.
@@ -56,10 +100,20 @@ const BODIES: &[&str] = &[
     "0\r\na: 1\r\nb: 2\r\nc: 3\r\nd: 4\r\ne: 5\r\n\r\n",
 ];
 
+fn get(target: &str, lines: &str) -> String {
+    format!("GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n")
+}
+
+fn odd_requests() -> Vec<String> {
+    let mut all: Vec<String> = TARGETS.iter().map(|target| get(target, "")).collect();
+    all.extend(HOSTS.iter().map(|host| format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")));
+    all.extend(LINES.iter().map(|line| get("/", &format!("{line}\r\n"))));
+    all
+}
+
 /// Requests at the bounds, and one beyond.
 fn long_requests() -> Vec<String> {
-    let get = |target: &str, lines: &str| format!("GET {target} HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
-    let mut all = Vec::new();
+    let mut all = odd_requests();
     for extra in 0..2 {
         all.push(format!("{} / HTTP/1.1\r\nHost: a\r\n\r\n", "M".repeat(64 + extra)));
         all.push(get(&format!("/{}", "x".repeat(31 + extra)), ""));
@@ -133,7 +187,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "http1_round_trip" => {
             let ways = [[0], [7], [15], [31], [39], [1]];
             let mut all = behind(&leading(&[0, 1, 2], &ways), &requests);
-            all.extend(behind(&leading(&[4, 12, 20, 28, 36, 44], &ways), &responses));
+            all.extend(behind(&leading(&[4, 12, 20, 28, 36, 44, 100, 116], &ways), &responses));
             all
         }
         "http1_head_differential" => {
