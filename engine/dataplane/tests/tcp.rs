@@ -173,3 +173,29 @@ fn what_does_not_finish_is_cut_at_the_drain_timeout() {
     assert!(bench.is_closed(client));
     assert!(sidering_dataplane::io::Machine::is_finished(&bench.worker));
 }
+
+#[test]
+fn a_request_whose_connect_fails_goes_to_another_endpoint_whatever_the_weights() {
+    let mut snapshot = http(2);
+    snapshot.clusters[0].endpoints[0].weight = 100;
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let first = bench.connect_failed(IoError::Refused);
+    let second = bench.connected();
+    assert_ne!(bench.io.socket(first).address, bench.io.socket(second).address);
+}
+
+#[test]
+fn a_replaced_cluster_still_tries_its_other_endpoint() {
+    let mut bench = Bench::new(http(2));
+    let client = bench.client();
+    bench.receive(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    let mut snapshot = http(2);
+    snapshot.clusters[0].connect_timeout_ms += 1;
+    bench.apply(snapshot);
+    let first = bench.connect_failed(IoError::Refused);
+    let second = bench.connected();
+    assert_ne!(bench.io.socket(first).address, bench.io.socket(second).address);
+    assert!(bench.flush_text(second).starts_with("GET / HTTP/1.1\r\n"));
+}

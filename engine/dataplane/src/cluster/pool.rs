@@ -70,10 +70,13 @@ impl CoreCluster {
     /// Another endpoint than `failed`, if there is one.
     pub fn pick_other(&mut self, failed: u32) -> Option<u32> {
         let first = self.pick()?;
-        if first != failed || self.config.endpoints.len() == 1 {
+        let count = self.config.endpoints.len() as u32;
+        if first != failed || count == 1 {
             return Some(first);
         }
-        self.pick()
+        // One of a large weight may have several turns in a row.
+        let second = self.pick()?;
+        Some(if second == failed { (failed + 1) % count } else { second })
     }
 
     /// Takes the idle connection of `endpoint` that was used last.

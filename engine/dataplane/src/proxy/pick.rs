@@ -183,10 +183,9 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
+            // One that was replaced serves to its end what it was chosen for.
             Some(Some(cluster))
-                if stream.attempts < CONNECT_ATTEMPTS
-                    && cluster.config.endpoints.len() > 1
-                    && !cluster.retired =>
+                if stream.attempts < CONNECT_ATTEMPTS && cluster.config.endpoints.len() > 1 =>
             {
                 cluster.pick_other(failed)
             }
