@@ -127,7 +127,7 @@ impl Stage<'_> {
             }
             _ => request.exchange.cluster,
         };
-        let cluster = self.engine.links[link as usize].cluster;
+        let cluster = self.engine.links[link as usize].cluster.map(|(cluster, _)| cluster);
         assert_eq!(cluster, Some(expected), "request {tag} went to the wrong cluster");
         if let Some(before) = request.sights.last() {
             assert!(kind.may_be_sent_twice(), "request {tag} ({kind:?}) was sent twice");

@@ -43,6 +43,7 @@ pub(crate) struct Plan {
     /// What the proxy adds to requests.
     pub(crate) forwards_address: bool,
     pub(crate) makes_ids: bool,
+    pub(crate) normalizes: bool,
     pub(crate) temper: Temper,
 }
 
@@ -74,6 +75,7 @@ impl Plan {
             stops: is_storm && choices.chance(30),
             forwards_address: choices.chance(30),
             makes_ids: choices.chance(30),
+            normalizes: choices.chance(50),
             temper: temper(is_calm, is_bulky, choices),
         }
     }
@@ -81,6 +83,11 @@ impl Plan {
     /// Whether configurations are swapped or the proxy is drained, so that a connection may be closed before it is used.
     pub(crate) fn swaps(&self) -> bool {
         self.reloads > 0 || self.drains
+    }
+
+    /// How long a client may idle in a calm run.
+    pub(crate) fn calm_idle_micros(&self) -> u64 {
+        59_000_000
     }
 
     /// The number of the cluster of bytes.
@@ -106,6 +113,7 @@ fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {
         accept_fails: choices.pick(&[0, 4, 15]),
         connect_refused,
         connect_hangs,
+        first_is_down: choices.one_in(6),
         connect_impossible,
         breaks,
         sends_directly: choices.chance(50),

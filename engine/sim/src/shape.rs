@@ -18,6 +18,9 @@ pub(crate) const SECOND: u32 = 2;
 pub(crate) struct ClusterShape {
     pub(crate) protocol: &'static str,
     generation: u8,
+    /// The newest generation that there was, and what was there before this one.
+    newest: u8,
+    previous: Option<Box<ClusterShape>>,
     pub(crate) endpoints: usize,
     connect_timeout_ms: u64,
     pub(crate) pool: PoolLimits,
@@ -60,7 +63,7 @@ impl Shape {
             via: choices.chance(30).then(|| "sim".into()),
             upgrades: vec!["websocket".into()],
             underscores: Underscores::Allow,
-            normalize_path: choices.chance(30),
+            normalize_path: plan.normalizes,
             merge_slashes: choices.chance(30),
         };
         Shape {
@@ -89,7 +92,15 @@ impl Shape {
         }
         for shape in &mut self.clusters {
             if choices.chance(60) {
-                *shape = cluster(shape.protocol, shape.generation + 1, self.is_calm, choices);
+                let next = match shape.previous.take() {
+                    // What was there before comes back.
+                    Some(previous) if choices.chance(40) => *previous,
+                    _ => cluster(shape.protocol, shape.newest + 1, self.is_calm, choices),
+                };
+                let newest = shape.newest.max(next.generation);
+                let previous = std::mem::replace(shape, next);
+                shape.previous = Some(Box::new(previous));
+                shape.newest = newest;
             }
         }
         if choices.chance(30) {
@@ -128,7 +139,17 @@ impl Shape {
     pub(crate) fn enter(&self, truth: &mut Truth) {
         for (number, shape) in self.clusters.iter().enumerate() {
             let addresses: Vec<Address> = shape.endpoints_of(number).map(|at| at.address).collect();
-            if truth.endpoint(&addresses[0]).is_some() {
+            for known in truth.clusters.iter_mut().filter(|known| known.cluster == number) {
+                known.is_current = false;
+            }
+            if let Some((at, _)) = truth.endpoint(&addresses[0]) {
+                let known = &mut truth.clusters[at];
+                known.is_current = true;
+                if known.seen_version + 1 < self.version {
+                    // Its predecessor may still finish what it has, under bounds of its own.
+                    known.max_connections += u64::from(shape.pool.max_connections);
+                }
+                known.seen_version = self.version;
                 continue;
             }
             truth.clusters.push(ClusterTruth {
@@ -140,6 +161,8 @@ impl Shape {
                 addresses,
                 refused: 0,
                 failed: 0,
+                is_current: true,
+                seen_version: self.version,
                 received_bytes: 0,
             });
         }
@@ -180,16 +203,29 @@ impl Shape {
             .map(|at| route(&format!("/c{at}/"), RouteAction::Cluster(ClusterIndex(at as u32))))
             .collect();
         let direct = RouteAction::DirectResponse { status: 200, body: b"direct".to_vec() };
-        routes.push(route("/direct/", direct));
+        routes.push(Route { path: PathMatch::Exact("/direct".into()), ..route("", direct) });
+        // Whatever comes here was not found above.
+        let other = |status| RouteAction::DirectResponse { status, body: vec![] };
+        routes.push(route("/c", other(418)));
         let to = if self.ends_connect { raw } else { ClusterIndex(0) };
         routes.push(Route { connect: true, ..route("/", RouteAction::Cluster(to)) });
         ListenerKind::Http(Box::new(HttpListener {
             protocol: "http1",
             codec: self.codec,
             options: self.options.clone(),
-            virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes }],
+            virtual_hosts: virtual_hosts(routes),
         }))
     }
+}
+
+/// The names that clients use, among others and in no order; everything else may only be connected to.
+fn virtual_hosts(routes: Vec<Route>) -> Vec<VirtualHost> {
+    let names = ["zz.example", "h", "b.example", "a.example", "m.example", "*.wild.example"];
+    let domains = names.iter().map(ToString::to_string).collect();
+    let mut others: Vec<Route> = routes.iter().filter(|route| route.connect).cloned().collect();
+    let action = RouteAction::DirectResponse { status: 421, body: vec![] };
+    others.push(Route { path: PathMatch::Any, connect: false, action, timeout_ms: 0, line: 1 });
+    vec![VirtualHost { domains, routes }, VirtualHost { domains: vec!["*".into()], routes: others }]
 }
 
 impl ClusterShape {
@@ -222,6 +258,8 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
     ClusterShape {
         protocol,
         generation,
+        newest: generation,
+        previous: None,
         endpoints: choices.between(1, 3),
         connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
         pool,

@@ -220,6 +220,11 @@ impl World {
         self.after_turn();
     }
 
+    /// Whether a message waits that the machine has not seen.
+    pub(crate) fn has_mail(&self) -> bool {
+        !self.mail.is_empty()
+    }
+
     fn read_mail(&mut self, now: Time) {
         for mail in std::mem::take(&mut self.mail) {
             let message = match mail {
@@ -280,10 +285,10 @@ impl World {
             return;
         }
         let side = self.engine.open_conns().find(|conn| conn.link == link).map(|conn| conn.side);
-        let Some(Side::Upstream(cluster, _)) = side else { return };
+        let Some(Side::Upstream(cluster, endpoint)) = side else { return };
         let number = self.engine.truth.clusters[cluster].cluster;
         let protocol = if number == self.plan.raw_cluster() { "tcp" } else { "http1" };
-        self.engine.links[link as usize].cluster = Some(number);
+        self.engine.links[link as usize].cluster = Some((number, endpoint));
         let peer = (model(protocol).origin)(link, &mut self.stage());
         self.add_peer(link, peer);
     }
@@ -385,7 +390,7 @@ impl World {
         for number in 0..self.peers.len() {
             self.with_peer(number as u32, |peer, stage| peer.finish(stage));
         }
-        self.left_over.clear();
+        self.abandon_left_over();
     }
 
     /// The machine is gone: lets the peers see the ends of their connections.

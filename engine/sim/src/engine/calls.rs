@@ -77,6 +77,9 @@ impl Io for Engine {
             "bytes for an upstream that has ended: {id:?}"
         );
         let conn = self.live(id, "send");
+        conn.has_asked = true;
+        let is_spoiled = conn.is_spoiled && matches!(side, super::Side::Upstream(..));
+        assert!(!is_spoiled, "a request on a connection whose upstream said what nobody asked for: {id:?}");
         assert!(conn.is_connected, "misuse: send before connect: {id:?}");
         assert!(!conn.finishing, "misuse: send after shutdown: {id:?}");
         assert!(!conn.knows_send_failed, "misuse: send after a failed send was told: {id:?}");

@@ -153,7 +153,13 @@ impl Engine {
 
     fn count_received(&mut self, conn: ConnId, bytes: u64) {
         let entry = &mut self.conns[conn.index as usize];
+        let before = entry.told_bytes;
         entry.told_bytes += bytes;
+        if let Some(end) = self.links[entry.link as usize].junk_behind {
+            let is_behind = entry.told_bytes > end;
+            entry.is_spoiled |= is_behind && (before < end || !entry.has_asked);
+            entry.has_asked &= entry.told_bytes != end;
+        }
         match entry.side {
             Side::Downstream(listener) => self.truth.listener(listener).received_bytes += bytes,
             Side::Upstream(cluster, _) => self.truth.clusters[cluster].received_bytes += bytes,

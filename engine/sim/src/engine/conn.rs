@@ -107,6 +107,10 @@ pub(crate) struct Conn {
     /// When the machine was last told something of it.
     pub(crate) told_at: u64,
     pub(crate) told_bytes: u64,
+    /// Bytes were queued since the answer before the junk was told.
+    pub(crate) has_asked: bool,
+    /// It was told what nobody asked for.
+    pub(crate) is_spoiled: bool,
     /// What it was told of when it shut its side down.
     pub(crate) told_at_shutdown: Option<u64>,
     /// It was told that receiving is over.
@@ -145,6 +149,8 @@ impl Conn {
             opened_at: 0,
             told_at: 0,
             told_bytes: 0,
+            has_asked: false,
+            is_spoiled: false,
             told_at_shutdown: None,
             knows_end: false,
             queued_bytes: 0,

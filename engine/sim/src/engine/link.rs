@@ -52,8 +52,12 @@ pub(crate) struct Link {
     pub(crate) loses_on_reset: bool,
     /// It carries bytes without messages.
     pub(crate) is_tunnel: bool,
-    /// The cluster's number, of a link to an upstream.
-    pub(crate) cluster: Option<usize>,
+    /// The cluster's number and the endpoint's, of a link to an upstream.
+    pub(crate) cluster: Option<(usize, usize)>,
+    /// The upstream has answered and waits.
+    pub(crate) is_idle: bool,
+    /// Behind so many bytes the upstream says what nobody asked for.
+    pub(crate) junk_behind: Option<u64>,
 }
 
 impl Link {
@@ -79,6 +83,8 @@ impl Link {
             loses_on_reset: false,
             is_tunnel: false,
             cluster: None,
+            is_idle: false,
+            junk_behind: None,
         }
     }
 

@@ -185,7 +185,13 @@ impl Engine {
     pub(crate) fn connect_done(&mut self, link: u32) -> bool {
         let waiting = self.conns.iter_mut().find(|conn| conn.link == link && conn.connecting == Some(None));
         let Some(conn) = waiting else { return false };
-        let fails = self.choices.one_in(self.temper.connect_refused);
+        let is_down = match conn.side {
+            Side::Upstream(cluster, 0) => {
+                self.temper.first_is_down && self.truth.clusters[cluster].open.len() > 1
+            }
+            _ => false,
+        };
+        let fails = self.choices.one_in(self.temper.connect_refused) || is_down;
         let error = self.choices.pick(&[IoError::Refused, IoError::Unreachable, IoError::TimedOut]);
         let result = if fails { Err(error) } else { Ok(()) };
         conn.connecting = Some(Some(result));

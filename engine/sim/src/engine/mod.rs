@@ -50,6 +50,8 @@ pub(crate) struct Temper {
     pub(crate) accept_fails: usize,
     pub(crate) connect_refused: usize,
     pub(crate) connect_hangs: usize,
+    /// The first endpoint of clusters that have several is down.
+    pub(crate) first_is_down: bool,
     pub(crate) connect_impossible: usize,
     /// Links that break some time.
     pub(crate) breaks: usize,

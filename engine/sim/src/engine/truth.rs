@@ -29,6 +29,9 @@ pub(crate) struct ClusterTruth {
     pub(crate) refused: u64,
     pub(crate) failed: u64,
     pub(crate) received_bytes: u64,
+    /// The configuration at hand has it; and the version that had it last.
+    pub(crate) is_current: bool,
+    pub(crate) seen_version: u64,
 }
 
 /// Everything the engine counts.

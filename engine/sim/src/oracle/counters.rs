@@ -1,5 +1,6 @@
 //! The machine's counters are what the engine knows to be so, at every step.
 
+use crate::plan::Mode;
 use crate::world::World;
 
 impl World {
@@ -53,6 +54,7 @@ impl World {
             assert_eq!(counters.connections_total.get(), opened, "connections_total of cluster {number}");
             let endpoints: u64 = counters.endpoints.iter().map(|at| at.connections_total.get()).sum();
             assert_eq!(endpoints, opened, "connections_total of the endpoints of cluster {number}");
+            self.check_endpoints(number);
             let failed: u64 = of().map(|truth| truth.failed + truth.refused).sum();
             let (told, timeouts) = (counters.connect_failures.get(), counters.connect_timeouts.get());
             assert_eq!(
@@ -68,5 +70,22 @@ impl World {
         let (told, truth) = (self.oracle.core.body_bytes_relayed.get(), self.engine.truth.relayed_bytes);
         assert!(told <= truth, "{told} bytes relayed, and the engine relayed {truth}");
         assert_eq!(self.oracle.core.access_log_dropped.get(), 0, "access-log records dropped");
+    }
+
+    /// Where nothing goes wrong, each request is seen by the endpoint that it is counted at.
+    fn check_endpoints(&self, number: usize) {
+        if self.plan.mode != Mode::Calm {
+            return;
+        }
+        for (at, counters) in self.oracle.clusters[number].endpoints.iter().enumerate() {
+            let sights = self.ledger.requests.iter().flat_map(|request| &request.sights);
+            let is_here = |link: u32| self.engine.links[link as usize].cluster == Some((number, at));
+            let seen = sights.filter(|sight| is_here(sight.link)).count() as u64;
+            assert_eq!(
+                counters.requests_total.get(),
+                seen,
+                "requests_total of endpoint {at} of cluster {number}"
+            );
+        }
     }
 }

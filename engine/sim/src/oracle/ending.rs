@@ -9,6 +9,9 @@ use crate::world::World;
 use sidering_dataplane::io::Machine;
 use sidering_dataplane::observe::counters::Counter;
 
+/// Every timeout of a calm run is longer: whatever takes so long was waiting for one.
+const CALM_MICROS: u64 = 50_000_000;
+
 impl World {
     /// After every completion and message.
     #[inline]
@@ -105,6 +108,12 @@ impl World {
                 assert!(suits, "request {tag} ({kind:?}) is answered {status} by the proxy itself");
             }
             if self.plan.is_calm {
+                let waited =
+                    request.ended_at.unwrap_or(0).saturating_sub(request.due_since.unwrap_or(u64::MAX));
+                assert!(
+                    waited < CALM_MICROS,
+                    "request {tag} ({kind:?}) waited for {waited} us in a calm run"
+                );
                 let is_fine = self.is_fine(request, outcome);
                 let mode = self.plan.mode;
                 assert!(is_fine, "request {tag} ({kind:?}) came to {outcome:?} in a {mode:?} run");
@@ -125,7 +134,7 @@ impl World {
             Outcome::Answered(status) => {
                 status == request.exchange.status || status == 200 && !kind.has_body()
             }
-            Outcome::Local(_) if matches!(kind, Kind::Malformed(_)) => true,
+            Outcome::Local(status) if matches!(kind, Kind::Malformed(_)) => status != 408,
             // Its listener was taken away before its first request came.
             Outcome::Local(404) if self.plan.reloads > 0 => request.sights.is_empty(),
             Outcome::Cut if kind == Kind::Raw && self.plan.reloads > 0 => request.sights.is_empty(),

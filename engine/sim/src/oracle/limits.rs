@@ -1,6 +1,7 @@
 //! Bounds hold at every step, and nobody waits who need not: the table of ARCHITECTURE.md.
 
 use crate::coverage::Situation;
+use crate::engine::Side;
 use crate::engine::kernel::RECEIVES_PER_TURN;
 use crate::world::World;
 use sidering_dataplane::net::conn::{HELD_CHUNKS, QUEUE_HIGH_BYTES, QUEUE_HIGH_SEGMENTS};
@@ -104,6 +105,7 @@ impl World {
         self.engine.coverage.meet_times(Situation::QueueHigh, high);
         assert!(self.engine.slots.out() <= temper.slots, "more slots are out than there are");
         self.check_held();
+        self.check_retired();
     }
 
     /// A client that sends ahead is not read any further than a few chunks. Seen where no chunk is queued for anybody.
@@ -121,5 +123,22 @@ impl World {
             full += u64::from(held >= HELD_CHUNKS);
         }
         self.engine.coverage.meet_times(Situation::HeldFull, full);
+    }
+
+    /// A connection of a configuration that was replaced is closed once it is idle.
+    fn check_retired(&self) {
+        if self.has_mail() {
+            return;
+        }
+        for conn in self.engine.open_conns() {
+            let Side::Upstream(cluster, _) = conn.side else { continue };
+            let (truth, link) =
+                (&self.engine.truth.clusters[cluster], &self.engine.links[conn.link as usize]);
+            let is_quiet = link.up_end.is_none() && link.up.is_empty() && link.down.is_empty();
+            let is_idle = link.is_idle && is_quiet && link.taken == conn.told_bytes;
+            let is_kept = is_idle && conn.queued_bytes == 0 && !truth.is_current && conn.out.is_empty();
+            let number = truth.cluster;
+            assert!(!is_kept, "link {} is idle, and its cluster {number} was replaced", conn.link);
+        }
     }
 }

@@ -115,7 +115,12 @@ impl World {
                 let (body, is_whole) = (exchange.body as u64, exchange.fate != Fate::Early);
                 assert!(record.received_bytes == body || !is_whole, "the bytes received of request {tag}");
                 assert_ne!(record.upstream_micros, u64::MAX, "the upstream's time of request {tag}");
-                assert!(!request.sights.is_empty(), "request {tag} was answered, and nobody saw it");
+                let Some(sight) = request.sights.last() else {
+                    panic!("request {tag} was answered, and nobody saw it")
+                };
+                let served =
+                    self.engine.links[sight.link as usize].cluster.map(|(_, endpoint)| endpoint as u32);
+                assert_eq!(Some(record.endpoint), served, "the endpoint logged of request {tag}");
             }
             Some(Outcome::Local(status)) => {
                 assert_eq!(record.status, status, "the status logged of request {tag}");
@@ -171,7 +176,8 @@ fn check_texts(tag: u32, request: &Request, record: &AccessRecord<'_>) {
     assert!(names_it, "request {tag} is logged with the path {path:?}");
     let protocol = if kind.is_old() { "HTTP/1.0" } else { "HTTP/1.1" };
     assert_eq!(text(record.protocol), protocol, "the protocol logged of request {tag}");
-    let authority = if kind == Kind::Connect { format!("h{tag}:1") } else { "h".into() };
+    let authority =
+        if kind == Kind::Connect { format!("h{tag}:1") } else { request.exchange.host.to_owned() };
     assert_eq!(text(record.authority), authority, "the authority logged of request {tag}");
     let method = match kind {
         Kind::Head => "HEAD",

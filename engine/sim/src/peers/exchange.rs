@@ -98,6 +98,9 @@ pub(crate) enum Fate {
     Trickles,
 }
 
+/// Names that all belong to the same virtual host.
+pub(crate) const HOSTS: &[&str] = &["h", "zz.example", "a.example:80", "m.example"];
+
 /// One request and its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Exchange {
@@ -120,11 +123,24 @@ pub(crate) struct Exchange {
     pub(crate) fate: Fate,
     /// Bytes of a field that makes the heads of the request and of its answer long.
     pub(crate) pad: usize,
+    /// The path has dot segments.
+    pub(crate) is_dotted: bool,
+    /// The Host that is sent.
+    pub(crate) host: &'static str,
+    /// The answer is of HTTP/1.0.
+    pub(crate) is_old_answer: bool,
+    /// Chunks have extensions of so many bytes.
+    pub(crate) extension: usize,
     /// An upgrade or CONNECT is agreed to.
     pub(crate) agrees: bool,
 }
 
 impl Exchange {
+    /// Whether the upstream's connection ends with the answer.
+    pub(crate) fn closes(&self) -> bool {
+        self.says_close || self.framing == Framing::UntilClose || self.is_old_answer
+    }
+
     /// A request of this kind, with everything else left to chance.
     pub(crate) fn new(kind: Kind, cluster: usize, plan: &Plan, choices: &mut Choices) -> Self {
         let is_tunnel = matches!(kind, Kind::Upgrade | Kind::Connect | Kind::Raw);
@@ -144,6 +160,10 @@ impl Exchange {
             think_micros: choices.below(plan.think_max) as u64,
             fate: Fate::Good,
             pad: if choices.one_in(8) { choices.between(1, 1500) } else { 0 },
+            is_dotted: choices.one_in(10),
+            host: choices.pick(HOSTS),
+            is_old_answer: choices.one_in(15) && !is_tunnel,
+            extension: if choices.one_in(5) { choices.between(1, 30) } else { 0 },
             agrees: choices.below(3) < 2,
         };
         exchange.chunk = exchange.chunk.max(exchange.body.max(exchange.answer) / 200);
@@ -156,6 +176,9 @@ impl Exchange {
             exchange.answer = 0;
             exchange.framing = Framing::Sized;
         }
+        if exchange.is_old_answer && matches!(exchange.framing, Framing::Chunked(_)) {
+            exchange.framing = Framing::UntilClose;
+        }
         if kind == Kind::Connect && !exchange.agrees {
             exchange.status = 404;
         }
@@ -167,6 +190,7 @@ impl Exchange {
             exchange.fate = Fate::Early;
             // A close over an unread body would be a reset.
             exchange.says_close = false;
+            exchange.is_old_answer = false;
             if exchange.framing == Framing::UntilClose {
                 exchange.framing = Framing::Sized;
             }
@@ -200,11 +224,12 @@ fn fate(exchange: &Exchange, choices: &mut Choices) -> Fate {
 /// How long a body is: mostly short, and now and then worth a relay or more than any queue holds.
 fn size(plan: &Plan, choices: &mut Choices) -> usize {
     let most = plan.body_max;
+    let bulk = if most > 300_000 { 75 } else { 97 };
     match choices.below(100) {
         0..12 => 0,
-        12..70 => choices.below(200),
-        70..92 => choices.below(6000.min(most)),
-        92..97 => choices.below(20_000.min(most)),
+        12..60 => choices.below(200),
+        60..72 => choices.below(6000.min(most)),
+        at if at < bulk => choices.below(20_000.min(most)),
         _ if most > 300_000 => 256 * 1024 + choices.below(most - 256 * 1024),
         _ => choices.below(most),
     }

@@ -194,5 +194,8 @@ fn check_head(tag: u32, head: &Head, status: u16, stage: &Stage<'_>) {
     {
         assert_eq!(length, exchange.answer, "the length told in the answer to {tag}");
     }
+    let must_tell = exchange.framing == Framing::Sized && !is_cut && !matches!(status, 204 | 304);
+    assert!(length.is_some() || !must_tell, "the answer to {tag} ({:?}) has lost its length", exchange.kind);
+    assert!(head.field("keep-alive").is_none(), "a field of the other hop is in the answer to {tag}");
     assert!(status != 204 || length.is_none(), "204 with a length: {tag}");
 }

@@ -39,9 +39,12 @@ pub(super) struct Client {
     writes_at: u64,
     reads_at: u64,
     asks_at: u64,
+    answered_at: u64,
     no_more: bool,
     /// An error that answers nothing has begun to come.
     is_told_off: bool,
+    /// The last look took nothing.
+    is_stuck: bool,
     has_ended: bool,
     is_done: bool,
 }
@@ -78,8 +81,10 @@ pub(super) fn client(link: u32, tags: Vec<u32>, stage: &mut Stage<'_>) -> Box<dy
         writes_at: 0,
         reads_at: 0,
         asks_at: 0,
+        answered_at: 0,
         no_more: false,
         is_told_off: false,
+        is_stuck: true,
         has_ended: false,
         is_done: false,
     })
@@ -161,9 +166,11 @@ impl Client {
         if self.reads_at > now {
             return stage.wake_in(self.link, self.reads_at - now);
         }
-        if self.manners.reads_late && !self.out.is_empty() && stage.end(self.link).is_none() {
+        let is_over = stage.engine.links[self.link as usize].down_end.is_some();
+        if self.manners.reads_late && !self.out.is_empty() && !is_over {
             return;
         }
+        self.is_stuck = true;
         while !self.is_done {
             if self.tunnel.is_some() {
                 return self.step_tunnel(stage);
@@ -172,7 +179,7 @@ impl Client {
                 break;
             }
         }
-        if !self.is_done && self.reads_at <= now {
+        if !self.is_done && self.is_stuck {
             // What is left of a head that will never be whole is of no use.
             let end = stage.end_behind_rest(self.link);
             if let Some(end) = end {
@@ -193,6 +200,7 @@ impl Client {
     /// Reads on in the answer that is due; true if another may be there.
     fn read_answer(&mut self, stage: &mut Stage<'_>) -> bool {
         if stage.incoming(self.link).is_empty() {
+            self.is_stuck = true;
             return false;
         }
         if self.answered == self.asked {
@@ -201,13 +209,16 @@ impl Client {
         let tag = self.script[self.answered];
         let mut answer = self.answer.take().unwrap_or_else(|| Answer::new(tag));
         // A head is read in one piece.
+        let least = stage.ledger.get(tag).exchange.answer / 50;
         let sips = self.manners.sips.filter(|_| answer.has_begun());
+        let sips = sips.map(|(bytes, micros)| (bytes.max(least), micros));
         let most = sips.map_or(usize::MAX, |(bytes, _)| bytes);
         let bytes = stage.incoming(self.link);
         let bytes = bytes[..bytes.len().min(most)].to_vec();
         let (taken, read) = answer.feed(&bytes, stage);
         stage.consume(self.link, taken);
         self.read += taken as u64;
+        self.is_stuck = taken == 0;
         if let Some((_, micros)) = sips
             && taken > 0
         {
@@ -282,6 +293,7 @@ impl Client {
         // Whoever times out within a head does not know that it was HEAD, and has a body behind its answer.
         self.is_told_off = kind == Kind::Head && outcome == Outcome::Local(408);
         self.answered += 1;
+        self.answered_at = stage.now();
         self.asks_at = stage.now() + self.manners.rest_micros;
         if self.answered < self.asked {
             stage.ledger.get_mut(self.script[self.answered]).due_since = Some(stage.now());
@@ -331,6 +343,14 @@ impl Client {
                 self.answer = Some(answer);
             }
         }
+        let may_end = self.no_more || self.has_ended || stage.plan.swaps() || !stage.plan.is_calm;
+        let is_last = self.asked > 0 && self.is_last(stage, self.asked - 1);
+        let idled = stage.now().saturating_sub(self.answered_at) >= stage.plan.calm_idle_micros();
+        assert!(
+            may_end || is_last || idled,
+            "the proxy ended client {}'s connection without a word",
+            self.link
+        );
         stage.mark(Who::Client, "sees the end", self.link, u64::from(end.is_fin()));
         if self.answered < self.asked {
             let has_begun = self.answer.as_ref().is_some_and(Answer::has_begun);
@@ -445,9 +465,14 @@ impl Client {
             let written = stage.write(self.link, &self.out.peek()[..most]);
             self.out.consume(written);
             self.written += written as u64;
-            if let Some((_, micros)) = self.manners.dribble {
+            if let Some((_, micros)) = self.manners.dribble
+                && written > 0
+            {
                 self.writes_at = now + micros;
                 stage.wake_in(self.link, micros);
+            }
+            if self.manners.reads_late && self.out.is_empty() {
+                stage.wake_in(self.link, 1);
             }
             while self.marks.front().is_some_and(|(end, _)| *end <= self.written) && self.waiting.is_none() {
                 let Some((_, tag)) = self.marks.pop_front() else { break };

@@ -39,14 +39,20 @@ pub(super) const ANSWERS: &[&[u8]] = &[
 ];
 
 /// Behind the table there are requests beyond the bounds of heads.
-pub(super) const BEYOND: usize = 3;
+pub(super) const BEYOND: usize = 4;
 
 /// A request beyond a bound: fields, bytes of the target, bytes of the head.
 fn beyond(number: usize, tag: u32) -> Vec<u8> {
     let request = match number {
         0 => format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\n{}\r\n", "a: b\r\n".repeat(40)),
         1 => format!("GET /c0/{}/{tag} HTTP/1.1\r\nhost: h\r\n\r\n", "a".repeat(1024)),
-        _ => format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\na: {}\r\n\r\n", "b".repeat(4096)),
+        2 => format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\na: {}\r\n\r\n", "b".repeat(4096)),
+        _ => {
+            // As long as a head may be, and not whole.
+            let start = format!("GET /c0/{tag} HTTP/1.1\r\nhost: h\r\na: ");
+            let rest = 4096 - start.len();
+            start + &"b".repeat(rest)
+        }
     };
     request.into_bytes()
 }

@@ -34,7 +34,9 @@ pub(super) struct Origin {
     is_answering: bool,
     /// What is done next is only about an idle connection.
     is_idle: bool,
-    served: u32,
+    /// It has said that it takes no further request, or does not read any more.
+    has_said_close: bool,
+    is_deaf: bool,
     is_silent: bool,
     tunnel: Option<Tunnel>,
     is_done: bool,
@@ -50,7 +52,8 @@ pub(super) fn origin(link: u32, _stage: &mut Stage<'_>) -> Box<dyn Peer> {
         request: None,
         is_answering: false,
         is_idle: true,
-        served: 0,
+        has_said_close: false,
+        is_deaf: false,
         is_silent: false,
         tunnel: None,
         is_done: false,
@@ -105,7 +108,7 @@ impl Origin {
     /// Reads on; true if anything was there.
     fn read(&mut self, stage: &mut Stage<'_>) -> bool {
         let bytes = stage.incoming(self.link);
-        if bytes.is_empty() {
+        if bytes.is_empty() || self.is_deaf {
             return false;
         }
         if let Some((tag, body)) = &mut self.request
@@ -141,7 +144,9 @@ impl Origin {
     fn begin(&mut self, stage: &mut Stage<'_>, head: &Head) {
         let tag = check_request(head, stage);
         stage.mark(Who::Origin, "sees request", self.link, u64::from(tag));
+        assert!(!self.has_said_close, "request {tag} came on a connection that was said to close");
         stage.sight(tag, self.link);
+        stage.engine.links[self.link as usize].is_idle = false;
         self.actions.clear();
         self.is_idle = false;
         self.is_answering = false;
@@ -169,6 +174,9 @@ impl Origin {
         if exchange.fate == Fate::Early && !is_whole {
             stage.meet(Situation::EarlyAnswer);
             self.answer(stage, tag);
+            // Some take no further byte: more of them than the kernel holds.
+            let window = stage.engine.links[self.link as usize].down_window;
+            self.is_deaf = exchange.body > 2 * window && stage.choices().chance(40);
         } else if exchange.kind == Kind::PostExpect && !is_whole {
             self.actions.push_back(Action::Write(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), 0));
         }
@@ -201,6 +209,12 @@ impl Origin {
         }
         let mut bytes = vec![];
         let then = write_answer(tag, &exchange, &mut bytes);
+        let entry = &stage.engine.links[self.link as usize];
+        let pending = self.actions.iter().map(|action| match action {
+            Action::Write(bytes, at) => bytes.len() - at,
+            _ => 0,
+        });
+        let bytes_length = entry.taken + (entry.up.len() + pending.sum::<usize>() + bytes.len()) as u64;
         match exchange.fate {
             Fate::Aborts(_) => return,
             Fate::Silent => {
@@ -228,8 +242,14 @@ impl Origin {
         }
         if exchange.fate == Fate::Unasked && then.is_none() {
             stage.meet(Situation::OriginUnasked);
+            stage.engine.links[self.link as usize].junk_behind = Some(bytes_length);
             self.actions.push_back(Action::Write(b"junk\r\n\r\n".to_vec(), 0));
             self.is_rude = true;
+        }
+        if let Some(Action::Close) = then {
+            self.has_said_close = true;
+            let until = stage.now() + exchange.think_micros + stage.choices().below(4000) as u64;
+            self.actions.push_back(Action::Wait(until));
         }
         self.actions.extend(then);
     }
@@ -300,7 +320,7 @@ impl Origin {
         }
         self.request = None;
         self.is_idle = true;
-        self.served += 1;
+        stage.engine.links[self.link as usize].is_idle = true;
         let stale = stage.plan.stale;
         if stage.choices().one_in(stale) {
             stage.meet(Situation::OriginClosesIdle);
@@ -328,9 +348,16 @@ fn check_request(head: &Head, stage: &Stage<'_>) -> u32 {
     };
     let tag: u32 = tag.and_then(Result::ok).unwrap_or_else(|| panic!("a target without a tag: {target:?}"));
     assert_eq!(head.tag(), Some(tag), "request {tag} has the fields of another");
-    assert!(head.field("x-hop").is_none(), "a field of the other hop is in request {tag}");
-    assert!(head.field("host").is_some(), "request {tag} has no host");
+    for name in ["x-hop", "keep-alive", "te"] {
+        assert!(head.field(name).is_none(), "{name} of the other hop is in request {tag}");
+    }
     let exchange = &stage.ledger.get(tag).exchange;
+    if exchange.kind != Kind::Connect {
+        assert_eq!(head.field("host"), Some(exchange.host), "the host of request {tag}");
+        let dots = if exchange.is_dotted && !stage.plan.normalizes { "a/../" } else { "" };
+        let path = format!("/c{}/{dots}{tag}", exchange.cluster);
+        assert_eq!(target, path, "the path of request {tag}");
+    }
     let expected = match exchange.kind {
         Kind::Head => "HEAD",
         Kind::Delete => "DELETE",
@@ -372,9 +399,15 @@ fn write_answer(tag: u32, exchange: &Exchange, out: &mut Vec<u8>) -> Option<Acti
         return Some(Action::Tunnel(tag));
     }
     let status = if exchange.kind == Kind::Connect { 404 } else { exchange.status };
-    let mut head = format!("HTTP/1.1 {status} Reason\r\nX-Tag: {tag}\r\nconnection: x-hop");
-    let closes = exchange.says_close || exchange.framing == Framing::UntilClose;
-    head.push_str(if closes { ", close\r\nx-hop: 1\r\n" } else { "\r\nx-hop: 1\r\n" });
+    let version = if exchange.is_old_answer { "1.0" } else { "1.1" };
+    let mut head =
+        format!("HTTP/{version} {status} Reason\r\nX-Tag: {tag}\r\nKeep-Alive: a\r\nconnection: x-hop");
+    let closes = exchange.closes();
+    head.push_str(if closes && !exchange.is_old_answer {
+        ", close\r\nX-Hop: 1\r\n"
+    } else {
+        "\r\nX-Hop: 1\r\n"
+    });
     head.push_str(&wire::pad(tag, exchange.pad));
     let is_bodiless = matches!(status, 204 | 304);
     match exchange.framing {
@@ -391,7 +424,8 @@ fn write_answer(tag: u32, exchange: &Exchange, out: &mut Vec<u8>) -> Option<Acti
             Framing::Chunked(chunk) => {
                 let trailers =
                     if exchange.trailers { format!("x-trailer: {tag}\r\n") } else { String::new() };
-                wire::chunked(body, chunk, &trailers, out);
+                let chunks = wire::Chunks { most: chunk, extension: exchange.extension };
+                wire::chunked(body, chunks, &trailers, out);
             }
             Framing::Sized | Framing::UntilClose => out.extend(body),
         }

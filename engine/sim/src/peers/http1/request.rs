@@ -13,7 +13,8 @@ pub(super) struct Written {
 
 /// The method, target and version of a request of this kind.
 fn start(tag: u32, exchange: &Exchange) -> String {
-    let path = format!("/c{}/{tag}", exchange.cluster);
+    let dots = if exchange.is_dotted { "a/../" } else { "" };
+    let path = format!("/c{}/{dots}{tag}", exchange.cluster);
     match exchange.kind {
         Kind::Head => format!("HEAD {path} HTTP/1.1"),
         Kind::Delete => format!("DELETE {path} HTTP/1.1"),
@@ -22,7 +23,7 @@ fn start(tag: u32, exchange: &Exchange) -> String {
         Kind::Put => format!("PUT {path} HTTP/1.1"),
         Kind::Old | Kind::OldKeepAlive => format!("GET {path} HTTP/1.0"),
         Kind::Connect => format!("CONNECT h{tag}:1 HTTP/1.1"),
-        Kind::Direct => format!("GET /direct/{tag} HTTP/1.1"),
+        Kind::Direct => format!("GET /direct?t=/{tag} HTTP/1.1"),
         Kind::NoRouteBody => format!("POST /nowhere/{tag} HTTP/1.1"),
         Kind::NoRoute => format!("GET /nowhere/{tag} HTTP/1.1"),
         Kind::Trace => format!("TRACE {path} HTTP/1.1"),
@@ -36,14 +37,16 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
         return Written { head: malformed::request(row, tag), body: vec![] };
     }
     let mut head = start(tag, exchange);
-    let host = if exchange.kind == Kind::Connect { format!("h{tag}:1") } else { "h".into() };
-    head.push_str(&format!("\r\nHost: {host}\r\nx-tag: {tag}\r\nConnection: x-hop"));
+    let host = if exchange.kind == Kind::Connect { format!("h{tag}:1") } else { exchange.host.to_owned() };
+    head.push_str(&format!(
+        "\r\nHost: {host}\r\nx-tag: {tag}\r\nKeep-Alive: a\r\nTE: trailers\r\nConnection: x-hop"
+    ));
     match exchange.kind {
         Kind::OldKeepAlive => head.push_str(", keep-alive"),
         Kind::Upgrade => head.push_str(", upgrade\r\nupgrade: websocket"),
         _ => {}
     }
-    head.push_str("\r\nx-hop: this one only\r\n");
+    head.push_str("\r\nX-Hop: this one only\r\n");
     head.push_str(&wire::pad(tag, exchange.pad));
     let payload =
         if exchange.kind.has_body() { pattern(tag, Purpose::Request, 0, exchange.body) } else { &[] };
@@ -51,7 +54,8 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
     match exchange.kind {
         Kind::PostChunked => {
             head.push_str("Transfer-Encoding: chunked\r\n");
-            wire::chunked(payload, exchange.chunk, &format!("x-trailer: {tag}\r\n"), &mut body);
+            let chunks = wire::Chunks { most: exchange.chunk, extension: exchange.extension };
+            wire::chunked(payload, chunks, &format!("x-trailer: {tag}\r\n"), &mut body);
         }
         Kind::Post | Kind::Put | Kind::PostExpect | Kind::NoRouteBody => {
             if exchange.kind == Kind::PostExpect {

@@ -199,10 +199,27 @@ fn line(bytes: &[u8]) -> Option<&[u8]> {
     end.map(|end| &bytes[..end])
 }
 
-/// A body in chunks of at most this many bytes, with its last chunk and these trailers.
-pub(super) fn chunked(body: &[u8], chunk: usize, trailers: &str, out: &mut Vec<u8>) {
-    for piece in body.chunks(chunk.max(1)) {
-        out.extend(format!("{:x}\r\n", piece.len()).as_bytes());
+/// How a body is cut into chunks: the most in one, and the bytes of each one's extension.
+#[derive(Clone, Copy)]
+pub(super) struct Chunks {
+    pub(super) most: usize,
+    pub(super) extension: usize,
+}
+
+/// All extensions of a body together have fewer bytes than a careful reader allows.
+const EXTENSIONS_MAX: usize = 3500;
+
+/// A body in chunks, with its last chunk and these trailers.
+pub(super) fn chunked(body: &[u8], chunks: Chunks, trailers: &str, out: &mut Vec<u8>) {
+    let mut left = EXTENSIONS_MAX;
+    for piece in body.chunks(chunks.most.max(1)) {
+        out.extend(format!("{:x}", piece.len()).as_bytes());
+        if chunks.extension > 0 && left > chunks.extension + 1 {
+            left -= chunks.extension + 1;
+            out.push(b';');
+            out.extend(std::iter::repeat_n(b'e', chunks.extension));
+        }
+        out.extend(b"\r\n");
         out.extend(piece);
         out.extend(b"\r\n");
     }
@@ -218,7 +235,12 @@ mod tests {
     #[test]
     fn a_chunked_body_is_read_in_any_pieces() {
         let mut bytes = vec![];
-        chunked(pattern(3, Purpose::Answer, 0, 500), 70, "x-tag: 3\r\n", &mut bytes);
+        chunked(
+            pattern(3, Purpose::Answer, 0, 500),
+            Chunks { most: 70, extension: 0 },
+            "x-tag: 3\r\n",
+            &mut bytes,
+        );
         bytes.extend(b"behind");
         for step in [1, 2, 7, 1000] {
             let mut body = Body::new(Coding::Chunked(Chunk::Size), Some((3, Purpose::Answer, 500)));
