@@ -27,6 +27,9 @@ impl Ring {
         }
         conn.generation = conn.generation.wrapping_add(1);
         conn.closing = true;
+        if conn.receive == Receive::Parked {
+            self.counters.receives_parked.subtract(1);
+        }
         self.forget_relays_of(id);
         let conn = self.conns.entry(id.index);
         if let Some(outgoing) = &mut conn.outgoing {

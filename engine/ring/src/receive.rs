@@ -44,6 +44,9 @@ impl Ring {
             Receive::StopToResume => conn.receive = Receive::StopToRest,
             Receive::StopToRest => {}
             Receive::Rest | Receive::Wanted | Receive::Parked | Receive::Ended => {
+                if conn.receive == Receive::Parked {
+                    self.counters.receives_parked.subtract(1);
+                }
                 if conn.receive != Receive::Ended {
                     conn.receive = Receive::Rest;
                 }
@@ -165,6 +168,7 @@ impl Ring {
 
     fn park(&mut self, index: u32) {
         self.counters.receives_parked_total.add(1);
+        self.counters.receives_parked.add(1);
         let conn = self.conns.entry(index);
         conn.receive = Receive::Parked;
         let group = usize::from(conn.armed_group);
@@ -187,6 +191,7 @@ impl Ring {
                 conn.listed[group] = false;
                 if conn.is_live() && conn.receive == Receive::Parked {
                     conn.receive = Receive::Wanted;
+                    self.counters.receives_parked.subtract(1);
                     self.mark_dirty(index);
                     chances -= 1;
                 }

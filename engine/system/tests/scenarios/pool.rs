@@ -112,6 +112,7 @@ fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
     core.wait_until(move |_, _| counters.receives_parked_total.get() >= 4);
     core.let_turns_end();
     assert_eq!(core.counters.slots_in_use.get(), 4);
+    assert_eq!(core.counters.receives_parked.get(), 4);
     // Nothing moves while nothing comes home: a turn for each question, and hardly any completion.
     let before = core.counters.turns.get();
     for _ in 0..10 {
@@ -128,6 +129,7 @@ fn a_dry_pool_parks_without_spinning_and_goes_on_when_slots_come_home() {
     core.wait_until(|state, _| state.ended.len() == 8);
     core.wait_until_empty();
     assert!(core.ask(|script, _, _| script.state.ended.iter().all(|(bytes, _)| *bytes == 1000)));
+    assert_eq!(core.counters.receives_parked.get(), 0);
     core.stop();
 }
 
