@@ -44,6 +44,13 @@ fn check_place(problem: &Problem, lines: &[&str]) {
     let characters = lines.get(line - 1).map_or(0, |line| line.chars().count());
     assert!(column >= 1 && column <= characters + 1, "{problem:?} in a line of {characters}");
     assert!(problem.place.width >= 1, "{problem:?}");
+    // Where a key is quoted it stands there; what makes it another text than it reads is YAML's own.
+    let named = problem.message.strip_prefix("unknown key `").and_then(|key| key.chars().next());
+    let there = lines.get(line - 1).and_then(|line| line.chars().nth(column - 1));
+    if let Some(first) = named.filter(|first| !"`\\".contains(*first)) {
+        let is_it = there.is_some_and(|there| there == first || "\"'&!|>*".contains(there));
+        assert!(is_it, "{problem:?} stands at {there:?}");
+    }
 }
 
 /// The lines as YAML counts them: they end with LF, CRLF or CR.
