@@ -119,7 +119,7 @@ fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {
         sends_directly: choices.chance(50),
         slots,
         slot_bytes: if is_bulky { 16_384 } else { choices.pick(&[4096, 512, 1500, 16_384]) },
-        delay_max: choices.pick(&[1, 500, 5_000, 30_000]),
+        delay_max: if is_bulky { 2_000 } else { choices.pick(&[1, 500, 5_000, 30_000]) },
         window_max: choices.pick(windows),
     }
 }

@@ -1,7 +1,7 @@
 //! 256 seeds, each a run of its own: nothing goes wrong in any of them, and together they meet everything there is to
 //! meet. `SIM_SEED=7 cargo test -p sidering-sim --test seeds` tells one in full.
 
-use sidering_sim::coverage::Coverage;
+use sidering_sim::coverage::{Coverage, Situation};
 use sidering_sim::{run_bytes, run_seed, trace_seed};
 
 const SEEDS: u64 = 256;
@@ -43,7 +43,7 @@ fn nothing_goes_wrong_and_everything_there_is_to_meet_is_met() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    let missing: Vec<&str> = coverage.missing().into_iter().map(|situation| situation.text()).collect();
+    let missing: Vec<&str> = coverage.missing().into_iter().map(Situation::text).collect();
     assert!(missing.is_empty(), "the simulator has become tame; never met: {missing:#?}");
 }
 

@@ -115,7 +115,7 @@ impl World {
             return;
         }
         // What comes in before the pause takes effect.
-        let most = HELD_CHUNKS + 2 * RECEIVES_PER_TURN;
+        let most = HELD_CHUNKS + 3 * RECEIVES_PER_TURN;
         let mut full = 0;
         for conn in self.engine.open_conns() {
             let held = self.engine.slots.out_of(conn.link);

@@ -458,8 +458,8 @@ impl Client {
             return stage.wake_in(self.link, self.writes_at - now);
         }
         if !self.out.is_empty() {
-            // Where nothing may time out, a large body is not sent by the byte.
-            let least = if stage.plan.is_calm { self.out.len() / 50 } else { 0 };
+            // A large body is not sent by the byte: that would take for ever.
+            let least = self.out.len() / if stage.plan.is_calm { 50 } else { 200 };
             let most = self.manners.dribble.map_or(usize::MAX, |(bytes, _)| bytes.max(least));
             let most = self.out.len().min(most);
             let written = stage.write(self.link, &self.out.peek()[..most]);

@@ -155,10 +155,10 @@ impl Origin {
         let coding = head.coding();
         match exchange.kind {
             Kind::PostChunked => {
-                assert!(matches!(coding, Some(Coding::Chunked(_))), "request {tag}: {coding:?}")
+                assert!(matches!(coding, Some(Coding::Chunked(_))), "request {tag}: {coding:?}");
             }
             kind if kind.has_body() => {
-                assert_eq!(coding, Some(Coding::Sized(exchange.body)), "request {tag}")
+                assert_eq!(coding, Some(Coding::Sized(exchange.body)), "request {tag}");
             }
             _ => assert_eq!(coding, None, "request {tag} has got a body"),
         }
