@@ -147,6 +147,54 @@ fn long_bodies() -> Vec<String> {
     all
 }
 
+/// Values that a key of the configuration may get by mistake.
+const VALUES: &[&str] = &[
+    "",
+    "-1",
+    "0",
+    "1",
+    "99999999",
+    "18446744073709551616",
+    "1.5",
+    "true",
+    "'5s'",
+    "[]",
+    "{ x: 1 }",
+    "*a",
+    "!x y",
+    "1h",
+    "18446744073709551615ms",
+    "99999999999GiB",
+    "\"\\u00e4\"",
+    "|\n    a\n    b",
+];
+
+/// The examples, and files in which many keys have such a value.
+fn configurations() -> Vec<Vec<u8>> {
+    let examples: [&str; 4] = [
+        include_str!("../../configs/http.yaml"),
+        include_str!("../../configs/tcp.yaml"),
+        include_str!("../../configs/default.yaml"),
+        include_str!("../../configs/access-log.yaml"),
+    ];
+    let keys = |keys: &[&str], indent: &str, value: &str| {
+        keys.iter().map(|key| format!("{indent}{key}: {value}\n")).collect::<String>()
+    };
+    let odd = VALUES.iter().map(|value| {
+        let top = keys(&["workers", "engine", "admin", "drain_timeout", "access_log"], "", value);
+        let limits = ["max_connections", "header_bytes", "headers", "uri_bytes", "idle_timeout"];
+        let limits = keys(&limits, "    ", value);
+        let http = keys(&["via", "upgrades", "underscores", "normalize_path", "virtual_hosts"], "  ", value);
+        let pool = keys(&["max_connections", "max_pending", "idle_timeout"], "    ", value);
+        let cluster = keys(&["name", "protocol", "endpoints", "lb", "connect_timeout"], "  ", value);
+        format!(
+            "{top}listeners:\n- name: &a web\n  address: 127.0.0.1:0\n  protocol: http\n  limits:\n{limits}{http}\
+             clusters:\n- pool:\n{pool}{cluster}"
+        )
+    });
+    examples.into_iter().map(str::to_owned).chain(odd).map(String::into_bytes).collect()
+}
+
 /// Choices for the simulator: the first byte is the kind of run, the others are as good as random.
 fn choices() -> Vec<Vec<u8>> {
     let mut state = 1u64;
@@ -170,7 +218,7 @@ fn with_long(short: &[&str], long: Vec<String>) -> Vec<String> {
     short.iter().map(|text| (*text).to_owned()).chain(long).collect()
 }
 
-/// The first inputs of a target; none for one that is not about bytes on a wire.
+/// The first inputs of a target.
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let requests = with_long(REQUESTS, long_requests());
     let responses = with_long(RESPONSES, long_responses());
@@ -195,6 +243,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             all.extend(cross(&leading(&[16, 17, 18, 20, 24, 28], &[[]]), &responses));
             all
         }
+        "config" => configurations(),
         "data_plane" => choices(),
         "chunked_differential" => behind(&[vec![0], vec![1]], &bodies),
         _ => vec![],
