@@ -459,7 +459,7 @@ impl Client {
         }
         if !self.out.is_empty() {
             // A large body is not sent by the byte: that would take for ever.
-            let least = self.out.len() / if stage.plan.is_calm { 50 } else { 200 };
+            let least = self.queued as usize / if stage.plan.is_calm { 50 } else { 200 };
             let most = self.manners.dribble.map_or(usize::MAX, |(bytes, _)| bytes.max(least));
             let most = self.out.len().min(most);
             let written = stage.write(self.link, &self.out.peek()[..most]);
