@@ -61,7 +61,9 @@ impl World {
             assert!(told == seen || may_differ && told <= seen, "{told} responses {class}xx, {seen} records");
         }
         let told: u64 = self.oracle.clusters.iter().map(|cluster| cluster.requests_overflow.get()).sum();
-        assert_eq!(overflows, told, "records with UO, and requests_overflow");
+        // A client that is gone by the time of its refusal is logged for that.
+        let suits = overflows == told || !self.plan.is_calm && overflows < told;
+        assert!(suits, "{overflows} records with UO, and requests_overflow is {told}");
         for (tag, request) in self.ledger.requests.iter().enumerate() {
             // A head that came too slowly was never read.
             // Nor does a listener that is gone write any records.

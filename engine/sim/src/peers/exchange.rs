@@ -188,6 +188,7 @@ impl Exchange {
         }
         if kind.has_body() && choices.one_in(12) {
             exchange.fate = Fate::Early;
+            exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
             // A close over an unread body would be a reset.
             exchange.says_close = false;
             exchange.is_old_answer = false;

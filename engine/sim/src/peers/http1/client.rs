@@ -138,7 +138,8 @@ impl Client {
 
     fn abort(&mut self, stage: &mut Stage<'_>) {
         stage.mark(Who::Client, "gives up", self.link, self.written);
-        let by_end = self.manners.aborts.is_some_and(|abort| abort.by_end);
+        // In a tunnel an orderly end would mean that this was all.
+        let by_end = self.manners.aborts.is_some_and(|abort| abort.by_end) && self.tunnel.is_none();
         self.leave(stage, Outcome::GivenUp);
         if !by_end {
             stage.reset(self.link);
