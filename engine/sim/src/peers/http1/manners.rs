@@ -52,7 +52,9 @@ impl Manners {
             read: choices.below(3000) as u64,
             by_end: choices.chance(30),
         });
-        let depth = if choices.chance(40) { choices.between(2, 6) } else { 1 };
+        // Of a client that was answered no more than a megabyte is read: several large bodies would be too much.
+        let may_pipeline = !plan.is_calm || plan.body_max < 300_000;
+        let depth = if may_pipeline && choices.chance(40) { choices.between(2, 6) } else { 1 };
         Manners {
             depth,
             half_closes: choices.chance(25),

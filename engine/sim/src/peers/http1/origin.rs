@@ -176,7 +176,9 @@ impl Origin {
             self.answer(stage, tag);
             // Some take no further byte: more of them than the kernel holds.
             let window = stage.engine.links[self.link as usize].down_window;
-            self.is_deaf = exchange.body > 2 * window && stage.choices().chance(40);
+            // Their answer is short, or they would wait for a client that waits for them.
+            let may_be_deaf = exchange.body > 2 * window && exchange.answer < 1000;
+            self.is_deaf = may_be_deaf && stage.choices().chance(40);
         } else if exchange.kind == Kind::PostExpect && !is_whole {
             self.actions.push_back(Action::Write(b"HTTP/1.1 100 Continue\r\n\r\n".to_vec(), 0));
         }
