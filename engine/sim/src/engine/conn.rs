@@ -113,6 +113,8 @@ pub(crate) struct Conn {
     pub(crate) is_spoiled: bool,
     /// What it was told of when it shut its side down.
     pub(crate) told_at_shutdown: Option<u64>,
+    /// When its FIN went out.
+    pub(crate) finished_at: Option<u64>,
     /// It was told that receiving is over.
     pub(crate) knows_end: bool,
     /// Bytes and payload segments handed over and not reported as sent.
@@ -152,6 +154,7 @@ impl Conn {
             has_asked: false,
             is_spoiled: false,
             told_at_shutdown: None,
+            finished_at: None,
             knows_end: false,
             queued_bytes: 0,
             queued_chunks: 0,

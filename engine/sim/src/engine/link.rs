@@ -25,6 +25,10 @@ pub(crate) struct Link {
     pub(crate) arrived: usize,
     pub(crate) up_end: Option<End>,
     pub(crate) end_arrived: bool,
+    /// When it did.
+    pub(crate) end_arrived_at: Option<u64>,
+    /// The peer reads as fast as it can.
+    pub(crate) reads_at_once: bool,
     /// Bytes that were ever taken from `up`.
     pub(crate) taken: u64,
     /// With the proxy's kernel, not read by the peer.
@@ -67,6 +71,8 @@ impl Link {
             arrived: 0,
             up_end: None,
             end_arrived: false,
+            end_arrived_at: None,
+            reads_at_once: true,
             taken: 0,
             down: ByteQueue::default(),
             down_end: None,

@@ -163,8 +163,12 @@ impl Engine {
 
     /// Bytes or an end come to the proxy's side.
     pub(crate) fn handle_arrival(&mut self, serial: u32) {
+        let now = self.now;
         let link = &mut self.links[serial as usize];
         link.arrive();
+        if link.end_arrived {
+            link.end_arrived_at.get_or_insert(now);
+        }
         self.is_ready = true;
         if link.proxy_closed && link.arrived > 0 && link.failure().is_none() {
             self.answer_closed(serial);

@@ -116,8 +116,10 @@ impl Engine {
 
     fn finish_sending(&mut self, index: usize) {
         let id = self.id(index as u32);
+        let now = self.now;
         let conn = &mut self.conns[index];
         conn.send = Send::Ended;
+        conn.finished_at = Some(now);
         let serial = conn.link;
         let link = &mut self.links[serial as usize];
         if let Some(error) = link.failure() {

@@ -26,6 +26,8 @@ impl World {
         self.check_queues();
         self.check_ages();
         self.check_drain();
+        self.check_timers();
+        self.check_farewells();
     }
 
     /// Lives through the run and checks what it has come to.
@@ -45,6 +47,8 @@ impl World {
         self.check_records();
         self.check_zero();
         self.check_totals();
+        self.check_copies();
+        self.check_connects();
         self.meet_counters();
         Report { hash: self.engine.journal.hash(), coverage: self.engine.coverage.clone(), micros }
     }

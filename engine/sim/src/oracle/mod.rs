@@ -4,6 +4,7 @@
 mod counters;
 mod ending;
 mod limits;
+mod pace;
 mod records;
 mod timers;
 

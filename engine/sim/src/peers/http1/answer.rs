@@ -140,6 +140,12 @@ impl Answer {
         };
         let is_chunked = matches!(coding, Coding::Chunked(_));
         assert!(!(is_chunked && exchange.kind.is_old()), "request {} of HTTP/1.0 got chunks", self.tag);
+        let must_close = coding == Coding::UntilClose;
+        assert!(
+            head.says_close() || !must_close,
+            "the answer to {} ends with its connection, and keeps alive",
+            self.tag
+        );
         let source = (!is_local).then_some((self.tag, Purpose::Answer, exchange.answer));
         Body::new(coding, source)
     }

@@ -52,6 +52,8 @@ pub(super) struct Client {
 /// See [`super::super::Model::client`].
 pub(super) fn client(link: u32, tags: Vec<u32>, stage: &mut Stage<'_>) -> Box<dyn Peer> {
     let manners = Manners::new(stage.plan, &mut stage.engine.choices);
+    let reads_late = manners.sips.is_some() || manners.stops_reading.is_some() || manners.reads_late;
+    stage.engine.links[link as usize].reads_at_once = !reads_late;
     for tag in &tags {
         stage.ledger.get_mut(*tag).client = link;
     }
