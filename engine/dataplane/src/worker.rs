@@ -61,6 +61,8 @@ pub(crate) struct ListenerSlot {
     pub(crate) listener: Option<Rc<CoreListener>>,
     pub(crate) connections: u32,
     pub(crate) is_accepting: bool,
+    /// A timer is set to accept again.
+    pub(crate) resumes_later: bool,
 }
 
 impl ListenerSlot {

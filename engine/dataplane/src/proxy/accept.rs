@@ -55,8 +55,19 @@ impl<I: Io> Worker<I> {
         {
             listener.counters.accept_paused.add(1);
             slot.is_accepting = false;
-            self.timers.insert(self.now.after_ms(ACCEPT_RETRY_MS), TimerToken::ResumeAccept(id));
+            // A new configuration may have begun to accept again before the timer of an earlier failure fired.
+            if !std::mem::replace(&mut slot.resumes_later, true) {
+                self.timers.insert(self.now.after_ms(ACCEPT_RETRY_MS), TimerToken::ResumeAccept(id));
+            }
         }
+    }
+
+    /// Accepting has rested for long enough.
+    pub(crate) fn retry_accept(&mut self, io: &mut I, id: ListenerId) {
+        if let Some(slot) = self.listeners.get_mut(id.0 as usize) {
+            slot.resumes_later = false;
+        }
+        self.resume_accept(io, id);
     }
 
     pub(crate) fn resume_accept(&mut self, io: &mut I, id: ListenerId) {

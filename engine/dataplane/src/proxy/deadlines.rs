@@ -52,7 +52,7 @@ impl<I: Io> Worker<I> {
                     _ => self.arm_deadline(id),
                 }
             }
-            TimerToken::ResumeAccept(listener) => self.resume_accept(io, listener),
+            TimerToken::ResumeAccept(listener) => self.retry_accept(io, listener),
             TimerToken::DrainBacklog => self.check_drained(),
             TimerToken::DrainDeadline => self.stop(io),
         }
