@@ -4,6 +4,7 @@
 use crate::coverage::Situation;
 use crate::peers::exchange::{Exchange, Kind};
 use crate::stage::Stage;
+use std::collections::HashMap;
 
 /// How a request ended, as its client sees it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct Request {
     pub(crate) ended_at: Option<u64>,
     pub(crate) sights: Vec<Sight>,
     pub(crate) outcome: Option<Outcome>,
+    /// When an upstream had read all of it.
+    pub(crate) seen_whole_at: Option<u64>,
     /// Access-log records with its tag.
     pub(crate) records: u32,
     /// The client said that it would close, or the proxy did: no answer is owed any more.
@@ -55,6 +58,8 @@ pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
     /// When the machine was told to drain.
     pub(crate) drained_at: Option<u64>,
+    /// The ids that the proxy gave to requests, with their tags.
+    pub(crate) ids: HashMap<String, u32>,
 }
 
 impl Ledger {
@@ -69,6 +74,7 @@ impl Ledger {
             ended_at: None,
             sights: vec![],
             outcome: None,
+            seen_whole_at: None,
             records: 0,
             may_go_unanswered: false,
             is_first: false,
@@ -108,6 +114,31 @@ impl Stage<'_> {
         });
     }
 
+    /// Requests that wait for a connection are served in turn. How long a connect takes may change their order a little.
+    #[track_caller]
+    fn check_turn(&self, tag: u32) {
+        const TOLERANCE_MICROS: u64 = 300_000;
+        let request = self.ledger.get(tag);
+        let waits_elsewhere = matches!(request.exchange.kind, Kind::Raw | Kind::Connect);
+        // Who was not accepted at first comes later, and who met an endpoint that is down waits anew.
+        let temper = &self.plan.temper;
+        let is_disturbed = self.plan.swaps() || temper.accept_fails > 0 || temper.first_is_down;
+        if waits_elsewhere || !self.plan.is_calm || is_disturbed {
+            return;
+        }
+        let Some(begun) = request.begun_at else { return };
+        for (other, waiting) in self.ledger.requests.iter().enumerate() {
+            let is_rival = waiting.exchange.cluster == request.exchange.cluster
+                && waiting.exchange.kind.may_reach_upstream()
+                && !matches!(waiting.exchange.kind, Kind::Raw | Kind::Connect)
+                && waiting.sights.is_empty()
+                && waiting.outcome.is_none();
+            let since = waiting.due_since.zip(waiting.whole_at).map(|(due, whole)| due.max(whole));
+            let is_overtaken = since.is_some_and(|since| since + TOLERANCE_MICROS < begun);
+            assert!(!(is_rival && is_overtaken), "request {tag} has overtaken request {other}");
+        }
+    }
+
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
     #[track_caller]
     pub(crate) fn sight(&mut self, tag: u32, link: u32) {
@@ -129,6 +160,7 @@ impl Stage<'_> {
         };
         let cluster = self.engine.links[link as usize].cluster.map(|(cluster, _)| cluster);
         assert_eq!(cluster, Some(expected), "request {tag} went to the wrong cluster");
+        self.check_turn(tag);
         if let Some(before) = request.sights.last() {
             assert!(kind.may_be_sent_twice(), "request {tag} ({kind:?}) was sent twice");
             assert!(request.sights.len() < 2, "request {tag} was sent more than twice");

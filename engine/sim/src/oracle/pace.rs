@@ -1,9 +1,11 @@
 //! What ends in time, and what is spent on the way: timers, ends of connections, copies, connects.
 
 use crate::engine::Side;
+use crate::ledger::Outcome;
 use crate::peers::exchange::Kind;
 use crate::world::World;
 use sidering_dataplane::net::conn::TAIL_BYTES;
+use sidering_dataplane::observe::access_log::AccessRecord;
 
 /// A client that was answered may go on sending for so long.
 const LINGER_MICROS: u64 = 5_000_000;
@@ -11,6 +13,8 @@ const LINGER_MICROS: u64 = 5_000_000;
 const FAREWELL_MICROS: u64 = 2_000_000;
 /// Turns come late by so much at most, and ticks are a millisecond.
 const TOLERANCE_MICROS: u64 = 60_000;
+/// An answer of the proxy's own is with a client that reads at once after so long.
+const REPLY_MICROS: u64 = 300_000;
 /// Timers of a drain: its deadline, and the end of the backlogs.
 const DRAIN_TIMERS: u64 = 2;
 /// Connects for one request at most.
@@ -59,6 +63,63 @@ impl World {
         let most: u64 = heads.sum();
         let copied = self.oracle.core.tail_bytes_copied.get();
         assert!(copied <= most, "{copied} bytes were copied behind heads, and {most} may");
+    }
+
+    /// Whoever is too slow is told so in time. Where the client reads what it is told, that is, because a record is written
+    /// when its answer is out.
+    pub(super) fn check_patience(&self, details: &str, record: &AccessRecord<'_>) {
+        let limits = &self.shape.limits;
+        let most_ms = match details {
+            "request_headers_timeout" => limits.request_headers_timeout_ms,
+            // Whose head is slow, too, may be told of that first.
+            "request_overall_timeout" => limits.request_timeout_ms.max(limits.request_headers_timeout_ms),
+            _ => return,
+        };
+        let (told, most) = (record.duration_micros, most_ms * 1000 + REPLY_MICROS);
+        assert!(
+            told <= most || !self.is_prompt(record),
+            "{details} only after {told} us, and it is {most_ms} ms, for {}",
+            String::from_utf8_lossy(record.downstream_peer)
+        );
+    }
+
+    /// The route's timeout begins when the request is whole, no sooner and no later; and a cut is told when it is made.
+    pub(super) fn check_route_timeout(&self, tag: u32, details: &str, record: &AccessRecord<'_>) {
+        let request = self.ledger.get(tag);
+        let ended_at = record.start_micros + record.duration_micros;
+        if details == "response_timeout" {
+            let timeout = self.shape.route_timeout_ms * 1000;
+            // An empty body that waits for 100 is written without a byte.
+            let whole_at = request.whole_at.filter(|_| request.exchange.kind != Kind::PostExpect);
+            let is_early = whole_at.is_some_and(|whole| ended_at < whole + timeout);
+            assert!(
+                !is_early,
+                "response_timeout of request {tag} at {ended_at}, which is before its time: {:?}",
+                request.whole_at
+            );
+            let most = timeout + REPLY_MICROS;
+            let is_late = request.seen_whole_at.is_some_and(|whole| ended_at > whole + most);
+            assert!(!is_late || !self.is_prompt(record), "response_timeout of request {tag} behind its time");
+        }
+        let is_cut = request.outcome == Some(Outcome::Cut) && !self.is_tunnel(request.client);
+        if is_cut && self.is_prompt(record) {
+            let seen = request.ended_at.unwrap_or(u64::MAX);
+            assert!(
+                seen <= ended_at + REPLY_MICROS,
+                "the cut of request {tag} at {ended_at} was seen at {seen}"
+            );
+        }
+    }
+
+    /// Whether the client of this record reads what it gets at once.
+    fn is_prompt(&self, record: &AccessRecord<'_>) -> bool {
+        let peer = std::str::from_utf8(record.downstream_peer).unwrap_or("");
+        let link = peer.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()?.checked_sub(1024));
+        link.is_some_and(|link| self.engine.links[usize::from(link)].reads_at_once)
+    }
+
+    fn is_tunnel(&self, link: u32) -> bool {
+        self.engine.links.get(link as usize).is_some_and(|link| link.is_tunnel)
     }
 
     /// A request that finds no endpoint is given up after a few. At the end of a run.

@@ -82,10 +82,12 @@ impl World {
         assert!(!details.is_empty(), "a record without details: status {}", record.status);
         self.meet_details(&details, record);
         self.check_duration(&details, record);
+        self.check_patience(&details, record);
         let tag = record.captured_values().next().flatten();
         let Some(tag) = tag.and_then(|tag| std::str::from_utf8(tag).ok()?.parse::<u32>().ok()) else {
             return;
         };
+        self.check_route_timeout(tag, &details, record);
         let request = self.ledger.get_mut(tag);
         request.records += 1;
         assert_eq!(request.records, 1, "request {tag} has more than one access-log record");

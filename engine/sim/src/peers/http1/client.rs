@@ -477,7 +477,10 @@ impl Client {
             if self.manners.reads_late && self.out.is_empty() {
                 stage.wake_in(self.link, 1);
             }
-            while self.marks.front().is_some_and(|(end, _)| *end <= self.written) && self.waiting.is_none() {
+            // The last one may wait for 100.
+            let waits = usize::from(self.waiting.is_some());
+            while self.marks.len() > waits && self.marks.front().is_some_and(|(end, _)| *end <= self.written)
+            {
                 let Some((_, tag)) = self.marks.pop_front() else { break };
                 stage.ledger.get_mut(tag).whole_at = Some(now);
             }

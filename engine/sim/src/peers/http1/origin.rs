@@ -143,6 +143,10 @@ impl Origin {
     /// A request's head is there.
     fn begin(&mut self, stage: &mut Stage<'_>, head: &Head) {
         let tag = check_request(head, stage);
+        if let Some(id) = head.field("x-request-id") {
+            let owner = *stage.ledger.ids.entry(id.to_owned()).or_insert(tag);
+            assert_eq!(owner, tag, "x-request-id of request {tag} is another's");
+        }
         stage.mark(Who::Origin, "sees request", self.link, u64::from(tag));
         assert!(!self.has_said_close, "request {tag} came on a connection that was said to close");
         stage.sight(tag, self.link);
@@ -188,6 +192,8 @@ impl Origin {
     }
 
     fn handle_whole(&mut self, stage: &mut Stage<'_>, tag: u32) {
+        let now = stage.now();
+        stage.ledger.get_mut(tag).seen_whole_at.get_or_insert(now);
         if let Some((_, body)) = &self.request {
             let exchange = &stage.ledger.get(tag).exchange;
             let expected = if exchange.kind.has_body() { exchange.body } else { 0 };
