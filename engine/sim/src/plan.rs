@@ -98,7 +98,7 @@ impl Plan {
 
 fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {
     let mut fault = |rarities: &[usize]| if is_calm { 0 } else { choices.pick(rarities) };
-    let connect_refused = fault(&[0, 6, 20]);
+    let connect_refused = fault(&[0, 6, 20, 1]);
     let connect_hangs = fault(&[0, 8, 30]);
     let connect_impossible = fault(&[0, 10, 30]);
     let breaks = fault(&[0, 6, 30]);

@@ -1,7 +1,7 @@
 //! A model upstream: reads requests, checks that each is a whole request of one client, and answers as the ledger says.
 
-use super::malformed;
 use super::wire::{self, Body, Coding, Head};
+use super::{malformed, request};
 use crate::bytes::{Purpose, pattern};
 use crate::coverage::Situation;
 use crate::engine::link::End;
@@ -251,6 +251,10 @@ impl Origin {
         if exchange.fate == Fate::Unasked && then.is_none() {
             stage.meet(Situation::OriginUnasked);
             stage.engine.links[self.link as usize].junk_behind = Some(bytes_length);
+            if stage.choices().chance(50) {
+                // The connection is idle by then, or serves another request.
+                self.actions.push_back(Action::Wait(until + stage.choices().below(20_000) as u64));
+            }
             self.actions.push_back(Action::Write(b"junk\r\n\r\n".to_vec(), 0));
             self.is_rude = true;
         }
@@ -384,9 +388,14 @@ fn check_request(head: &Head, stage: &Stage<'_>) -> u32 {
 
 /// What the proxy adds is there.
 fn check_added(tag: u32, head: &Head, stage: &Stage<'_>) {
-    let address = head.field("x-forwarded-for");
-    let expected = stage.plan.forwards_address.then_some("192.0.2.1");
-    assert_eq!(address, expected, "x-forwarded-for of request {tag}");
+    let (address, scheme) = (head.field("x-forwarded-for"), head.field("x-forwarded-proto"));
+    let expected = match (request::is_forwarded(tag), stage.plan.forwards_address) {
+        (false, false) => (None, None),
+        (false, true) => (Some("192.0.2.1"), Some("http")),
+        (true, false) => (Some("198.51.100.7"), Some("https")),
+        (true, true) => (Some("198.51.100.7, 192.0.2.1"), Some("http")),
+    };
+    assert_eq!((address, scheme), expected, "x-forwarded-for and x-forwarded-proto of request {tag}");
     let has_id = head.field("x-request-id").is_some_and(|id| id.len() == 36);
     assert_eq!(has_id, stage.plan.makes_ids, "x-request-id of request {tag}");
 }

@@ -31,6 +31,11 @@ fn start(tag: u32, exchange: &Exchange) -> String {
     }
 }
 
+/// Whether another proxy has had this request before.
+pub(super) fn is_forwarded(tag: u32) -> bool {
+    tag.is_multiple_of(4)
+}
+
 /// The request with this tag, as it goes out.
 pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
     if let Kind::Malformed(row) = exchange.kind {
@@ -47,6 +52,9 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
         _ => {}
     }
     head.push_str("\r\nX-Hop: this one only\r\n");
+    if is_forwarded(tag) {
+        head.push_str("X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n");
+    }
     head.push_str(&wire::pad(tag, exchange.pad));
     let payload =
         if exchange.kind.has_body() { pattern(tag, Purpose::Request, 0, exchange.body) } else { &[] };
