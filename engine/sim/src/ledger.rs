@@ -3,6 +3,7 @@
 
 use crate::coverage::Situation;
 use crate::peers::exchange::{Exchange, Kind};
+use crate::plan::Mode;
 use crate::stage::Stage;
 use std::collections::HashMap;
 
@@ -122,8 +123,8 @@ impl Stage<'_> {
         let waits_elsewhere = matches!(request.exchange.kind, Kind::Raw | Kind::Connect);
         // Who was not accepted at first comes later, and who met an endpoint that is down waits anew.
         let temper = &self.plan.temper;
-        let is_disturbed = self.plan.swaps() || temper.accept_fails > 0 || temper.first_is_down;
-        if waits_elsewhere || !self.plan.is_calm || is_disturbed {
+        let is_disturbed = temper.accept_fails > 0 || temper.first_is_down;
+        if waits_elsewhere || self.plan.mode != Mode::Calm || is_disturbed {
             return;
         }
         let Some(begun) = request.begun_at else { return };

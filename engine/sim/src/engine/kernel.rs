@@ -59,6 +59,12 @@ impl Engine {
                 continue;
             }
             self.kernel_connects(index);
+            // A send may meet the end of a connection before a receive is told of it.
+            if self.choices.one_in(self.temper.laziness) {
+                self.kernel_sends(index);
+                puts_off = true;
+                continue;
+            }
             self.kernel_receives(index);
             self.kernel_sends(index);
         }

@@ -182,9 +182,13 @@ impl Exchange {
         if kind == Kind::Connect && !exchange.agrees {
             exchange.status = 404;
         }
+        if is_tunnel && choices.chance(30) {
+            // Both ends are through before the kernel is.
+            (exchange.body, exchange.answer) = (choices.below(60), choices.below(60));
+        }
         if kind == Kind::NoRouteBody {
-            // More would not be read.
-            exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
+            // More than a megabyte is not read.
+            exchange.body = if plan.is_calm { exchange.body.min(900_000) } else { plan.body_max };
         }
         if kind.has_body() && choices.one_in(12) {
             exchange.fate = Fate::Early;

@@ -19,7 +19,10 @@ pub(super) const MODEL: Model =
 /// A request that may be the last one of its connection, or not.
 fn exchange(cluster: usize, is_last: bool, stage: &mut Stage<'_>) -> Exchange {
     let choices = &mut stage.engine.choices;
+    let is_bulky = stage.plan.body_max > 1_000_000;
     let kind = match choices.below(if is_last { 100 } else { 78 }) {
+        // What nobody waits for.
+        61..65 if is_bulky => Kind::NoRouteBody,
         0..25 => Kind::Get,
         25..31 => Kind::Head,
         31..34 => Kind::Delete,
