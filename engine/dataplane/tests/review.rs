@@ -208,6 +208,31 @@ fn a_connect_that_fails_after_a_reload_is_answered_at_once() {
 }
 
 #[test]
+fn limits_that_a_reload_makes_shorter_hold_for_connections_that_are_there() {
+    let mut bench = Bench::new(http(1));
+    let clients = [bench.client(), bench.client()];
+    bench.receive(clients[0], b"GET");
+    let mut snapshot = http(1);
+    snapshot.listeners[0].limits.idle_timeout_ms = 700;
+    snapshot.listeners[0].limits.request_headers_timeout_ms = 700;
+    bench.apply(snapshot);
+    bench.advance_ms(701);
+    assert!(bench.flush_text(clients[0]).starts_with("HTTP/1.1 408 "));
+    assert!(bench.is_closed(clients[1]));
+}
+
+#[test]
+fn limits_of_a_listener_that_comes_back_hold_for_connections_that_are_there() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"GET");
+    bench.apply(Snapshot { listeners: vec![], ..http(1) });
+    bench.apply(http(1));
+    bench.advance_ms(1_001);
+    assert!(bench.flush_text(client).starts_with("HTTP/1.1 408 "));
+}
+
+#[test]
 fn a_request_whose_cluster_was_replaced_is_counted_out() {
     for gives_up in [true, false] {
         let mut bench = Bench::new(http(1));

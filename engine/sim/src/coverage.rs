@@ -73,6 +73,7 @@ situations! {
     OriginCutsAnswer: "upstreams that cut their answer",
     OriginClosesIdle: "upstreams that close idle connections",
     OriginUnasked: "upstreams that say what nobody asked for",
+    OriginTires: "upstreams that close a used connection instead of answering",
     SentAgain: "requests sent again on another connection",
     Overflow: "503 for a full queue (UO)",
     RequestsWaited: "requests that waited for a connection",

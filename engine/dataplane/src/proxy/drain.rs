@@ -48,7 +48,11 @@ impl<I: Io> Worker<I> {
             if at >= self.listeners.len() {
                 self.listeners.resize_with(at + 1, ListenerSlot::default);
             }
+            let limits = listener.config.limits.clone();
             let previous = self.listeners[at].replace(Some(listener));
+            if previous.as_ref().is_none_or(|previous| previous.config.limits != limits) {
+                self.rearm_deadlines(at);
+            }
             if previous.is_none() {
                 self.resume_accept(io, config.id);
             }
@@ -103,6 +107,11 @@ impl<I: Io> Worker<I> {
         }
         self.drain_conns(io, |role| downstream_of(role) == Some(at));
         self.listeners[at].replace(None);
+        self.rearm_deadlines(at);
+    }
+
+    /// Other limits than before may end the connections of a listener sooner than their timers know.
+    fn rearm_deadlines(&mut self, at: usize) {
         for id in self.conns.ids(|conn| downstream_of(conn.role) == Some(at)) {
             self.arm_deadline(id);
         }

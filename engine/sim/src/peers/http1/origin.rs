@@ -42,6 +42,8 @@ pub(super) struct Origin {
     is_done: bool,
     /// What it said last was not asked for, so that anything may follow.
     is_rude: bool,
+    /// It has answered a request before.
+    was_used: bool,
 }
 
 /// See [`super::super::Model::origin`].
@@ -58,6 +60,7 @@ pub(super) fn origin(link: u32, _stage: &mut Stage<'_>) -> Box<dyn Peer> {
         tunnel: None,
         is_done: false,
         is_rude: false,
+        was_used: false,
     })
 }
 
@@ -175,6 +178,12 @@ impl Origin {
             self.actions.push_back(if by_end { Action::Close } else { Action::Reset });
             return;
         }
+        if self.tires(stage, tag) {
+            stage.meet(Situation::OriginTires);
+            let resets = stage.choices().chance(40);
+            self.actions.push_back(if resets { Action::Reset } else { Action::Close });
+            return;
+        }
         if exchange.fate == Fate::Early && !is_whole {
             stage.meet(Situation::EarlyAnswer);
             self.answer(stage, tag);
@@ -189,6 +198,15 @@ impl Origin {
         if is_whole {
             self.handle_whole(stage, tag);
         }
+    }
+
+    /// Its keep-alive timer ends the connection just when another request comes, the first time that this one does.
+    fn tires(&self, stage: &mut Stage<'_>, tag: u32) -> bool {
+        let request = stage.ledger.get(tag);
+        let is_first = request.sights.len() == 1;
+        let may_tire = self.was_used && is_first && request.exchange.kind.may_be_sent_twice();
+        let stale = stage.plan.stale * 4;
+        may_tire && stage.choices().one_in(stale)
     }
 
     fn handle_whole(&mut self, stage: &mut Stage<'_>, tag: u32) {
@@ -332,6 +350,7 @@ impl Origin {
         }
         self.request = None;
         self.is_idle = true;
+        self.was_used = true;
         stage.engine.links[self.link as usize].is_idle = true;
         let stale = stage.plan.stale;
         if stage.choices().one_in(stale) {
