@@ -128,16 +128,28 @@ impl Stage<'_> {
             return;
         }
         let Some(begun) = request.begun_at else { return };
-        for (other, waiting) in self.ledger.requests.iter().enumerate() {
-            let is_rival = waiting.exchange.cluster == request.exchange.cluster
-                && waiting.exchange.kind.may_reach_upstream()
-                && !matches!(waiting.exchange.kind, Kind::Raw | Kind::Connect)
-                && waiting.sights.is_empty()
-                && waiting.outcome.is_none();
-            let since = waiting.due_since.zip(waiting.whole_at).map(|(due, whole)| due.max(whole));
-            let is_overtaken = since.is_some_and(|since| since + TOLERANCE_MICROS < begun);
-            assert!(!(is_rival && is_overtaken), "request {tag} has overtaken request {other}");
-        }
+        let overtaken: Vec<usize> = (0..self.ledger.requests.len())
+            .filter(|other| {
+                let waiting = &self.ledger.requests[*other];
+                let is_rival = waiting.exchange.cluster == request.exchange.cluster
+                    && waiting.exchange.kind.may_reach_upstream()
+                    && !matches!(waiting.exchange.kind, Kind::Raw | Kind::Connect)
+                    && waiting.sights.is_empty()
+                    && waiting.outcome.is_none();
+                let since = waiting.due_since.zip(waiting.whole_at).map(|(due, whole)| due.max(whole));
+                is_rival && since.is_some_and(|since| since + TOLERANCE_MICROS < begun)
+            })
+            .collect();
+        // Whose turn it was may have got a new connection, and be on its way there.
+        let cluster = request.exchange.cluster;
+        let is_used =
+            |at| self.ledger.requests.iter().flat_map(|other| &other.sights).any(|sight| sight.link == at);
+        let is_fresh = |at: &usize| {
+            let link = &self.engine.links[*at];
+            link.cluster.is_some_and(|(of, _)| of == cluster) && !link.proxy_closed && !is_used(*at as u32)
+        };
+        let fresh = (0..self.engine.links.len()).filter(is_fresh).count();
+        assert!(overtaken.len() <= fresh, "request {tag} has overtaken requests {overtaken:?}");
     }
 
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.

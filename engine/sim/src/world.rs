@@ -285,10 +285,9 @@ impl World {
             return;
         }
         let side = self.engine.open_conns().find(|conn| conn.link == link).map(|conn| conn.side);
-        let Some(Side::Upstream(cluster, endpoint)) = side else { return };
+        let Some(Side::Upstream(cluster, _)) = side else { return };
         let number = self.engine.truth.clusters[cluster].cluster;
         let protocol = if number == self.plan.raw_cluster() { "tcp" } else { "http1" };
-        self.engine.links[link as usize].cluster = Some((number, endpoint));
         let peer = (model(protocol).origin)(link, &mut self.stage());
         self.add_peer(link, peer);
     }

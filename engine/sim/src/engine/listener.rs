@@ -159,6 +159,7 @@ impl Engine {
             return Err(self.choices.pick(&errors));
         }
         let link = self.open_link(u32::MAX);
+        self.links[link as usize].cluster = Some((self.truth.clusters[cluster].cluster, endpoint));
         let id = self.admit(link, Side::Upstream(cluster, endpoint));
         let truth = &mut self.truth.clusters[cluster];
         truth.open[endpoint] += 1;
