@@ -86,10 +86,8 @@ fn snapshot() -> Snapshot {
         merge_slashes: false,
     };
     let route = Route {
-        path: PathMatch::Prefix("/".into()),
-        connect: false,
-        action: RouteAction::Cluster(ClusterIndex(0)),
-        timeout_ms: 15_000,
+        matcher: RouteMatch { path: PathMatch::Prefix("/".into()), ..RouteMatch::default() },
+        action: RouteAction::Forward(Forward { timeout_ms: 15_000, ..Forward::default() }),
         line: 1,
     };
     let http = HttpListener {

@@ -4,14 +4,15 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use sidering_dataplane::config::{ClusterIndex, PathMatch, Route, RouteAction, VirtualHost};
+use sidering_dataplane::config::{ClusterIndex, PathMatch, Route, RouteAction, RouteMatch, VirtualHost};
 use sidering_dataplane::route::RouteTable;
 use sidering_dataplane::route::normalize::normalize;
 
 const COUNTS: [usize; 3] = [1, 10, 1000];
 
 fn route(path: PathMatch) -> Route {
-    Route { path, connect: false, action: RouteAction::Cluster(ClusterIndex(0)), timeout_ms: 0, line: 1 }
+    let matcher = RouteMatch { path, ..RouteMatch::default() };
+    Route { matcher, action: RouteAction::cluster(ClusterIndex(0)), line: 1 }
 }
 
 fn exact_domain(number: usize) -> String {

@@ -79,13 +79,8 @@ impl Control {
     /// Opens the listeners of the first configuration and sends it to the cores. Errors are sentences.
     pub fn start(setup: Setup, cores: Box<dyn Cores>, loaded: Loaded) -> Result<Control, Vec<String>> {
         let life = Lifecycle::new(cores.count());
-        let nothing = Snapshot {
-            version: 0,
-            listeners: vec![],
-            clusters: vec![],
-            drain_timeout_ms: loaded.snapshot.drain_timeout_ms,
-            access_log: None,
-        };
+        let drain_timeout_ms = loaded.snapshot.drain_timeout_ms;
+        let nothing = Snapshot { drain_timeout_ms, ..Snapshot::default() };
         let mut control = Control {
             setup,
             settings: loaded.settings.clone(),

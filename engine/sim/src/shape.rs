@@ -192,23 +192,26 @@ impl Shape {
 
     fn http(&self, raw: ClusterIndex) -> ListenerKind {
         let timeout_ms = self.route_timeout_ms;
+        let forward = |cluster| RouteAction::Forward(Forward { cluster, timeout_ms, ..Forward::default() });
         let route = |prefix: &str, action| Route {
-            path: PathMatch::Prefix(prefix.into()),
-            connect: false,
+            matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() },
             action,
-            timeout_ms,
             line: 1,
         };
         let mut routes: Vec<Route> = (0..self.clusters.len() - 1)
-            .map(|at| route(&format!("/c{at}/"), RouteAction::Cluster(ClusterIndex(at as u32))))
+            .map(|at| route(&format!("/c{at}/"), forward(ClusterIndex(at as u32))))
             .collect();
         let direct = RouteAction::DirectResponse { status: 200, body: b"direct".to_vec() };
-        routes.push(Route { path: PathMatch::Exact("/direct".into()), ..route("", direct) });
+        let mut exact = route("", direct);
+        exact.matcher.path = PathMatch::Exact("/direct".into());
+        routes.push(exact);
         // Whatever comes here was not found above.
         let other = |status| RouteAction::DirectResponse { status, body: vec![] };
         routes.push(route("/c", other(418)));
         let to = if self.ends_connect { raw } else { ClusterIndex(0) };
-        routes.push(Route { connect: true, ..route("/", RouteAction::Cluster(to)) });
+        let mut connect = route("/", forward(to));
+        connect.matcher.connect = true;
+        routes.push(connect);
         ListenerKind::Http(Box::new(HttpListener {
             protocol: "http1",
             codec: self.codec,
@@ -222,9 +225,9 @@ impl Shape {
 fn virtual_hosts(routes: Vec<Route>) -> Vec<VirtualHost> {
     let names = ["zz.example", "h", "b.example", "a.example", "m.example", "*.wild.example"];
     let domains = names.iter().map(ToString::to_string).collect();
-    let mut others: Vec<Route> = routes.iter().filter(|route| route.connect).cloned().collect();
+    let mut others: Vec<Route> = routes.iter().filter(|route| route.matcher.connect).cloned().collect();
     let action = RouteAction::DirectResponse { status: 421, body: vec![] };
-    others.push(Route { path: PathMatch::Any, connect: false, action, timeout_ms: 0, line: 1 });
+    others.push(Route { action, line: 1, ..Route::default() });
     vec![VirtualHost { domains, routes }, VirtualHost { domains: vec!["*".into()], routes: others }]
 }
 

@@ -9,7 +9,7 @@ fn settings(path: &Path, format: &str) -> AccessLogSettings {
 }
 
 fn snapshot(version: u64) -> Arc<Snapshot> {
-    Arc::new(Snapshot { version, listeners: vec![], clusters: vec![], drain_timeout_ms: 0, access_log: None })
+    Arc::new(Snapshot { version, ..Snapshot::default() })
 }
 
 fn apply(log: &mut AccessLog, settings: &AccessLogSettings, version: u64) {

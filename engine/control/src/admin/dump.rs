@@ -85,23 +85,25 @@ fn write_http(json: &mut Json, http: &HttpListener, clusters: &[Cluster]) {
 
 fn route(json: &mut Json, route: &Route, clusters: &[Cluster]) {
     json.key("match").object(|json| {
-        match &route.path {
+        match &route.matcher.path {
             PathMatch::Any => {}
             PathMatch::Exact(path) => json.key("path").text(path),
             PathMatch::Prefix(prefix) => json.key("prefix").text(prefix),
         }
-        if route.connect {
+        if route.matcher.connect {
             json.key("connect").boolean(true);
         }
     });
     match &route.action {
-        RouteAction::Cluster(index) => json.key("cluster").text(cluster_name(clusters, index.0)),
+        RouteAction::Forward(forward) => {
+            json.key("cluster").text(cluster_name(clusters, forward.cluster.0));
+            json.key("timeout").text(&show_ms(forward.timeout_ms));
+        }
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
             json.key("status").number(u64::from(*status));
             json.key("body").text(&String::from_utf8_lossy(body));
         }),
     }
-    json.key("timeout").text(&show_ms(route.timeout_ms));
 }
 
 fn cluster(json: &mut Json, cluster: &Cluster) {

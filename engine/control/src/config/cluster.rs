@@ -1,11 +1,11 @@
 //! Reads clusters, and keeps their names so that routes can refer to them.
 
+use super::endpoint;
 use super::problem::{Place, Problems};
-use super::section::{Section, address, choice, integer, list, name};
+use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
-use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, PoolLimits};
-use sidering_dataplane::io::Address;
+use sidering_dataplane::config::{Cluster, ClusterIndex, PoolLimits};
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
@@ -82,7 +82,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
         given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
     let endpoints = section.require("endpoints", "a list of addresses");
     let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
-    let endpoints = endpoints.iter().filter_map(|tree| endpoint(tree, problems)).collect();
+    let endpoints = endpoints.iter().filter_map(|tree| endpoint::read(tree, problems)).collect();
     section.choice("lb", &[("round_robin", ())], LATER_BALANCERS);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
@@ -122,29 +122,6 @@ fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
     let idle_timeout_ms = section.duration_ms("idle_timeout", 0, default.idle_timeout_ms);
     section.finish();
     PoolLimits { max_connections: max_connections as u32, max_pending: max_pending as u32, idle_timeout_ms }
-}
-
-/// An address alone, or a mapping with a weight.
-fn endpoint(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
-    if !matches!(tree.value, Value::Mapping(_)) {
-        let address = endpoint_address(tree, problems)?;
-        return Some(Endpoint { address, weight: 1 });
-    }
-    let mut section = Section::open("an endpoint", tree, problems);
-    let address = section.require("address", "ip:port").and_then(|tree| endpoint_address(tree, problems));
-    let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
-    section.later(&["metadata", "zone", "priority"]);
-    section.finish();
-    Some(Endpoint { address: address?, weight: weight? as u32 })
-}
-
-fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
-    let address = address(tree, problems)?;
-    if matches!(&address, Address::Ip(ip) if ip.port() == 0) {
-        problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");
-        return None;
-    }
-    Some(address)
 }
 
 fn key_place(tree: &Tree, key: &str) -> Option<Place> {

@@ -204,7 +204,7 @@ fn http_options(section: &mut Section<'_>, virtual_hosts: &[VirtualHost]) -> Htt
 
 /// Whether any route tells paths apart: a rule on paths holds only if all spellings of a path are one.
 fn looks_at_paths(virtual_hosts: &[VirtualHost]) -> bool {
-    virtual_hosts.iter().flat_map(|host| &host.routes).any(|route| match &route.path {
+    virtual_hosts.iter().flat_map(|host| &host.routes).any(|route| match &route.matcher.path {
         PathMatch::Any => false,
         PathMatch::Exact(_) => true,
         PathMatch::Prefix(prefix) => prefix != "/",

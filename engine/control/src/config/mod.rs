@@ -2,9 +2,12 @@
 //! socket and starts nothing; all mistakes of a file are told in one go.
 
 mod cluster;
+mod endpoint;
 mod listener;
 mod problem;
 mod route;
+mod route_action;
+mod route_match;
 mod section;
 mod settings;
 mod suggest;

@@ -1,7 +1,9 @@
 //! Whole files: what is understood, and every mistake with its place.
 
 use super::*;
-use sidering_dataplane::config::{ClusterIndex, Listener, ListenerKind, PathMatch, RouteAction, Underscores};
+use sidering_dataplane::config::{
+    ClusterIndex, Forward, Listener, ListenerKind, PathMatch, RouteAction, Underscores,
+};
 use sidering_dataplane::io::ListenerId;
 
 fn load(text: &str) -> Result<Loaded, Report> {
@@ -61,8 +63,8 @@ fn a_small_file_gets_the_documented_defaults() {
     assert_eq!((options.normalize_path, options.merge_slashes), (false, false));
     assert_eq!(options.upgrades, ["websocket"]);
     let route = &http.virtual_hosts[0].routes[0];
-    assert_eq!((route.timeout_ms, route.line, route.connect), (15_000, 8, false));
-    assert_eq!(route.action, RouteAction::Cluster(ClusterIndex(0)));
+    assert_eq!((route.line, route.matcher.connect), (8, false));
+    assert_eq!(route.action, RouteAction::Forward(Forward { timeout_ms: 15_000, ..Forward::default() }));
     let cluster = &snapshot.clusters[0];
     assert_eq!((cluster.protocol, cluster.connect_timeout_ms), ("http1", 5000));
     let pool = &cluster.pool;
@@ -120,9 +122,10 @@ clusters:
     assert!(web.codec.lenient_line_ends && web.options.merge_slashes && !web.options.normalize_path);
     assert_eq!(web.virtual_hosts[0].domains, ["api.example.com", "*.example.com"]);
     let routes = &web.virtual_hosts[0].routes;
-    assert_eq!(routes[0].path, PathMatch::Exact("/a".to_owned()));
+    assert_eq!(routes[0].matcher.path, PathMatch::Exact("/a".to_owned()));
     assert_eq!(routes[0].action, RouteAction::DirectResponse { status: 404, body: b"no\n".to_vec() });
-    assert!(routes[1].connect && routes[1].timeout_ms == 0);
+    assert!(routes[1].matcher.connect);
+    assert_eq!(routes[1].action, RouteAction::cluster(ClusterIndex(1)));
     assert_eq!(snapshot.listeners[1].kind, ListenerKind::Tcp { cluster: ClusterIndex(0) });
     assert_eq!(snapshot.listeners[1].id, ListenerId(1));
     assert_eq!((snapshot.clusters[0].protocol, snapshot.clusters[0].pool.max_pending), ("tcp", 7));

@@ -68,16 +68,9 @@ impl CoreListener {
             limits,
             kind: ListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
         };
-        let snapshot = Snapshot {
-            version: 0,
-            listeners: vec![],
-            clusters: vec![],
-            drain_timeout_ms: 0,
-            access_log: None,
-        };
         Rc::new(CoreListener {
             config,
-            snapshot: Arc::new(snapshot),
+            snapshot: Arc::default(),
             counters: Arc::default(),
             cluster_keys: Rc::from([]),
             kind: CoreListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },

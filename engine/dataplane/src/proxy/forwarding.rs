@@ -95,7 +95,6 @@ impl<I: Io> Worker<I> {
         let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
         let stream = self.streams.get_mut(key)?;
         stream.route_line = found.route.line;
-        stream.route_timeout_ms = found.route.timeout_ms;
         match &found.route.action {
             RouteAction::DirectResponse { status, .. } => {
                 let direct = Some((found.virtual_host as u32, found.index as u32));
@@ -103,8 +102,9 @@ impl<I: Io> Worker<I> {
                 self.reply_locally(key, reply);
                 None
             }
-            RouteAction::Cluster(index) => {
-                stream.cluster = listener.cluster_keys[index.0 as usize];
+            RouteAction::Forward(forward) => {
+                stream.cluster = listener.cluster_keys[forward.cluster.0 as usize];
+                stream.route_timeout_ms = forward.timeout_ms;
                 self.edit_request(io, key, id, &http.options, head);
                 self.dispatch_request(io, key, head, is_connect)
             }

@@ -114,6 +114,6 @@ fn direct_body<'a>(stream: &'a Stream, reply: &LocalReply) -> Option<&'a [u8]> {
     let CoreListenerKind::Http { routes, .. } = &stream.listener.kind else { return None };
     match &routes.route(virtual_host as usize, index as usize)?.action {
         RouteAction::DirectResponse { body, .. } => Some(body),
-        RouteAction::Cluster(_) => None,
+        RouteAction::Forward(_) => None,
     }
 }

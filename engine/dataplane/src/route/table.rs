@@ -60,10 +60,9 @@ impl RouteTable {
     pub fn find(&self, authority: &[u8], path: &[u8], is_connect: bool) -> Option<Routed<'_>> {
         let virtual_host = self.virtual_host(authority)? as usize;
         let path = path_without_query(path);
-        let (index, route) = self.hosts[virtual_host]
-            .iter()
-            .enumerate()
-            .find(|(_, route)| route.connect == is_connect && takes(&route.path, path, is_connect))?;
+        let (index, route) = self.hosts[virtual_host].iter().enumerate().find(|(_, route)| {
+            route.matcher.connect == is_connect && takes(&route.matcher.path, path, is_connect)
+        })?;
         Some(Routed { virtual_host, index, route })
     }
 
@@ -129,11 +128,10 @@ fn without_port(authority: &[u8]) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RouteAction;
+    use crate::config::RouteMatch;
 
     fn route(path: PathMatch, line: u32) -> Route {
-        let action = RouteAction::DirectResponse { status: 200, body: vec![] };
-        Route { path, connect: false, action, timeout_ms: 0, line }
+        Route { matcher: RouteMatch { path, ..RouteMatch::default() }, line, ..Route::default() }
     }
 
     fn host(domains: &[&str], line: u32) -> VirtualHost {
@@ -189,7 +187,7 @@ mod tests {
     #[test]
     fn the_first_route_in_order_that_takes_the_path() {
         let mut connect = route(PathMatch::Any, 9);
-        connect.connect = true;
+        connect.matcher.connect = true;
         let table = RouteTable::compile(&[VirtualHost {
             domains: vec!["*".into()],
             routes: vec![

@@ -293,7 +293,12 @@ pub(crate) fn limits() -> ListenerLimits {
 }
 
 pub(crate) fn route(prefix: &str, action: RouteAction) -> Route {
-    Route { path: PathMatch::Prefix(prefix.into()), connect: false, action, timeout_ms: 5_000, line: 1 }
+    let matcher = RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() };
+    Route { matcher, action, line: 1 }
+}
+
+pub(crate) fn forward() -> RouteAction {
+    RouteAction::Forward(Forward { timeout_ms: 5_000, ..Forward::default() })
 }
 
 pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
@@ -301,7 +306,7 @@ pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
     Cluster {
         name: "origin".into(),
         protocol,
-        endpoints: (0..endpoints).map(|at| Endpoint { address: address(8000 + at), weight: 1 }).collect(),
+        endpoints: (0..endpoints).map(|at| Endpoint::new(address(8000 + at))).collect(),
         connect_timeout_ms: 500,
         pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000 },
     }
@@ -319,9 +324,9 @@ pub(crate) fn http(endpoints: u16) -> Snapshot {
         merge_slashes: false,
     };
     let direct = RouteAction::DirectResponse { status: 204, body: vec![] };
-    let mut connect = route("/", RouteAction::Cluster(ClusterIndex(0)));
-    connect.connect = true;
-    let routes = vec![connect, route("/direct", direct), route("/", RouteAction::Cluster(ClusterIndex(0)))];
+    let mut connect = route("/", forward());
+    connect.matcher.connect = true;
+    let routes = vec![connect, route("/direct", direct), route("/", forward())];
     let listener = HttpListener {
         protocol: "http1",
         codec: CodecOptions::default(),

@@ -1,21 +1,14 @@
 //! Formats against records.
 
 use super::*;
-use sidering_dataplane::config::{Cluster, Endpoint, PoolLimits};
+use sidering_dataplane::config::{Cluster, Endpoint};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::observe::access_log::{ResponseFlags, capture};
 
 fn snapshot() -> Snapshot {
-    let pool = PoolLimits { max_connections: 1, max_pending: 1, idle_timeout_ms: 1 };
-    let endpoint = Endpoint { address: Address::Ip("10.0.0.1:8080".parse().unwrap()), weight: 1 };
-    let cluster = Cluster {
-        name: "api".to_owned(),
-        protocol: "http1",
-        endpoints: vec![endpoint],
-        connect_timeout_ms: 1,
-        pool,
-    };
-    Snapshot { version: 1, listeners: vec![], clusters: vec![cluster], drain_timeout_ms: 0, access_log: None }
+    let endpoint = Endpoint::new(Address::Ip("10.0.0.1:8080".parse().unwrap()));
+    let cluster = Cluster { name: "api".to_owned(), endpoints: vec![endpoint], ..Cluster::default() };
+    Snapshot { version: 1, clusters: vec![cluster], ..Snapshot::default() }
 }
 
 fn record<'c>(captured: &'c [u8]) -> AccessRecord<'c> {

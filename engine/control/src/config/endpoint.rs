@@ -1,0 +1,30 @@
+//! Reads the endpoints of a cluster.
+
+use super::problem::Problems;
+use super::section::{Section, address, integer};
+use super::tree::{Tree, Value};
+use sidering_dataplane::config::Endpoint;
+use sidering_dataplane::io::Address;
+
+/// An address alone, or a mapping with a weight.
+pub(super) fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
+    if !matches!(tree.value, Value::Mapping(_)) {
+        let address = endpoint_address(tree, problems)?;
+        return Some(Endpoint::new(address));
+    }
+    let mut section = Section::open("an endpoint", tree, problems);
+    let address = section.require("address", "ip:port").and_then(|tree| endpoint_address(tree, problems));
+    let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
+    section.later(&["metadata", "zone", "priority"]);
+    section.finish();
+    Some(Endpoint { address: address?, weight: weight? as u32 })
+}
+
+fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
+    let address = address(tree, problems)?;
+    if matches!(&address, Address::Ip(ip) if ip.port() == 0) {
+        problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");
+        return None;
+    }
+    Some(address)
+}

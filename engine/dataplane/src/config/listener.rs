@@ -1,0 +1,82 @@
+//! Listeners: their addresses, bounds, and what they do with their connections.
+
+use super::{ClusterIndex, VirtualHost};
+use crate::io::{Address, ListenerId};
+use sidering_codecs::registry::CodecOptions;
+
+/// One address that is listened on, on every core.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listener {
+    /// Stays the same for the same address across configurations.
+    pub id: ListenerId,
+    pub name: String,
+    pub address: Address,
+    pub limits: ListenerLimits,
+    pub kind: ListenerKind,
+}
+
+/// Bounds of a listener. A timeout of 0 is off.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListenerLimits {
+    /// Connections per core at most (the configured number divided by the cores, rounded up). Beyond it a connection
+    /// is accepted and closed at once.
+    pub max_connections: u32,
+    /// From a request's first byte to the end of its head: 408 and close.
+    pub request_headers_timeout_ms: u64,
+    /// From a request's first byte to the end of its body: 408 and close.
+    pub request_timeout_ms: u64,
+    /// No byte in either direction on a request that is under way: 408 while the request is awaited, 504 while
+    /// the response is, else the connection is closed.
+    pub stream_idle_timeout_ms: u64,
+    /// A connection without a request (HTTP), or without a byte in either direction (TCP): closed.
+    pub idle_timeout_ms: u64,
+}
+
+/// What a listener does with its connections.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ListenerKind {
+    /// Bytes, unseen.
+    Tcp { cluster: ClusterIndex },
+    /// Requests. `protocol` is a name of the codec registry ("http1").
+    Http(Box<HttpListener>),
+}
+
+/// A listener whose requests are routed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HttpListener {
+    pub protocol: &'static str,
+    pub codec: CodecOptions,
+    pub options: HttpOptions,
+    pub virtual_hosts: Vec<VirtualHost>,
+}
+
+/// Per-listener HTTP behaviour, named as Envoy names it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HttpOptions {
+    /// Append the peer's address to X-Forwarded-For and set X-Forwarded-Proto.
+    pub use_remote_address: bool,
+    /// Give each request without an X-Request-Id a new one (UUID version 4).
+    pub generate_request_id: bool,
+    /// Append `1.1 <name>` to Via, in both directions.
+    pub via: Option<String>,
+    /// Protocols that may be upgraded to, lower-case; default: websocket.
+    pub upgrades: Vec<String>,
+    /// What happens to field names with an underscore.
+    pub underscores: Underscores,
+    /// Dot segments and percent-encoded unreserved characters are normalised before routing, and the normalised path
+    /// is forwarded (RFC 3986 section 6.2.2).
+    pub normalize_path: bool,
+    /// Runs of slashes become one.
+    pub merge_slashes: bool,
+}
+
+/// What happens to request field names with an underscore (some servers take `a_b` and `a-b` for the same).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Underscores {
+    #[default]
+    Allow,
+    /// 400.
+    Reject,
+    /// The field is not forwarded.
+    Drop,
+}

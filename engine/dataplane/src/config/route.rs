@@ -1,0 +1,66 @@
+//! Virtual hosts and routes: which requests they take, and what is done with those.
+
+use super::ClusterIndex;
+
+/// A set of domains and their routes, first match wins.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct VirtualHost {
+    /// `api.example.com`, `*.example.com`, `prefix.*`, `*`; lower-case.
+    pub domains: Vec<String>,
+    pub routes: Vec<Route>,
+}
+
+/// One route.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Route {
+    pub matcher: RouteMatch,
+    pub action: RouteAction,
+    /// Where it stands in the file, for `explain` and logs; 0 if it has no place.
+    pub line: u32,
+}
+
+/// Which requests a route takes: all that every condition here holds for.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RouteMatch {
+    pub path: PathMatch,
+    /// Whether it takes CONNECT requests (and only those), which then become tunnels.
+    pub connect: bool,
+}
+
+/// Which paths a route takes. Matching is on the path without query, case-sensitive.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum PathMatch {
+    /// `match: {}`.
+    #[default]
+    Any,
+    Exact(String),
+    Prefix(String),
+}
+
+/// What a route does.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RouteAction {
+    Forward(Forward),
+    DirectResponse { status: u16, body: Vec<u8> },
+}
+
+impl Default for RouteAction {
+    fn default() -> Self {
+        RouteAction::DirectResponse { status: 404, body: vec![] }
+    }
+}
+
+impl RouteAction {
+    /// To this cluster, without anything special.
+    pub fn cluster(cluster: ClusterIndex) -> Self {
+        RouteAction::Forward(Forward { cluster, ..Forward::default() })
+    }
+}
+
+/// How a request is sent on.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Forward {
+    pub cluster: ClusterIndex,
+    /// From the end of the request to the end of the response; 0 is off. 504.
+    pub timeout_ms: u64,
+}
