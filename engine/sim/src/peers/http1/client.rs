@@ -140,12 +140,20 @@ impl Client {
 
     fn abort(&mut self, stage: &mut Stage<'_>) {
         stage.mark(Who::Client, "gives up", self.link, self.written);
-        // In a tunnel an orderly end would mean that this was all.
-        let by_end = self.manners.aborts.is_some_and(|abort| abort.by_end) && self.tunnel.is_none();
+        // In a tunnel an orderly end would mean that this was all, also in one that has only been asked for.
+        let has_tunnel = self.tunnel.is_some() || self.manners.sends_ahead && self.asks_tunnel(stage);
+        let by_end = self.manners.aborts.is_some_and(|abort| abort.by_end) && !has_tunnel;
         self.leave(stage, Outcome::GivenUp);
         if !by_end {
             stage.reset(self.link);
         }
+    }
+
+    /// Whether its last request is for a tunnel.
+    fn asks_tunnel(&self, stage: &Stage<'_>) -> bool {
+        self.script
+            .last()
+            .is_some_and(|tag| matches!(stage.ledger.get(*tag).exchange.kind, Kind::Upgrade | Kind::Connect))
     }
 
     /// Closes, and accounts for what is left of the script.
@@ -486,10 +494,7 @@ impl Client {
             }
         }
         let wrote_all = self.out.is_empty() && self.waiting.is_none() && self.asked == self.script.len();
-        let tunnels = self
-            .script
-            .last()
-            .is_some_and(|tag| matches!(stage.ledger.get(*tag).exchange.kind, Kind::Upgrade | Kind::Connect));
+        let tunnels = self.asks_tunnel(stage);
         if wrote_all && self.manners.half_closes && !tunnels && !self.has_ended {
             self.has_ended = true;
             stage.meet(Situation::ClientHalfClosed);
