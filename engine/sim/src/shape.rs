@@ -13,6 +13,9 @@ pub(crate) const HTTP: u32 = 0;
 pub(crate) const RAW: u32 = 1;
 pub(crate) const SECOND: u32 = 2;
 
+/// How long a head may take in runs that are not calm.
+const HEADERS_TIMEOUTS_MS: &[u64] = &[2000, 700];
+
 /// One cluster now.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterShape {
@@ -51,7 +54,7 @@ impl Shape {
         let clusters = protocols.map(|protocol| cluster(protocol, 0, is_calm, choices)).collect();
         let mut timeout = |calm: u64, rough: &[u64]| if is_calm { calm } else { choices.pick(rough) };
         let limits = ListenerLimits {
-            request_headers_timeout_ms: timeout(20_000, &[2000, 700]),
+            request_headers_timeout_ms: timeout(20_000, HEADERS_TIMEOUTS_MS),
             request_timeout_ms: timeout(60_000, &[4000, 1500, 0]),
             stream_idle_timeout_ms: timeout(60_000, &[5000, 2000, 400]),
             idle_timeout_ms: timeout(60_000, &[6000, 1000]),
@@ -108,6 +111,10 @@ impl Shape {
         }
         if !self.is_calm && choices.chance(30) {
             self.limits.max_connections = choices.pick(&[100, 2, 4]);
+        }
+        if !self.is_calm && choices.chance(30) {
+            // Every reload comes before the shortest of them is over, so that the last one decides.
+            self.limits.request_headers_timeout_ms = choices.pick(HEADERS_TIMEOUTS_MS);
         }
     }
 
