@@ -67,6 +67,8 @@ impl Engine {
         relay.has_started = true;
         let to = relay.to.index as usize;
         self.conns[to].relay_in = Some(number);
+        // Its turn may have come behind the relays of this turn, and nothing else need come to pass.
+        self.is_ready = true;
     }
 
     /// Runs every relay once: the end of a turn.
