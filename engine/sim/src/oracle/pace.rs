@@ -4,7 +4,7 @@ use crate::engine::Side;
 use crate::ledger::Outcome;
 use crate::peers::exchange::Kind;
 use crate::world::World;
-use sidering_dataplane::net::conn::TAIL_BYTES;
+use sidering_dataplane::net::conn::{QUEUE_HIGH_BYTES, TAIL_BYTES};
 use sidering_dataplane::observe::access_log::AccessRecord;
 
 /// A client that was answered may go on sending for so long.
@@ -106,11 +106,17 @@ impl World {
         let is_cut = request.outcome == Some(Outcome::Cut) && !self.is_tunnel(request.client);
         if is_cut && self.is_prompt(record) {
             let seen = request.ended_at.unwrap_or(u64::MAX);
-            assert!(
-                seen <= ended_at + REPLY_MICROS,
-                "the cut of request {tag} at {ended_at} was seen at {seen}"
-            );
+            let most = ended_at + REPLY_MICROS + self.journey_micros(request.client, request.exchange.answer);
+            assert!(seen <= most, "the cut of request {tag} at {ended_at} was seen at {seen}");
         }
+    }
+
+    /// How long what is queued of an answer takes to a client who reads at once: a window in each round trip.
+    fn journey_micros(&self, link: u32, answer_bytes: usize) -> u64 {
+        const TURN_MICROS: u64 = 1_000;
+        let link = &self.engine.links[link as usize];
+        let windows = answer_bytes.min(QUEUE_HIGH_BYTES as usize) / link.down_window + 1;
+        windows as u64 * (2 * link.delay + TURN_MICROS)
     }
 
     /// Whether the client of this record reads what it gets at once.
