@@ -140,16 +140,17 @@ impl Stage<'_> {
                 is_rival && since.is_some_and(|since| since + TOLERANCE_MICROS < begun)
             })
             .collect();
-        // Whose turn it was may have got a new connection, and be on its way there.
+        // Whose turn it was may have got a connection, and be on its way there: a new one, or one that has served others.
         let cluster = request.exchange.cluster;
         let is_used =
             |at| self.ledger.requests.iter().flat_map(|other| &other.sights).any(|sight| sight.link == at);
-        let is_fresh = |at: &usize| {
+        let is_under_way = |at: &usize| {
             let link = &self.engine.links[*at];
-            link.cluster.is_some_and(|(of, _)| of == cluster) && !link.proxy_closed && !is_used(*at as u32)
+            let is_reached = !is_used(*at as u32) || link.is_idle && !link.down.is_empty();
+            link.cluster.is_some_and(|(of, _)| of == cluster) && !link.proxy_closed && is_reached
         };
-        let fresh = (0..self.engine.links.len()).filter(is_fresh).count();
-        assert!(overtaken.len() <= fresh, "request {tag} has overtaken requests {overtaken:?}");
+        let under_way = (0..self.engine.links.len()).filter(is_under_way).count();
+        assert!(overtaken.len() <= under_way, "request {tag} has overtaken requests {overtaken:?}");
     }
 
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
