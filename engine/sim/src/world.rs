@@ -97,7 +97,9 @@ impl World {
             controls.push((start + choices.below(span) as u64, Control::Reload));
         }
         if self.plan.drains {
-            controls.push((start + choices.below(2 * span) as u64, Control::Drain));
+            // Just when the first client comes, who may wait in the backlog then, or at any time.
+            let within = if choices.chance(25) { 100 } else { 2 * span };
+            controls.push((start + choices.below(within) as u64, Control::Drain));
         }
         if self.plan.stops {
             controls.push((start + choices.below(2 * span) as u64, Control::Stop));

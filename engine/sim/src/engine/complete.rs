@@ -101,6 +101,7 @@ impl Engine {
                 (conn, "tells: accepted", u64::from(listener.0))
             }
             Completion::AcceptFailed { listener, .. } => {
+                self.truth.listener(listener.0).accept_failed_at = Some(self.now);
                 self.mark(Who::Kernel, "tells: accept failed", u32::MAX, u64::from(listener.0));
                 return;
             }

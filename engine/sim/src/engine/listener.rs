@@ -96,7 +96,6 @@ impl Engine {
                     let error = self.choices.pick(&[IoError::DescriptorsExhausted, IoError::OutOfMemory]);
                     self.posted.push_back(Cqe::Accept { listener: id, result: Err(error) });
                     self.meet(Situation::AcceptFailed);
-                    self.truth.listener(id).accept_failures += 1;
                     break;
                 }
                 if let Some(link) = self.listeners[at].backlog.pop_front() {

@@ -8,7 +8,8 @@ pub(crate) struct ListenerTruth {
     /// Told to the machine, and not closed by it.
     pub(crate) open: u64,
     pub(crate) told: u64,
-    pub(crate) accept_failures: u64,
+    /// When it was last told that accepting failed.
+    pub(crate) accept_failed_at: Option<u64>,
     /// Payload told as received on its connections, relayed bytes included.
     pub(crate) received_bytes: u64,
     pub(crate) sent_bytes: u64,

@@ -15,6 +15,8 @@ const FAREWELL_MICROS: u64 = 2_000_000;
 const TOLERANCE_MICROS: u64 = 60_000;
 /// An answer of the proxy's own is with a client that reads at once after so long.
 const REPLY_MICROS: u64 = 300_000;
+/// How long accepting rests after a failure.
+const ACCEPT_RETRY_MICROS: u64 = 100_000;
 /// Timers of a drain: its deadline, and the end of the backlogs.
 const DRAIN_TIMERS: u64 = 2;
 /// Connects for one request at most.
@@ -25,8 +27,9 @@ impl World {
     pub(super) fn check_timers(&self) {
         let core = &self.oracle.core;
         let (timers, conns) = (core.timers.get(), core.connections_active.get());
-        let listeners =
-            if self.plan.temper.accept_fails > 0 { self.oracle.listeners.len() as u64 } else { 0 };
+        let rests = |failed_at: u64| self.engine.now - failed_at <= ACCEPT_RETRY_MICROS + TOLERANCE_MICROS;
+        let failures = self.engine.truth.listeners.iter().filter_map(|truth| truth.accept_failed_at);
+        let listeners = failures.filter(|failed_at| rests(*failed_at)).count() as u64;
         let drain = if self.is_draining { DRAIN_TIMERS } else { 0 };
         let most = conns + listeners + drain;
         assert!(timers <= most, "{timers} timers are set for {conns} connections, and {most} may");

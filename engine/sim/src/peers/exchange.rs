@@ -182,15 +182,17 @@ impl Exchange {
         if kind == Kind::Connect && !exchange.agrees {
             exchange.status = 404;
         }
-        if is_tunnel && choices.chance(30) {
-            // Both ends are through before the kernel is.
-            (exchange.body, exchange.answer) = (choices.below(60), choices.below(60));
+        if is_tunnel && choices.chance(50) {
+            // Both ends are through before the kernel is, or while one of them has yet to read what is queued.
+            let most = choices.pick(&[60, 60, 10_000]);
+            (exchange.body, exchange.answer) = (choices.below(most), choices.below(most));
         }
         if kind == Kind::NoRouteBody {
             // More than a megabyte is not read.
             exchange.body = if plan.is_calm { exchange.body.min(900_000) } else { plan.body_max };
         }
-        if kind.has_body() && choices.one_in(12) {
+        // Bodies that fill every queue matter most where nobody waits for them.
+        if kind.has_body() && choices.one_in(if plan.body_max > 300_000 { 4 } else { 12 }) {
             exchange.fate = Fate::Early;
             exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
             // A close over an unread body would be a reset.

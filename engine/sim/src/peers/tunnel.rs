@@ -3,6 +3,7 @@
 use super::exchange::Fate;
 use crate::bytes::{Purpose, pattern};
 use crate::engine::link::End;
+use crate::ledger::Outcome;
 use crate::stage::Stage;
 
 /// A tunnel's first bytes name it, so that an upstream that sees nothing else knows whose bytes it has.
@@ -44,8 +45,9 @@ pub(crate) struct Tunnel {
     expects: Purpose,
     expected: usize,
     received: usize,
-    /// Bytes in front of the pattern.
+    /// Bytes in front of the pattern, and whether they are still to come.
     prefix: Vec<u8>,
+    awaits_name: bool,
     /// It ends its side only when it has everything, or has seen the other's end.
     waits: bool,
     waits_for_end: bool,
@@ -71,6 +73,7 @@ impl Tunnel {
             expected,
             received: 0,
             prefix: name(tag),
+            awaits_name: false,
             waits,
             waits_for_end: tag.is_multiple_of(2) && stage.choices().chance(30),
             sips: sips(stage, expected),
@@ -103,6 +106,7 @@ impl Tunnel {
             expected,
             received: 0,
             prefix: vec![],
+            awaits_name: false,
             waits,
             waits_for_end: !tag.is_multiple_of(2) && stage.choices().chance(30),
             sips: sips(stage, expected),
@@ -110,6 +114,11 @@ impl Tunnel {
             resets,
             has_ended: false,
         }
+    }
+
+    /// The upstream speaks first: the name was not read yet.
+    pub(crate) fn greeting(tag: u32, stage: &mut Stage<'_>) -> Self {
+        Tunnel { awaits_name: true, ..Self::origin(tag, stage) }
     }
 
     /// The link carries bytes from now on.
@@ -125,6 +134,13 @@ impl Tunnel {
             Some(End::Reset(_)) => return Some(Ended::Cut),
             Some(End::Fin) if self.received == 0 && stage.ledger.get(self.tag).sights.is_empty() => {
                 // It was never served: its listener was full, or taken away.
+                return Some(Ended::Cut);
+            }
+            // Its client has given up before it knew of the tunnel.
+            Some(End::Fin) if self.awaits_name => {
+                let outcome = stage.ledger.get(self.tag).outcome;
+                let is_served = matches!(outcome, Some(Outcome::Answered(_)));
+                assert!(!is_served, "tunnel {} was cut in front of its name, and looks whole", self.tag);
                 return Some(Ended::Cut);
             }
             Some(End::Fin) => {
@@ -146,6 +162,9 @@ impl Tunnel {
         if self.reads_at > now {
             return stage.wake_in(link, self.reads_at - now);
         }
+        if self.awaits_name && !self.read_name(stage, link) {
+            return;
+        }
         let most = self.sips.map_or(usize::MAX, |(bytes, _)| bytes);
         let incoming = stage.incoming(link);
         let incoming = &incoming[..incoming.len().min(most)];
@@ -164,8 +183,22 @@ impl Tunnel {
         }
     }
 
+    /// Whether the name is there.
+    fn read_name(&mut self, stage: &mut Stage<'_>, link: u32) -> bool {
+        let incoming = stage.incoming(link);
+        if incoming.len() >= NAME_BYTES {
+            assert_eq!(tag_of(incoming), self.tag, "the tunnel of request {} is another's", self.tag);
+            stage.consume(link, NAME_BYTES);
+            self.awaits_name = false;
+        } else if stage.engine.links[link as usize].down_end.is_some() {
+            // It will never be whole.
+            stage.consume(link, incoming.len());
+        }
+        !self.awaits_name
+    }
+
     fn may_end(&self, stage: &Stage<'_>, link: u32) -> bool {
-        let has_all = self.received == self.expected;
+        let has_all = self.received == self.expected && !self.awaits_name;
         (has_all || !self.waits) && (stage.end(link).is_some() || !self.waits_for_end)
     }
 

@@ -177,7 +177,9 @@ impl Client {
         if self.reads_at > now {
             return stage.wake_in(self.link, self.reads_at - now);
         }
-        let is_over = stage.engine.links[self.link as usize].down_end.is_some();
+        let is_stubborn = self.manners.is_stubborn;
+        let end = stage.engine.links[self.link as usize].down_end;
+        let is_over = end.is_some_and(|end| !end.is_fin() || !is_stubborn);
         if self.manners.reads_late && !self.out.is_empty() && !is_over {
             return;
         }

@@ -26,6 +26,8 @@ pub(super) struct Manners {
     pub(super) stays: bool,
     /// It reads nothing of an answer before its request is written.
     pub(super) reads_late: bool,
+    /// Not even when the proxy has ended its side.
+    pub(super) is_stubborn: bool,
     /// It rests this long between an answer and the next request.
     pub(super) rest_micros: u64,
 }
@@ -66,7 +68,8 @@ impl Manners {
             sends_ahead: choices.chance(30),
             stays: choices.one_in(6),
             // Whoever pipelines and does not read waits for himself.
-            reads_late: depth == 1 && choices.chance(20),
+            reads_late: depth == 1 && choices.chance(25),
+            is_stubborn: !plan.is_calm && choices.chance(50),
             rest_micros: if choices.chance(30) { choices.below(20_000) as u64 } else { 0 },
         }
     }

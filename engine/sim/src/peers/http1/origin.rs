@@ -44,10 +44,13 @@ pub(super) struct Origin {
     is_rude: bool,
     /// It has answered a request before.
     was_used: bool,
+    /// It speaks first in a tunnel.
+    greets: bool,
 }
 
 /// See [`super::super::Model::origin`].
-pub(super) fn origin(link: u32, _stage: &mut Stage<'_>) -> Box<dyn Peer> {
+pub(super) fn origin(link: u32, stage: &mut Stage<'_>) -> Box<dyn Peer> {
+    let greets = stage.choices().chance(40);
     Box::new(Origin {
         link,
         actions: VecDeque::new(),
@@ -61,6 +64,7 @@ pub(super) fn origin(link: u32, _stage: &mut Stage<'_>) -> Box<dyn Peer> {
         is_done: false,
         is_rude: false,
         was_used: false,
+        greets,
     })
 }
 
@@ -184,7 +188,10 @@ impl Origin {
             self.actions.push_back(if resets { Action::Reset } else { Action::Close });
             return;
         }
-        if exchange.fate == Fate::Early && !is_whole {
+        if !is_whole && matches!(exchange.fate, Fate::CutByReset(share) if share % 2 == 1) {
+            // What was written of the answer still arrives, while nothing more can be sent.
+            self.answer(stage, tag);
+        } else if exchange.fate == Fate::Early && !is_whole {
             stage.meet(Situation::EarlyAnswer);
             self.answer(stage, tag);
             // Some take no further byte: more of them than the kernel holds.
@@ -204,7 +211,8 @@ impl Origin {
     fn tires(&self, stage: &mut Stage<'_>, tag: u32) -> bool {
         let request = stage.ledger.get(tag);
         let is_first = request.sights.len() == 1;
-        let may_tire = self.was_used && is_first && request.exchange.kind.may_be_sent_twice();
+        // Of a request that may not be sent again no more than a megabyte is read once it has failed.
+        let may_tire = self.was_used && is_first && request.exchange.body < 900_000;
         let stale = stage.plan.stale * 4;
         may_tire && stage.choices().one_in(stale)
     }
@@ -330,8 +338,12 @@ impl Origin {
         true
     }
 
-    /// The client's first bytes in the tunnel are its name.
+    /// The client's first bytes in the tunnel are its name. Some upstreams do not wait for them.
     fn open_tunnel(&mut self, stage: &mut Stage<'_>, tag: u32) -> bool {
+        if self.greets {
+            self.tunnel = Some(Tunnel::greeting(tag, stage));
+            return true;
+        }
         let bytes = stage.incoming(self.link);
         if bytes.len() < tunnel::NAME_BYTES {
             return false;
