@@ -110,7 +110,7 @@ fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {
         holds_back: choices.pick(&[10, 4, 0]),
         multishot_ends: choices.pick(&[10, 3, 0]),
         stalls: choices.pick(&[100, 30, 0]),
-        accept_fails: choices.pick(&[0, 4, 15]),
+        accept_fails: choices.pick(&[0, 4, 15, 2]),
         connect_refused,
         connect_hangs,
         first_is_down: choices.one_in(6),

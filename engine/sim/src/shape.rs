@@ -87,7 +87,7 @@ impl Shape {
     /// Something about it changes.
     pub(crate) fn change(&mut self, choices: &mut Choices) {
         self.version += 1;
-        if choices.chance(40) {
+        if choices.chance(60) {
             self.has_second = !self.has_second;
         }
         if choices.chance(15) {

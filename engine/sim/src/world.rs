@@ -311,7 +311,7 @@ impl World {
         let count = if is_raw { 1 } else { self.engine.choices.between(1, self.plan.requests_max) };
         let protocol = if is_raw { "tcp" } else { "http1" };
         let tags = (0..count).map(|at| self.new_request(protocol, at + 1 == count)).collect();
-        let is_second = self.engine.choices.chance(if self.shape.has_second { 30 } else { 2 });
+        let is_second = self.engine.choices.chance(if self.shape.has_second { 40 } else { 2 });
         let listener = if is_raw {
             RAW
         } else if is_second {

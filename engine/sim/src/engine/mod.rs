@@ -130,10 +130,7 @@ impl Engine {
     /// A new link to a peer.
     pub(crate) fn open_link(&mut self, peer: u32) -> u32 {
         let delay = 20 + self.choices.below(self.temper.delay_max) as u64;
-        let least = 2048.min(self.temper.window_max);
-        let most = self.temper.window_max;
-        let windows = (self.choices.between(least, most), self.choices.between(least, most));
-        let mut link = Link::new(peer, delay, windows);
+        let mut link = Link::new(peer, delay, (self.window(), self.window()));
         link.loses_on_reset = self.choices.chance(50);
         self.links.push(link);
         let serial = self.links.len() as u32 - 1;
@@ -142,6 +139,13 @@ impl Engine {
             self.agenda.add(when, Event::Break(serial));
         }
         serial
+    }
+
+    /// What one direction of a link buffers: some hold little of what others send at once.
+    fn window(&mut self) -> usize {
+        let most = self.temper.window_max;
+        let most = if self.choices.chance(20) { most.min(4096) } else { most };
+        self.choices.between(most.min(2048), most)
     }
 
     /// Lets the link's peer look at it, after the way there.

@@ -166,6 +166,12 @@ impl Exchange {
             extension: if choices.one_in(5) { choices.between(1, 30) } else { 0 },
             agrees: choices.below(3) < 2,
         };
+        let is_bulky = plan.body_max > 300_000;
+        let is_early = kind.has_body() && choices.one_in(if is_bulky { 4 } else { 12 });
+        if is_early && is_bulky && choices.chance(50) {
+            // Bodies that fill every queue matter most where nobody waits for them.
+            (exchange.body, exchange.answer) = (choices.below(plan.body_max), choices.below(plan.body_max));
+        }
         exchange.chunk = exchange.chunk.max(exchange.body.max(exchange.answer) / 200);
         exchange.framing = match choices.below(10) {
             0..5 => Framing::Sized,
@@ -191,8 +197,7 @@ impl Exchange {
             // More than a megabyte is not read.
             exchange.body = if plan.is_calm { exchange.body.min(900_000) } else { plan.body_max };
         }
-        // Bodies that fill every queue matter most where nobody waits for them.
-        if kind.has_body() && choices.one_in(if plan.body_max > 300_000 { 4 } else { 12 }) {
+        if is_early {
             exchange.fate = Fate::Early;
             exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
             // A close over an unread body would be a reset.
