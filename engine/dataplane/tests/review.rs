@@ -426,6 +426,23 @@ fn an_early_answer_ends_a_running_request_relay() {
 }
 
 #[test]
+fn an_early_answer_goes_out_whole_to_a_client_whose_last_bytes_went_down_with_a_relay() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nabc");
+    let upstream = bench.connected();
+    bench.flush(upstream);
+    bench.paused(client);
+    bench.receive(upstream, OK);
+    // The client has sent everything; what the relay had in its pipe nobody has seen.
+    bench.end(client, Ok(()));
+    assert!(!bench.is_closed(client), "the answer is still queued");
+    assert!(bench.flush_text(client).ends_with("hi"));
+    assert!(bench.is_closed(client));
+    bench.assert_empty();
+}
+
+#[test]
 fn a_half_closed_client_sees_a_cut_answer_that_the_connection_delimits() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();

@@ -259,6 +259,8 @@ impl<I: Io> Worker<I> {
             }
             return;
         }
+        let stream = conn.stream.and_then(|key| self.streams.get(key));
+        let is_answered = stream.is_some_and(|stream| stream.response == Progress::Ended);
         let Some(codec) = &mut conn.codec else { return };
         match (codec.decode_end(), conn.stream) {
             (Ok(InputEnd::Message(_)), Some(key)) if self.is_tunnel(key) => {
@@ -266,6 +268,8 @@ impl<I: Io> Worker<I> {
             }
             // Half-closed after a whole request: it is still answered.
             (Ok(_), Some(_)) => {}
+            // What of the request was in a relay's pipe when the answer came is missed here; the answer still goes out.
+            (Err(_), Some(_)) if is_answered => {}
             (Ok(_), None) => self.close_conn(io, id, CloseMode::Graceful),
             (Err(_), _) => self.abort_downstream(io, id, "downstream_remote_disconnect"),
         }
