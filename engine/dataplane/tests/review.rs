@@ -350,6 +350,28 @@ fn a_body_nobody_takes_any_more_is_read_to_its_end() {
 }
 
 #[test]
+fn a_reset_that_a_send_has_met_is_no_orderly_end() {
+    let upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let switching = b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let old = b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n1234";
+    let delimited = b"HTTP/1.1 200 OK\r\n\r\n1234";
+    for (request, answer) in [(&upgrade[..], &switching[..]), (old, delimited)] {
+        let mut bench = Bench::new(http(1));
+        let client = bench.client();
+        bench.receive(client, request);
+        let upstream = bench.connected();
+        bench.flush(upstream);
+        bench.receive(upstream, answer);
+        bench.flush(client);
+        // The kernel tells an error once, and an end of the stream to whoever asks after that.
+        bench.complete(Completion::SendFailed { conn: upstream, error: IoError::Reset });
+        bench.end(upstream, Ok(()));
+        assert_eq!(bench.io.socket(client).closed, Some(true), "cut, so that the client can see it");
+        bench.assert_empty();
+    }
+}
+
+#[test]
 fn an_idle_connection_that_cannot_send_is_not_used() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();

@@ -250,6 +250,8 @@ impl<I: Io> Worker<I> {
     pub(crate) fn handle_upstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.input_ended = true;
+        // A socket tells its error once: where a send has met it, receiving ends as if in order.
+        let clean = clean && !conn.outbox.has_failed();
         let Some(key) = conn.stream else {
             self.close_conn(io, id, CloseMode::Graceful);
             return;

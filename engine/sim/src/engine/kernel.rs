@@ -135,16 +135,15 @@ impl Engine {
                 return;
             }
         }
-        let link = &self.links[link as usize];
         if ends {
             post(self, Received::Cancelled, true);
-        } else if let Some(end) = link.receive_end() {
+        } else if let Some(end) = self.links[link as usize].take_receive_end() {
             let result = match end {
                 End::Fin => Ok(()),
                 End::Reset(error) => Err(error),
             };
             post(self, Received::End(result), true);
-        } else if link.arrived > 0 {
+        } else if self.links[link as usize].arrived > 0 {
             self.is_ready = true;
         }
     }
@@ -176,9 +175,9 @@ impl Engine {
         }
         let (generation, link) = (op_generation(conn), conn.link);
         let closing = conn.life == Life::Closing;
-        let entry = &self.links[link as usize];
-        let result = if let Some(error) = entry.failure() {
-            Err(if self.choices.chance(50) { IoError::BrokenPipe } else { error })
+        let entry = &mut self.links[link as usize];
+        let result = if let Some(error) = entry.take_send_failure() {
+            Err(error)
         } else {
             let room = entry.send_room().min(conn.sending_bytes);
             if room == 0 && !closing {

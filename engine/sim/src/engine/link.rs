@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) arrived: usize,
     pub(crate) up_end: Option<End>,
     pub(crate) end_arrived: bool,
+    /// Its error was told to the proxy. A socket tells it once; from then on there is an orderly end, or EPIPE.
+    error_told: bool,
     /// When it did.
     pub(crate) end_arrived_at: Option<u64>,
     /// The peer reads as fast as it can.
@@ -71,6 +73,7 @@ impl Link {
             arrived: 0,
             up_end: None,
             end_arrived: false,
+            error_told: false,
             end_arrived_at: None,
             reads_at_once: true,
             taken: 0,
@@ -105,6 +108,25 @@ impl Link {
             Some(End::Reset(error)) if self.end_arrived => Some(error),
             _ => None,
         }
+    }
+
+    /// The error for whoever asks next, a send or a receive.
+    pub(crate) fn take_error(&mut self) -> Option<IoError> {
+        let error = self.failure()?;
+        let was_told = std::mem::replace(&mut self.error_told, true);
+        (!was_told).then_some(error)
+    }
+
+    /// The error that a send meets.
+    pub(crate) fn take_send_failure(&mut self) -> Option<IoError> {
+        self.failure()?;
+        Some(self.take_error().unwrap_or(IoError::BrokenPipe))
+    }
+
+    /// What a receive or a relay meets at the end.
+    pub(crate) fn take_receive_end(&mut self) -> Option<End> {
+        let end = self.receive_end()?;
+        Some(if end.is_fin() { end } else { self.take_error().map_or(End::Fin, End::Reset) })
     }
 
     /// What receiving has come to, if all that arrived before it was taken.

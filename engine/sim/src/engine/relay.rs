@@ -93,7 +93,7 @@ impl Engine {
         }
         let mut moved = 0;
         let end = loop {
-            if let Some(error) = self.links[destination as usize].failure() {
+            if let Some(error) = self.links[destination as usize].take_send_failure() {
                 break Some(RelayEnd::DestinationFailed(error));
             }
             moved += self.drain_pipe(number, destination);
@@ -152,7 +152,7 @@ impl Engine {
         let link = &mut self.links[source as usize];
         let bytes = link.arrived.min(budget).min(PIPE_BYTES).min(relay.left.min(1 << 30) as usize);
         if bytes == 0 {
-            relay.source_end = link.receive_end().map(|end| match end {
+            relay.source_end = link.take_receive_end().map(|end| match end {
                 super::link::End::Fin => RelayEnd::SourceEnded,
                 super::link::End::Reset(error) => RelayEnd::SourceFailed(error),
             });
