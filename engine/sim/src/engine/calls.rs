@@ -103,9 +103,10 @@ impl Io for Engine {
         assert!(conn.is_connected, "misuse: shutdown before connect: {id:?}");
         assert!(!conn.finishing, "misuse: shut down twice: {id:?}");
         conn.finishing = true;
-        conn.told_at_shutdown = Some(conn.told_bytes);
         let link = conn.link;
-        if conn.send != Send::Ended {
+        if conn.send == Send::Ended {
+            conn.told_at_finish = Some(conn.told_bytes);
+        } else {
             conn.out.push_back(Out::Finish);
         }
         self.mark(Who::Machine, "shuts down", link, 0);

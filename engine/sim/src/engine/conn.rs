@@ -111,8 +111,8 @@ pub(crate) struct Conn {
     pub(crate) has_asked: bool,
     /// It was told what nobody asked for.
     pub(crate) is_spoiled: bool,
-    /// What it was told of when it shut its side down.
-    pub(crate) told_at_shutdown: Option<u64>,
+    /// What it was told of when its last byte and its FIN went out: before that its request is still read for its own sake.
+    pub(crate) told_at_finish: Option<u64>,
     /// When its FIN went out.
     pub(crate) finished_at: Option<u64>,
     /// It was told that receiving is over.
@@ -153,7 +153,7 @@ impl Conn {
             told_bytes: 0,
             has_asked: false,
             is_spoiled: false,
-            told_at_shutdown: None,
+            told_at_finish: None,
             finished_at: None,
             knows_end: false,
             queued_bytes: 0,

@@ -120,6 +120,7 @@ impl Engine {
         let conn = &mut self.conns[index];
         conn.send = Send::Ended;
         conn.finished_at = Some(now);
+        conn.told_at_finish = Some(conn.told_bytes);
         let serial = conn.link;
         let link = &mut self.links[serial as usize];
         if let Some(error) = link.failure() {

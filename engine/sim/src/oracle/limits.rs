@@ -91,7 +91,7 @@ impl World {
                 "{chunks} chunks are queued on link {}, and {segments} may",
                 conn.link
             );
-            let lingered = conn.told_at_shutdown.map_or(0, |before| conn.told_bytes - before);
+            let lingered = conn.told_at_finish.map_or(0, |before| conn.told_bytes - before);
             let is_tunnel = self.engine.links[conn.link as usize].is_tunnel;
             let enough = LINGER_BYTES + late as u64;
             assert!(
