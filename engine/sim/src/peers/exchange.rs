@@ -198,19 +198,24 @@ impl Exchange {
             exchange.body = if plan.is_calm { exchange.body.min(900_000) } else { plan.body_max };
         }
         if is_early {
-            exchange.fate = Fate::Early;
-            exchange.body = exchange.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
-            // A close over an unread body would be a reset.
-            exchange.says_close = false;
-            exchange.is_old_answer = false;
-            if exchange.framing == Framing::UntilClose {
-                exchange.framing = Framing::Sized;
-            }
+            exchange.answer_early(plan);
         }
         if fails {
             exchange.fate = fate(&exchange, choices);
         }
         exchange
+    }
+
+    /// The answer does not wait for the request's body.
+    fn answer_early(&mut self, plan: &Plan) {
+        self.fate = Fate::Early;
+        self.body = self.body.min(if plan.is_calm { 900_000 } else { usize::MAX });
+        // A close over an unread body would be a reset.
+        self.says_close = false;
+        self.is_old_answer = false;
+        if self.framing == Framing::UntilClose {
+            self.framing = Framing::Sized;
+        }
     }
 }
 
