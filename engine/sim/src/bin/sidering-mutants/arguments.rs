@@ -6,12 +6,12 @@ use crate::simulator::Seeds;
 pub(crate) const USAGE: &str = "\
 usage: scripts/mutants [NAME...] [--seeds N] [--lanes N]
   NAME      only mutants whose name has these words in it, or whose area (pool, flow, ...) it is
-  --seeds   run at most so many seeds for each mutant; default 3000
+  --seeds   run at most so many seeds for each mutant; default 60000
   --lanes   try so many mutants side by side, each in a copy of the tree; default: one for each core
   SIM_START says which seed is the first; default 1
 The copies lie in target/mutants; the working tree is only read.";
 
-const DEFAULT_SEEDS: u64 = 3000;
+const DEFAULT_SEEDS: u64 = 60_000;
 
 /// The command line.
 #[derive(Debug)]
