@@ -108,6 +108,7 @@ fn snapshot() -> Snapshot {
         protocol: "http1",
         endpoints: vec![Endpoint { address: address.clone(), weight: 1 }],
         connect_timeout_ms: 5_000,
+        lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
     };
     let kind = ListenerKind::Http(Box::new(http));

@@ -25,7 +25,7 @@ pub struct WorkerOptions {
     pub counters: Arc<CoreCounters>,
     /// Where access-log records go, if a configuration asks for them.
     pub access_log: Option<Box<dyn RecordSink>>,
-    /// Decides request ids and nothing else.
+    /// Decides request ids and, where chance has a part in it, which endpoints are picked.
     pub seed: u64,
 }
 
@@ -187,7 +187,7 @@ impl<I: Io> Worker<I> {
         self.conns.get(conn).map(|conn| conn.role)
     }
 
-    /// A random number (xorshift64*): for request ids, where nothing depends on its being hard to guess.
+    /// A random number (xorshift64*): for request ids and picks, where nothing depends on its being hard to guess.
     pub(crate) fn next_random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;

@@ -28,6 +28,7 @@ pub(crate) struct ClusterShape {
     connect_timeout_ms: u64,
     pub(crate) pool: PoolLimits,
     weights: [u32; 3],
+    lb: LoadBalancing,
 }
 
 /// The whole configuration now.
@@ -252,6 +253,7 @@ impl ClusterShape {
             name: format!("c{number}"),
             protocol: self.protocol,
             endpoints: self.endpoints_of(number).collect(),
+            lb: self.lb,
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
         }
@@ -265,6 +267,7 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
         idle_timeout_ms: choices.pick(&[3000, 300, 20]),
     };
     let weights = if choices.chance(20) { [3, 1, 2] } else { [1; 3] };
+    let lb = choices.pick(&[LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random]);
     ClusterShape {
         protocol,
         generation,
@@ -274,5 +277,6 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
         connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
         pool,
         weights,
+        lb,
     }
 }

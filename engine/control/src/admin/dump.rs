@@ -3,7 +3,8 @@
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    Cluster, HttpListener, Listener, ListenerKind, PathMatch, Route, RouteAction, Snapshot, Underscores,
+    Cluster, HttpListener, Listener, ListenerKind, LoadBalancing, PathMatch, Route, RouteAction, Snapshot,
+    Underscores,
 };
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
@@ -115,7 +116,11 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
             json.key("weight").number(u64::from(endpoint.weight));
         });
     });
-    json.key("lb").text("round_robin");
+    json.key("lb").text(match cluster.lb {
+        LoadBalancing::RoundRobin => "round_robin",
+        LoadBalancing::LeastRequest => "least_request",
+        LoadBalancing::Random => "random",
+    });
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
     json.key("pool").object(|json| {
         json.key("max_connections").number(u64::from(cluster.pool.max_connections));

@@ -5,13 +5,18 @@ use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
-use sidering_dataplane::config::{Cluster, ClusterIndex, PoolLimits};
+use sidering_dataplane::config::{Cluster, ClusterIndex, LoadBalancing, PoolLimits};
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
 pub(super) const LATER_PROTOCOLS: &[&str] =
     &["http2", "bolt", "dubbo", "dubbo_thrift", "tars", "auto", "grpc"];
-const LATER_BALANCERS: &[&str] = &["least_request", "random", "peak_ewma", "ring_hash", "maglev"];
+const LATER_BALANCERS: &[&str] = &["peak_ewma", "ring_hash", "maglev"];
+const BALANCERS: &[(&str, LoadBalancing)] = &[
+    ("round_robin", LoadBalancing::RoundRobin),
+    ("least_request", LoadBalancing::LeastRequest),
+    ("random", LoadBalancing::Random),
+];
 const LARGEST_COUNT: u64 = 10_000_000;
 
 /// The clusters of a file under reading.
@@ -83,7 +88,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let endpoints = section.require("endpoints", "a list of addresses");
     let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
     let endpoints = endpoints.iter().filter_map(|tree| endpoint::read(tree, problems)).collect();
-    section.choice("lb", &[("round_robin", ())], LATER_BALANCERS);
+    let lb = section.choice("lb", BALANCERS, LATER_BALANCERS).unwrap_or_default();
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
     let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
@@ -106,7 +111,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
     let protocol = protocol.unwrap_or("tcp");
-    (Cluster { name, protocol, endpoints, connect_timeout_ms, pool }, place, explicit)
+    (Cluster { name, protocol, endpoints, lb, connect_timeout_ms, pool }, place, explicit)
 }
 
 fn default_pool() -> PoolLimits {

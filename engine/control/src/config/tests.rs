@@ -2,7 +2,7 @@
 
 use super::*;
 use sidering_dataplane::config::{
-    ClusterIndex, Forward, Listener, ListenerKind, PathMatch, RouteAction, Underscores,
+    ClusterIndex, Forward, Listener, ListenerKind, LoadBalancing, PathMatch, RouteAction, Underscores,
 };
 use sidering_dataplane::io::ListenerId;
 
@@ -105,7 +105,7 @@ clusters:
 - { name: db, endpoints: ["unix:/run/mysql.sock"], circuit_breaker: { max_pending: 7 } }
 - name: api
   protocol: http1
-  lb: round_robin
+  lb: least_request
   connect_timeout: 250ms
   pool: { max_connections: 5, max_pending: 6, idle_timeout: 0s }
   endpoints: [127.0.0.1:1, { address: 127.0.0.1:2, weight: 128 }]
@@ -130,6 +130,8 @@ clusters:
     assert_eq!(snapshot.listeners[1].id, ListenerId(1));
     assert_eq!((snapshot.clusters[0].protocol, snapshot.clusters[0].pool.max_pending), ("tcp", 7));
     assert_eq!(snapshot.clusters[1].endpoints[1].weight, 128);
+    let balancers = [&snapshot.clusters[0], &snapshot.clusters[1]].map(|cluster| cluster.lb);
+    assert_eq!(balancers, [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest]);
 }
 
 #[test]
@@ -297,7 +299,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "- name: api\n",
         "- name: api\n  lb: maglev\n",
-        "12:7 `maglev` is in the format but not in this version | round_robin",
+        "12:7 `maglev` is in the format but not in this version | round_robin, least_request, random",
     ),
     ("- name: api\n", "- name: api\n  connect_timeout: 0s\n", "12:20 `0s` is out of range | 1ms to 8760h"),
     (

@@ -1,7 +1,7 @@
 //! One cluster's connections on one core: the idle ones of each endpoint, the bound on all of them, and the requests that
 //! wait for one. It opens and closes nothing itself.
 
-use crate::cluster::lb::RoundRobin;
+use crate::cluster::lb::{Balancer, Candidates};
 use crate::config::Cluster;
 use crate::io::ConnId;
 use crate::observe::counters::ClusterCounters;
@@ -16,7 +16,7 @@ pub struct CoreCluster {
     pub counters: Arc<ClusterCounters>,
     /// `None` for clusters whose bytes are carried unseen.
     pub protocol: Option<&'static Protocol>,
-    balancer: RoundRobin,
+    pub(super) balancer: Balancer,
     /// The idle connections of each endpoint; the last one used is taken first, so that the others can time out.
     idle: Vec<Vec<ConnId>>,
     connections: u32,
@@ -36,9 +36,10 @@ pub struct Evicted {
 impl CoreCluster {
     /// `start` spreads the first picks of the cores.
     pub fn new(config: Cluster, counters: Arc<ClusterCounters>, start: usize) -> Self {
+        let candidates = Candidates { endpoints: &config.endpoints, counters: &counters.endpoints };
         CoreCluster {
+            balancer: Balancer::new(config.lb, candidates, start),
             protocol: protocol(config.protocol),
-            balancer: RoundRobin::new(&config.endpoints, start),
             idle: config.endpoints.iter().map(|_| Vec::new()).collect(),
             connections: 0,
             requests: 0,
@@ -60,23 +61,6 @@ impl CoreCluster {
     pub fn end_request(&mut self) {
         self.requests -= 1;
         self.counters.requests_active.subtract(1);
-    }
-
-    /// The endpoint for the next request.
-    pub fn pick(&mut self) -> Option<u32> {
-        self.balancer.pick(&self.config.endpoints).map(|index| index as u32)
-    }
-
-    /// Another endpoint than `failed`, if there is one.
-    pub fn pick_other(&mut self, failed: u32) -> Option<u32> {
-        let first = self.pick()?;
-        let count = self.config.endpoints.len() as u32;
-        if first != failed || count == 1 {
-            return Some(first);
-        }
-        // One of a large weight may have several turns in a row.
-        let second = self.pick()?;
-        Some(if second == failed { (failed + 1) % count } else { second })
     }
 
     /// Takes the idle connection of `endpoint` that was used last.

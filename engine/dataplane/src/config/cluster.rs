@@ -13,9 +13,22 @@ pub struct Cluster {
     /// A name of the codec registry, or "tcp".
     pub protocol: &'static str,
     pub endpoints: Vec<Endpoint>,
+    pub lb: LoadBalancing,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub pool: PoolLimits,
+}
+
+/// How a cluster's requests are spread over its endpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LoadBalancing {
+    /// In turn; where weights differ, in proportion to them.
+    #[default]
+    RoundRobin,
+    /// The less busy of two.
+    LeastRequest,
+    /// Any, whatever its weight.
+    Random,
 }
 
 /// Bounds of the connections to a cluster, per core.

@@ -7,7 +7,7 @@ mod cluster;
 mod listener;
 mod route;
 
-pub use cluster::{Cluster, ClusterIndex, Endpoint, PoolLimits};
+pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
 pub use listener::{HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores};
 pub use route::{Forward, PathMatch, Route, RouteAction, RouteMatch, VirtualHost};
 

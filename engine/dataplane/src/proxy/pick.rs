@@ -1,5 +1,6 @@
 //! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
 
+use crate::cluster::PickRequest;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::observe::access_log::ResponseFlags;
@@ -25,13 +26,16 @@ impl<I: Io> Worker<I> {
         head: &RequestHead<'_>,
         is_connect: bool,
     ) -> Option<Refusal> {
+        let random = self.next_random();
         let stream = self.streams.get_mut(key)?;
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
         cluster.begin_request();
-        let Some(endpoint) = cluster.pick() else { return Some(NO_HEALTHY_UPSTREAM) };
+        let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random }) else {
+            return Some(NO_HEALTHY_UPSTREAM);
+        };
         stream.endpoint = endpoint;
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
         if cluster.protocol.is_none() && !is_connect {
@@ -180,6 +184,7 @@ impl<I: Io> Worker<I> {
     }
 
     fn try_another_endpoint(&mut self, io: &mut I, key: StreamKey, failed: u32, timed_out: bool) {
+        let random = self.next_random();
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
@@ -187,7 +192,7 @@ impl<I: Io> Worker<I> {
             Some(Some(cluster))
                 if stream.attempts < CONNECT_ATTEMPTS && cluster.config.endpoints.len() > 1 =>
             {
-                cluster.pick_other(failed)
+                cluster.pick(&PickRequest { avoid: &[failed], random })
             }
             _ => None,
         };
@@ -204,6 +209,7 @@ impl<I: Io> Worker<I> {
     /// Serves requests that wait for a connection of the cluster, as far as there is one now.
     pub(crate) fn serve_waiting(&mut self, io: &mut I, cluster_key: u32) {
         loop {
+            let random = self.next_random();
             let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
             let Some(key) = cluster.first_waiting() else { return };
             let is_raw = self.streams.get(key).is_some_and(Stream::needs_raw_connection);
@@ -214,7 +220,8 @@ impl<I: Io> Worker<I> {
                 continue;
             }
             let Some(key) = cluster.next_waiting() else { return };
-            let Some(endpoint) = idle.map(|(_, endpoint)| endpoint).or_else(|| cluster.pick()) else {
+            let pick = || cluster.pick(&PickRequest { avoid: &[], random });
+            let Some(endpoint) = idle.map(|(_, endpoint)| endpoint).or_else(pick) else {
                 return;
             };
             let Some(stream) = self.streams.get_mut(key) else { continue };

@@ -1,6 +1,7 @@
 //! Bytes carried both ways unseen: TCP listeners, CONNECT, and connections that were upgraded. Each direction ends for
 //! itself (half-close); a reset on one side becomes a reset on the other.
 
+use crate::cluster::PickRequest;
 use crate::io::{CloseMode, ConnId, Io, ListenerId};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::net::listener::CoreListener;
@@ -30,10 +31,11 @@ impl<I: Io> Worker<I> {
         let key = self.streams.insert(stream);
         conn.stream = Some(key);
         self.conns.insert(conn);
+        let random = self.next_random();
         let picked = match self.clusters.get_mut(cluster_key as usize) {
             Some(Some(cluster)) => {
                 cluster.begin_request();
-                cluster.pick()
+                cluster.pick(&PickRequest { avoid: &[], random })
             }
             _ => None,
         };

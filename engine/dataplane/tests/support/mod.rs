@@ -308,6 +308,7 @@ pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
         protocol,
         endpoints: (0..endpoints).map(|at| Endpoint::new(address(8000 + at))).collect(),
         connect_timeout_ms: 500,
+        lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000 },
     }
 }

@@ -10,6 +10,7 @@ mod admin;
 mod backpressure;
 mod bad_requests;
 mod bad_responses;
+mod balancing;
 mod bodies;
 mod clients;
 mod command_line;

@@ -8,6 +8,8 @@ mod backpressure;
 mod bad_requests;
 #[path = "../end_to_end/bad_responses.rs"]
 mod bad_responses;
+#[path = "../end_to_end/balancing.rs"]
+mod balancing;
 #[path = "../end_to_end/bodies.rs"]
 mod bodies;
 #[path = "../end_to_end/clients.rs"]

@@ -1,5 +1,51 @@
 //! Load balancers: one file each. They see endpoints, not connections, and keep their state per core.
 
+mod candidates;
+mod least_request;
+mod random;
 mod round_robin;
+#[cfg(test)]
+mod testing;
+mod weighted_round_robin;
 
+pub use candidates::Candidates;
+pub use least_request::LeastRequest;
 pub use round_robin::RoundRobin;
+pub use weighted_round_robin::WeightedRoundRobin;
+
+use crate::config::LoadBalancing;
+use candidates::weights_differ;
+
+/// A cluster's balancer on one core.
+#[derive(Debug)]
+pub enum Balancer {
+    RoundRobin(RoundRobin),
+    WeightedRoundRobin(WeightedRoundRobin),
+    LeastRequest(LeastRequest),
+    Random,
+}
+
+impl Balancer {
+    /// `start` spreads the first picks of the cores.
+    pub fn new(kind: LoadBalancing, candidates: Candidates<'_>, start: usize) -> Self {
+        let endpoints = candidates.endpoints;
+        match kind {
+            LoadBalancing::RoundRobin if weights_differ(endpoints) => {
+                Balancer::WeightedRoundRobin(WeightedRoundRobin::new(endpoints, start))
+            }
+            LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(start, endpoints.len())),
+            LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(candidates)),
+            LoadBalancing::Random => Balancer::Random,
+        }
+    }
+
+    /// An endpoint's index among the candidates, which are those it was made for; `None` only if there is none at all.
+    pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<usize> {
+        match self {
+            Balancer::RoundRobin(balancer) => balancer.pick(candidates.len()),
+            Balancer::WeightedRoundRobin(balancer) => balancer.pick(),
+            Balancer::LeastRequest(balancer) => balancer.pick(candidates, random),
+            Balancer::Random => random::pick(candidates, random),
+        }
+    }
+}

@@ -72,6 +72,13 @@ impl Config {
         self
     }
 
+    /// A cluster with several endpoints, each an address or a mapping, and further keys.
+    pub(crate) fn cluster_of(mut self, name: &str, endpoints: &[String], keys: &str) -> Self {
+        let endpoints = format!("name: {name}, endpoints: [{}]", endpoints.join(", "));
+        self.clusters.push(format!("{{ {} }}", join(&endpoints, keys)));
+        self
+    }
+
     /// The names of the listeners.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|(name, _)| name.as_str())
