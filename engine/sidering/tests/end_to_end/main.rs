@@ -18,6 +18,7 @@ mod descriptors;
 mod doctor;
 mod drain;
 mod engines;
+mod envoys_choices;
 mod exchanges;
 mod failures;
 mod forwarded;

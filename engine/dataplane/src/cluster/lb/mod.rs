@@ -1,15 +1,21 @@
 //! Load balancers: one file each. They see endpoints, not connections, and keep their state per core.
 
 mod candidates;
+mod hash_key;
 mod least_request;
+mod maglev;
 mod random;
+mod ring_hash;
 mod round_robin;
 #[cfg(test)]
 mod testing;
 mod weighted_round_robin;
 
 pub use candidates::Candidates;
+pub use hash_key::hash;
 pub use least_request::LeastRequest;
+pub use maglev::{LARGEST_COUNT, Maglev, TABLE_SIZE};
+pub use ring_hash::{DEFAULT_RING_SIZES, RingHash, RingSizes};
 pub use round_robin::RoundRobin;
 pub use weighted_round_robin::WeightedRoundRobin;
 

@@ -31,7 +31,8 @@ pub(crate) fn script(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/peers").join(name)
 }
 
-fn repository() -> PathBuf {
+/// Where the repository is.
+pub(crate) fn repository() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     folder.ancestors().nth(2).expect("the crate is two folders down").to_owned()
 }
