@@ -35,8 +35,15 @@ impl Edits {
 
     /// Replaces the path with query.
     pub fn set_path(&mut self, path: &[u8]) {
+        self.set_path_parts(&[path]);
+    }
+
+    /// Replaces the path with query by what `parts` make together.
+    pub fn set_path_parts(&mut self, parts: &[&[u8]]) {
         self.path.clear();
-        self.path.extend_from_slice(path);
+        for part in parts {
+            self.path.extend_from_slice(part);
+        }
         self.has_path = true;
     }
 

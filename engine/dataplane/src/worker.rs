@@ -97,6 +97,7 @@ pub struct Worker<I: Io> {
     pub(crate) spare_heads: Vec<Box<OwnedHead>>,
     #[expect(clippy::vec_box)]
     pub(crate) spare_logs: Vec<Box<LogText>>,
+    pub(crate) spare_lines: Vec<Vec<u8>>,
     pub(crate) record: Vec<u8>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) counters: Arc<CoreCounters>,
@@ -122,6 +123,7 @@ impl<I: Io> Worker<I> {
             path_scratch: Vec::new(),
             spare_heads: Vec::new(),
             spare_logs: Vec::new(),
+            spare_lines: Vec::new(),
             record: Vec::new(),
             work: VecDeque::new(),
             counters: options.counters,

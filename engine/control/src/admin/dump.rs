@@ -3,8 +3,8 @@
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    Cluster, HttpListener, Listener, ListenerKind, LoadBalancing, PathMatch, Route, RouteAction, Snapshot,
-    Underscores,
+    Cluster, Forward, HttpListener, Listener, ListenerKind, LoadBalancing, PathMatch, Redirect, RedirectPath,
+    Rewrite, Route, RouteAction, Snapshot, Underscores,
 };
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
@@ -96,14 +96,53 @@ fn route(json: &mut Json, route: &Route, clusters: &[Cluster]) {
         }
     });
     match &route.action {
-        RouteAction::Forward(forward) => {
-            json.key("cluster").text(cluster_name(clusters, forward.cluster.0));
-            json.key("timeout").text(&show_ms(forward.timeout_ms));
-        }
+        RouteAction::Forward(forward) => write_forward(json, forward, clusters),
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
             json.key("status").number(u64::from(*status));
             json.key("body").text(&String::from_utf8_lossy(body));
         }),
+        RouteAction::Redirect(redirect) => json.key("redirect").object(|json| write_redirect(json, redirect)),
+    }
+}
+
+fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
+    if forward.weighted_clusters.is_empty() {
+        json.key("cluster").text(cluster_name(clusters, forward.cluster.0));
+    } else {
+        json.key("weighted_clusters").list(&forward.weighted_clusters, |json, weighted| {
+            json.object(|json| {
+                json.key("name").text(cluster_name(clusters, weighted.cluster.0));
+                json.key("weight").number(u64::from(weighted.weight));
+            });
+        });
+    }
+    if forward.rewrite != Rewrite::default() {
+        json.key("rewrite").object(|json| {
+            optional(json, "prefix", forward.rewrite.prefix.as_deref());
+            optional(json, "host", forward.rewrite.host.as_deref());
+        });
+    }
+    json.key("timeout").text(&show_ms(forward.timeout_ms));
+}
+
+fn write_redirect(json: &mut Json, redirect: &Redirect) {
+    optional(json, "scheme", redirect.scheme);
+    optional(json, "host", redirect.host.as_deref());
+    if let Some(port) = redirect.port {
+        json.key("port").number(u64::from(port));
+    }
+    match &redirect.path {
+        RedirectPath::Same => {}
+        RedirectPath::Whole(path) => json.key("path").text(path),
+        RedirectPath::Prefix(prefix) => json.key("prefix").text(prefix),
+    }
+    json.key("strip_query").boolean(redirect.strip_query);
+    json.key("status").number(u64::from(redirect.status));
+}
+
+fn optional(json: &mut Json, key: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        json.key(key).text(value);
     }
 }
 

@@ -24,7 +24,12 @@ listeners:
   - domains: [a.b, '*']
     routes:
     - { match: { path: /x }, direct_response: { status: 200, body: \"é\\\"\\n\" }, timeout: 1500ms }
-    - { match: { prefix: /y }, cluster: api }
+    - { match: { prefix: /y }, cluster: api, rewrite: { prefix: /z, host: 'h:1' } }
+    - match: { prefix: /w }
+      weighted_clusters: [{ name: api, weight: 3 }, { name: api, weight: 0 }]
+    - match: { path: /r }
+      redirect: { scheme: https, host: h, port: 8443, prefix: /s, strip_query: true, status: 307 }
+    - { match: { path: /q }, redirect: { path: '/s?a=b' } }
     - { match: { connect: true }, cluster: api }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
 clusters:

@@ -5,6 +5,8 @@ mod cluster;
 mod endpoint;
 mod listener;
 mod problem;
+mod redirect;
+mod rewrite;
 mod route;
 mod route_action;
 mod route_match;
@@ -98,5 +100,7 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
     Report::new(name, &String::from_utf8_lossy(bytes), problems.into_sorted())
 }
 
+#[cfg(test)]
+mod action_tests;
 #[cfg(test)]
 mod tests;

@@ -61,7 +61,7 @@ fn route(tree: &Tree, protocol: &'static str, clusters: &mut Clusters, problems:
     let matcher = matcher.map_or_else(RouteMatch::default, |tree| route_match::read(tree, problems));
     // Of a tunnel nothing but bytes reaches the cluster.
     let protocol = if matcher.connect { "tcp" } else { protocol };
-    let action = route_action::read(&mut section, protocol, clusters);
+    let action = route_action::read(&mut section, &matcher, protocol, clusters);
     section.finish();
     Route { matcher, action, line: tree.place.line }
 }

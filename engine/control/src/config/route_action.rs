@@ -2,45 +2,113 @@
 
 use super::cluster::Clusters;
 use super::problem::Problems;
-use super::section::{Section, text};
+use super::section::{Section, integer, list, text};
 use super::tree::Tree;
-use sidering_dataplane::config::{Forward, RouteAction};
+use super::{redirect, rewrite};
+use sidering_dataplane::config::{ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster};
 
 /// The largest body of a direct response: what is larger belongs behind a server.
 const BODY_BYTES: usize = 64 * 1024;
-const LATER_ACTIONS: &[&str] = &["redirect", "weighted_clusters"];
+/// A request's cluster is found by looking at all of them.
+const MOST_CLUSTERS: usize = 64;
+const LARGEST_WEIGHT: u64 = 1_000_000;
+/// A route has one of them.
+const ACTIONS: [&str; 4] = ["cluster", "weighted_clusters", "redirect", "direct_response"];
 const LATER_ROUTE_KEYS: &[&str] =
-    &["retry", "rewrite", "request_headers", "response_headers", "mirror", "subset", "hash"];
+    &["retry", "request_headers", "response_headers", "mirror", "subset", "hash"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
     section: &mut Section<'_>,
+    matcher: &RouteMatch,
     protocol: &'static str,
     clusters: &mut Clusters,
 ) -> RouteAction {
     let problems = section.problems;
-    section.later(LATER_ACTIONS);
     let cluster = section.find("cluster").map(|tree| clusters.refer(tree, protocol, problems));
+    let weighted = section.find("weighted_clusters");
+    let weighted_clusters = weighted.map_or(vec![], |tree| weights(tree, protocol, clusters, problems));
+    let redirect = section.find("redirect").map(|tree| redirect::read(tree, problems));
     let direct = section.find("direct_response").map(|tree| direct_response(tree, problems));
-    let has_later = LATER_ACTIONS.iter().any(|key| section.place_of(key).is_some());
-    if let (Some(_), Some(place)) = (&cluster, section.place_of("direct_response")) {
-        problems.error(place, "a route with two actions", "either `cluster` or `direct_response`");
-    } else if cluster.is_none() && direct.is_none() && !has_later {
-        problems.error(section.place, "a route without an action", "`cluster` or `direct_response`");
+    let given: Vec<_> = ACTIONS.iter().filter_map(|key| section.place_of(key)).collect();
+    match given[..] {
+        [] => problems.error(section.place, "a route without an action", one_of_the_actions()),
+        [_] => {}
+        [.., last] => problems.error(last, "a route with two actions", one_of_the_actions()),
+    }
+    if let Some(place) = section.place_of("redirect").filter(|_| matcher.connect) {
+        problems.error(place, "a redirect of CONNECT requests", "a cluster or a direct response");
     }
     let timeout_ms = section.duration_ms("timeout", 0, 15_000);
-    section.later(LATER_ROUTE_KEYS);
-    match (cluster, direct) {
-        (None, Some(direct)) => direct,
-        (cluster, _) => RouteAction::Forward(Forward { cluster: cluster.unwrap_or_default(), timeout_ms }),
+    let rewrite = section.find("rewrite").map(|tree| rewrite::read(tree, matcher.connect, problems));
+    if let Some(place) = section.place_of("rewrite").filter(|_| redirect.is_some() || direct.is_some()) {
+        problems.error(place, "a rewrite of what is not forwarded", "it on a route to a cluster");
     }
+    section.later(LATER_ROUTE_KEYS);
+    match (redirect, direct) {
+        (Some(redirect), _) => RouteAction::Redirect(Box::new(redirect)),
+        (None, Some(direct)) => direct,
+        (None, None) => RouteAction::Forward(Forward {
+            cluster: cluster.unwrap_or_default(),
+            weighted_clusters,
+            rewrite: rewrite.unwrap_or_default(),
+            timeout_ms,
+        }),
+    }
+}
+
+fn one_of_the_actions() -> String {
+    format!("one of `{}`", ACTIONS.join("`, `"))
+}
+
+fn weights(
+    tree: &Tree,
+    protocol: &'static str,
+    clusters: &mut Clusters,
+    problems: &Problems,
+) -> Vec<WeightedCluster> {
+    let items = list(tree, "{ name, weight }", problems);
+    if items.len() > MOST_CLUSTERS {
+        problems.error(
+            tree.place,
+            format!("{} weighted clusters", items.len()),
+            format!("at most {MOST_CLUSTERS}"),
+        );
+    }
+    let weighted: Vec<_> = items.iter().map(|item| weight(item, protocol, clusters, problems)).collect();
+    if !weighted.is_empty() && weighted.iter().all(|(_, weight)| *weight == Some(0)) {
+        problems.error(
+            tree.place,
+            "weights that add up to nothing",
+            "a weight above 0 for at least one cluster",
+        );
+    }
+    let weighted = weighted.into_iter();
+    weighted
+        .map(|(cluster, weight)| WeightedCluster { cluster, weight: weight.unwrap_or_default() })
+        .collect()
+}
+
+/// The weight is `None` where it could not be read.
+fn weight(
+    tree: &Tree,
+    protocol: &'static str,
+    clusters: &mut Clusters,
+    problems: &Problems,
+) -> (ClusterIndex, Option<u32>) {
+    let mut section = Section::open("a weighted cluster", tree, problems);
+    let cluster = section.require("name", "the name of a cluster");
+    let cluster = cluster.map(|tree| clusters.refer(tree, protocol, problems)).unwrap_or_default();
+    let weight = section.require("weight", "its share, relative to the others");
+    let weight = weight.and_then(|tree| integer(tree, 0..=LARGEST_WEIGHT, problems));
+    section.finish();
+    (cluster, weight.map(|weight| weight as u32))
 }
 
 fn direct_response(tree: &Tree, problems: &Problems) -> RouteAction {
     let mut section = Section::open("a direct response", tree, problems);
     let status = section.require("status", "a status from 200 to 599");
-    let status =
-        status.and_then(|tree| super::section::integer(tree, 200..=599, problems)).unwrap_or(200) as u16;
+    let status = status.and_then(|tree| integer(tree, 200..=599, problems)).unwrap_or(200) as u16;
     let body_tree = section.find("body");
     let body = body_tree.and_then(|tree| text(tree, "a text", problems)).unwrap_or("").as_bytes().to_vec();
     section.finish();

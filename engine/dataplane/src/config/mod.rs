@@ -3,10 +3,12 @@
 //! The control side builds a [`Snapshot`] from a file (later: xDS) and hands the same one to every core. All references
 //! are indices that have been checked; all durations are milliseconds.
 
+mod action;
 mod cluster;
 mod listener;
 mod route;
 
+pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
 pub use listener::{HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores};
 pub use route::{Forward, PathMatch, Route, RouteAction, RouteMatch, VirtualHost};

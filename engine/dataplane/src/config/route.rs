@@ -1,6 +1,6 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
-use super::ClusterIndex;
+use super::{ClusterIndex, Redirect, Rewrite, WeightedCluster};
 
 /// A set of domains and their routes, first match wins.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -42,6 +42,7 @@ pub enum PathMatch {
 pub enum RouteAction {
     Forward(Forward),
     DirectResponse { status: u16, body: Vec<u8> },
+    Redirect(Box<Redirect>),
 }
 
 impl Default for RouteAction {
@@ -60,7 +61,11 @@ impl RouteAction {
 /// How a request is sent on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Forward {
+    /// Unused where there are weighted clusters.
     pub cluster: ClusterIndex,
+    /// Empty if all goes to `cluster`.
+    pub weighted_clusters: Vec<WeightedCluster>,
+    pub rewrite: Rewrite,
     /// From the end of the request to the end of the response; 0 is off. 504.
     pub timeout_ms: u64,
 }

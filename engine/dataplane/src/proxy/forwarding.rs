@@ -1,6 +1,8 @@
 //! From a request head to its stream: what is refused, the route, and what the head looks like when it goes out.
 
-use crate::config::{HttpOptions, RouteAction, Underscores};
+use super::action::Asking;
+use super::pick::Refusal;
+use crate::config::{HttpOptions, Underscores};
 use crate::io::{ConnId, Io};
 use crate::net::conn::{Phase, Role};
 use crate::net::listener::{CoreListener, CoreListenerKind};
@@ -37,7 +39,7 @@ impl<I: Io> Worker<I> {
         }
         self.edits.clear();
         if let Some((status, flags, details)) = self.route(io, key, id, &listener, head) {
-            self.reply_locally(key, LocalReply { status, flags, details, direct: None });
+            self.reply_locally(key, LocalReply::new(status, flags, details));
         }
         self.arm_deadline(id);
         key
@@ -72,7 +74,7 @@ impl<I: Io> Worker<I> {
         id: ConnId,
         listener: &Rc<CoreListener>,
         head: &RequestHead<'_>,
-    ) -> Option<(u16, ResponseFlags, &'static str)> {
+    ) -> Option<Refusal> {
         let none = ResponseFlags::default();
         let (Some(http), CoreListenerKind::Http { routes, .. }) = (listener.http(), &listener.kind) else {
             return Some((404, ResponseFlags::NO_ROUTE, "route_not_found"));
@@ -89,26 +91,16 @@ impl<I: Io> Worker<I> {
         if changed {
             self.edits.set_path(&path);
         }
-        let is_connect = head.method == Method::Connect;
-        let found = routes.find(head.authority, if changed { &path } else { head.path }, is_connect);
+        let matched = if changed { path.as_slice() } else { head.path };
+        let outcome = match routes.find(head.authority, matched, head.method == Method::Connect) {
+            Some(found) => {
+                let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
+                self.act(io, listener, routes, found, &asking)
+            }
+            None => Some((404, ResponseFlags::NO_ROUTE, "route_not_found")),
+        };
         self.path_scratch = path;
-        let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
-        let stream = self.streams.get_mut(key)?;
-        stream.route_line = found.route.line;
-        match &found.route.action {
-            RouteAction::DirectResponse { status, .. } => {
-                let direct = Some((found.virtual_host as u32, found.index as u32));
-                let reply = LocalReply { status: *status, flags: none, details: "direct_response", direct };
-                self.reply_locally(key, reply);
-                None
-            }
-            RouteAction::Forward(forward) => {
-                stream.cluster = listener.cluster_keys[forward.cluster.0 as usize];
-                stream.route_timeout_ms = forward.timeout_ms;
-                self.edit_request(io, key, id, &http.options, head);
-                self.dispatch_request(io, key, head, is_connect)
-            }
-        }
+        outcome
     }
 
     /// Leaves the reply as work: the downstream's codec is decoding.
@@ -138,7 +130,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// What the proxy itself adds to a request, as the listener's options say.
-    fn edit_request(
+    pub(super) fn edit_request(
         &mut self,
         io: &mut I,
         key: StreamKey,

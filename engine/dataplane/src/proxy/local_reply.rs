@@ -20,7 +20,7 @@ impl<I: Io> Worker<I> {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.reply = None;
         }
-        self.reply_locally(key, LocalReply { status, flags, details, direct: None });
+        self.reply_locally(key, LocalReply::new(status, flags, details));
     }
 
     /// Answers a client whose bytes cannot be read as a request (any further), and ends its connection.
@@ -65,9 +65,11 @@ impl<I: Io> Worker<I> {
                 codec.close_after_current();
             }
             let staged = conn.outbox.stage(&mut self.buffers);
-            codec.encode_local_reply(stream.downstream_stream, reply.status, b"", body, staged);
+            codec.encode_local_reply(stream.downstream_stream, reply.status, &reply.lines, body, staged);
             stream.response_body_bytes = body_bytes;
         }
+        self.reclaim_lines(reply.lines);
+        let Some(conn) = self.conns.get_mut(downstream) else { return };
         conn.outbox.flush_staged(io, downstream, &mut self.buffers);
         if conn.outbox.is_empty() {
             self.finish_stream(io, key);
@@ -114,6 +116,7 @@ fn direct_body<'a>(stream: &'a Stream, reply: &LocalReply) -> Option<&'a [u8]> {
     let CoreListenerKind::Http { routes, .. } = &stream.listener.kind else { return None };
     match &routes.route(virtual_host as usize, index as usize)?.action {
         RouteAction::DirectResponse { body, .. } => Some(body),
+        RouteAction::Redirect(_) => Some(b""),
         RouteAction::Forward(_) => None,
     }
 }

@@ -5,6 +5,7 @@
 //! whatever ends a stream goes through `finish`.
 
 mod accept;
+mod action;
 mod close;
 mod deadlines;
 mod downstream;

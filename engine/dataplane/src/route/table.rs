@@ -1,6 +1,7 @@
 //! The compiled virtual hosts of one listener: which domain takes an authority, and which of its routes a path.
 
-use crate::config::{PathMatch, Route, VirtualHost};
+use super::split::Split;
+use crate::config::{PathMatch, Route, RouteAction, VirtualHost};
 
 /// The longest authority (without port) that is looked up; longer ones only match `*`. A DNS name has at most 253 bytes.
 const LONGEST_AUTHORITY: usize = 255;
@@ -16,6 +17,8 @@ pub struct RouteTable {
     prefixes: Vec<(Box<[u8]>, u32)>,
     any: Option<u32>,
     hosts: Vec<Vec<Route>>,
+    /// By virtual host and route; a host without weighted clusters has none.
+    splits: Vec<Box<[Option<Box<Split>>]>>,
 }
 
 /// A route that was found.
@@ -31,8 +34,14 @@ pub struct Routed<'a> {
 impl RouteTable {
     /// Compiles checked virtual hosts (no domain stands in two of them).
     pub fn compile(virtual_hosts: &[VirtualHost]) -> Self {
-        let mut table =
-            RouteTable { exact: vec![], suffixes: vec![], prefixes: vec![], any: None, hosts: vec![] };
+        let mut table = RouteTable {
+            exact: vec![],
+            suffixes: vec![],
+            prefixes: vec![],
+            any: None,
+            hosts: vec![],
+            splits: vec![],
+        };
         for (index, host) in virtual_hosts.iter().enumerate() {
             let index = index as u32;
             for domain in &host.domains {
@@ -48,6 +57,7 @@ impl RouteTable {
                 }
             }
             table.hosts.push(host.routes.clone());
+            table.splits.push(splits(&host.routes));
         }
         table.exact.sort();
         table.suffixes.sort_by_key(|(suffix, _)| std::cmp::Reverse(suffix.len()));
@@ -71,6 +81,12 @@ impl RouteTable {
         self.hosts.get(virtual_host)?.get(index)
     }
 
+    /// Which of its weighted clusters gets the next request of a route; 0 if it has none.
+    pub fn pick_weighted(&self, virtual_host: usize, index: usize) -> usize {
+        let split = self.splits.get(virtual_host).and_then(|splits| splits.get(index)?.as_ref());
+        split.map_or(0, |split| split.pick())
+    }
+
     fn virtual_host(&self, authority: &[u8]) -> Option<u32> {
         if self.exact.is_empty() && self.suffixes.is_empty() && self.prefixes.is_empty() {
             return self.any;
@@ -92,6 +108,16 @@ impl RouteTable {
         let at = self.exact.binary_search_by(|(domain, _)| domain.as_ref().cmp(host)).ok()?;
         Some(self.exact[at].1)
     }
+}
+
+/// Nothing at all where no route of the host has weighted clusters.
+fn splits(routes: &[Route]) -> Box<[Option<Box<Split>>]> {
+    let split = |route: &Route| match &route.action {
+        RouteAction::Forward(forward) => Split::new(&forward.weighted_clusters).map(Box::new),
+        _ => None,
+    };
+    let splits: Box<[_]> = routes.iter().map(split).collect();
+    if splits.iter().all(Option::is_none) { Box::default() } else { splits }
 }
 
 /// A wildcard stands for at least one byte.

@@ -61,6 +61,15 @@ pub struct LocalReply {
     pub details: &'static str,
     /// The body, if it is not just the details: index of the route whose direct response it is.
     pub direct: Option<(u32, u32)>,
+    /// Further header lines, each with its CRLF; most replies have none.
+    pub lines: Vec<u8>,
+}
+
+impl LocalReply {
+    /// A reply whose body says its details.
+    pub fn new(status: u16, flags: ResponseFlags, details: &'static str) -> Self {
+        LocalReply { status, flags, details, direct: None, lines: vec![] }
+    }
 }
 
 /// One request and its response, or one tunnel.

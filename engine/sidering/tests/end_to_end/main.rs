@@ -6,6 +6,7 @@
 //! This is the suite on the ring; tests/end_to_end_epoll is the same on epoll. What chooses an engine by itself, or starts
 //! none, is here alone.
 
+mod actions;
 mod admin;
 mod backpressure;
 mod bad_requests;

@@ -1,5 +1,7 @@
 //! The end-to-end suite on the epoll engine: the same files as tests/end_to_end, where they are described.
 
+#[path = "../end_to_end/actions.rs"]
+mod actions;
 #[path = "../end_to_end/admin.rs"]
 mod admin;
 #[path = "../end_to_end/backpressure.rs"]

@@ -97,7 +97,9 @@ impl Config {
         for (_, listener) in &self.listeners {
             text += &format!("- {listener}\n");
         }
-        text += "clusters:\n";
+        if !self.clusters.is_empty() {
+            text += "clusters:\n";
+        }
         for cluster in &self.clusters {
             text += &format!("- {cluster}\n");
         }

@@ -1,0 +1,137 @@
+//! Actions of routes: what is understood, and every mistake with its place.
+
+use super::tests::{SMALL, load, problems};
+use sidering_dataplane::config::{
+    ClusterIndex, Forward, ListenerKind, Redirect, RedirectPath, Rewrite, RouteAction, WeightedCluster,
+};
+
+/// The small file with another action, in flow style, on line 9.
+fn with(action: &str) -> String {
+    SMALL.replace("cluster: api\nclusters", &format!("{action}\nclusters"))
+}
+
+fn action(text: &str) -> RouteAction {
+    let loaded = load(&with(text)).unwrap_or_else(|report| panic!("{report}"));
+    match &loaded.snapshot.listeners[0].kind {
+        ListenerKind::Http(http) => http.virtual_hosts[0].routes[0].action.clone(),
+        ListenerKind::Tcp { .. } => panic!("not http"),
+    }
+}
+
+#[test]
+fn actions_are_taken_as_they_are() {
+    let share = |weight| WeightedCluster { cluster: ClusterIndex(0), weight };
+    assert_eq!(
+        action("weighted_clusters: [{ name: api, weight: 90 }, { name: api, weight: 0 }]"),
+        RouteAction::Forward(Forward {
+            weighted_clusters: vec![share(90), share(0)],
+            timeout_ms: 15_000,
+            ..Forward::default()
+        })
+    );
+    let rewrite = Rewrite { prefix: Some("/v2/".into()), host: Some("[::1]:80".into()) };
+    assert_eq!(
+        action("cluster: api\n      rewrite: { prefix: /v2/, host: '[::1]:80' }"),
+        RouteAction::Forward(Forward { rewrite, timeout_ms: 15_000, ..Forward::default() })
+    );
+    for (text, redirect) in [
+        ("{ scheme: https }", Redirect { scheme: Some("https"), status: 301, ..Redirect::default() }),
+        (
+            "{ host: a.example, port: 8443, prefix: /x, strip_query: true, status: 308 }",
+            Redirect {
+                host: Some("a.example".into()),
+                port: Some(8443),
+                path: RedirectPath::Prefix("/x".into()),
+                strip_query: true,
+                status: 308,
+                ..Redirect::default()
+            },
+        ),
+        (
+            "{ path: /new?a=b }",
+            Redirect { path: RedirectPath::Whole("/new?a=b".into()), status: 301, ..Redirect::default() },
+        ),
+    ] {
+        assert_eq!(action(&format!("redirect: {text}")), RouteAction::Redirect(Box::new(redirect)), "{text}");
+    }
+}
+
+#[test]
+fn every_mistake_has_its_place() {
+    for (text, expected) in [
+        (
+            "redirect: {}",
+            "9:17 a redirect to itself | one of `scheme`, `host`, `port`, `path`, `prefix`, `strip_query`",
+        ),
+        ("redirect: { path: /a, prefix: /b }", "9:29 a redirect with two paths | one of `path` and `prefix`"),
+        ("redirect: { host: 'a:1', port: 2 }", "9:32 a second port | it once; `host` is `a:1`"),
+        ("redirect: { path: a }", "9:25 `a` is not a path | a path that begins with /"),
+        ("redirect: { prefix: /a?b }", "9:27 `/a?b` is not a path | a path alone: the request's query stays"),
+        (
+            "redirect: { path: \"/a\\r\\nb\" }",
+            "9:25 `/a\\r\\nb` is not a path | a path as a request writes it, percent-encoded",
+        ),
+        (
+            "redirect: { host: 'a b' }",
+            "9:25 `a b` is not a host | a host such as api.internal, 10.0.0.1:8080 or [::1]",
+        ),
+        ("redirect: { port: 0 }", "9:25 0 is out of range | a whole number from 1 to 65535"),
+        (
+            "redirect: { path: /a, status: 304 }",
+            "9:37 `304` is not among the choices | 301, 302, 303, 307, 308; did you mean `301`?",
+        ),
+        ("redirect: { regex: a }", "9:19 `regex` is in the format but not in this version | no such key yet"),
+        (
+            "redirect: { path: /a }\n      rewrite: { prefix: / }",
+            "10:7 a rewrite of what is not forwarded | it on a route to a cluster",
+        ),
+        (
+            "cluster: api\n      redirect: { path: /a }",
+            "10:7 a route with two actions | one of `cluster`, `weighted_clusters`, `redirect`, `direct_response`",
+        ),
+        (
+            "cluster: api\n      rewrite: { host_header: x }",
+            "10:18 `host_header` is in the format but not in this version | no such key yet",
+        ),
+        (
+            "weighted_clusters: [{ name: api, weight: 0 }]",
+            "9:26 weights that add up to nothing | a weight above 0 for at least one cluster",
+        ),
+        (
+            "weighted_clusters: [{ name: api, weight: 1000001 }]",
+            "9:48 1000001 is out of range | a whole number from 0 to 1000000",
+        ),
+        (
+            "weighted_clusters: [{ name: apo, weight: 1 }]",
+            "9:35 there is no cluster `apo` | the name of a cluster; did you mean `api`?",
+        ),
+        (
+            "weighted_clusters: [{ name: api }]",
+            "9:27 a weighted cluster without `weight` | `weight`: its share, relative to the others",
+        ),
+    ] {
+        assert_eq!(problems(&with(text)), [expected], "{text}");
+    }
+}
+
+#[test]
+fn as_many_weighted_clusters_as_there_may_be() {
+    for (count, is_right) in [(63, true), (64, true), (65, false)] {
+        let list = vec!["{ name: api, weight: 1 }"; count].join(", ");
+        let found = problems(&with(&format!("weighted_clusters: [{list}]")));
+        assert_eq!(found.is_empty(), is_right, "{count}: {found:?}");
+    }
+}
+
+#[test]
+fn a_connect_route_has_no_path_to_change() {
+    let connect = |action: &str| with(action).replace("{ prefix: / }", "{ connect: true }");
+    assert_eq!(
+        problems(&connect("redirect: { path: /a }")),
+        ["9:7 a redirect of CONNECT requests | a cluster or a direct response"]
+    );
+    assert_eq!(
+        problems(&connect("cluster: api\n      rewrite: { prefix: /a }")),
+        ["10:18 a prefix for CONNECT requests | `host` alone: CONNECT requests have no path"]
+    );
+}
