@@ -98,7 +98,8 @@ fn an_open_loop_keeps_its_rate_and_a_slow_answer_its_latency() {
     let url = format!("http://{}/", origin.address);
     let report = load(&[&url, "--rate", "200", "--duration", "1", "--warmup", "0.1", "--connections", "8"]);
     let requests = report["requests"].as_u64().expect("a number");
-    assert!((100..=210).contains(&requests), "{report}");
+    // Those of the warm-up may be answered late, in the window. Without a rate there would be over a thousand.
+    assert!((100..=221).contains(&requests), "{report}");
     assert!(report["p50_us"].as_f64().expect("a number") >= 5000.0, "{report}");
 }
 
