@@ -89,12 +89,18 @@ fn snapshot() -> Snapshot {
         matcher: RouteMatch { path: PathMatch::Prefix("/".into()), ..RouteMatch::default() },
         action: RouteAction::Forward(Forward { timeout_ms: 15_000, ..Forward::default() }),
         line: 1,
+        ..Route::default()
     };
     let http = HttpListener {
         protocol: "http1",
         codec: CodecOptions::default(),
         options,
-        virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes: vec![route] }],
+        virtual_hosts: vec![VirtualHost {
+            domains: vec!["*".into()],
+            routes: vec![route],
+            ..VirtualHost::default()
+        }],
+        ..HttpListener::default()
     };
     let limits = ListenerLimits {
         max_connections: 100,

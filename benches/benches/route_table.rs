@@ -12,7 +12,7 @@ const COUNTS: [usize; 3] = [1, 10, 1000];
 
 fn route(path: PathMatch) -> Route {
     let matcher = RouteMatch { path, ..RouteMatch::default() };
-    Route { matcher, action: RouteAction::cluster(ClusterIndex(0)), line: 1 }
+    Route { matcher, action: RouteAction::cluster(ClusterIndex(0)), line: 1, ..Route::default() }
 }
 
 fn exact_domain(number: usize) -> String {
@@ -25,7 +25,11 @@ fn wildcard_domain(number: usize) -> String {
 
 /// As many virtual hosts of one route each.
 fn table_of_domains(count: usize, domain: fn(usize) -> String) -> RouteTable {
-    let host = |number| VirtualHost { domains: vec![domain(number)], routes: vec![route(PathMatch::Any)] };
+    let host = |number| VirtualHost {
+        domains: vec![domain(number)],
+        routes: vec![route(PathMatch::Any)],
+        ..VirtualHost::default()
+    };
     RouteTable::compile(&(0..count).map(host).collect::<Vec<_>>())
 }
 
@@ -33,7 +37,7 @@ fn table_of_domains(count: usize, domain: fn(usize) -> String) -> RouteTable {
 fn table_of_routes(count: usize) -> RouteTable {
     let prefix = |number| route(PathMatch::Prefix(format!("/api/v1/resource-{number}/")));
     let routes = (0..count).map(prefix).collect();
-    RouteTable::compile(&[VirtualHost { domains: vec!["*".to_owned()], routes }])
+    RouteTable::compile(&[VirtualHost { domains: vec!["*".to_owned()], routes, ..VirtualHost::default() }])
 }
 
 fn domains(criterion: &mut Criterion) {

@@ -51,6 +51,12 @@ impl Json {
         let _ = write!(self.out, "{number}");
     }
 
+    /// A number that is written already.
+    pub fn decimal(&mut self, digits: &str) {
+        self.element();
+        self.out.extend_from_slice(digits.as_bytes());
+    }
+
     pub fn boolean(&mut self, value: bool) {
         self.element();
         self.out.extend_from_slice(if value { b"true" } else { b"false" });

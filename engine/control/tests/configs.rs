@@ -16,7 +16,9 @@ fn every_example_loads() {
         assert!(loaded.report.problems.is_empty(), "{}", loaded.report);
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
-    for name in ["default.yaml", "http.yaml", "tcp.yaml", "access-log.yaml", "actions.yaml"] {
+    let examples =
+        ["default.yaml", "http.yaml", "tcp.yaml", "access-log.yaml", "actions.yaml", "filters.yaml"];
+    for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");
     }
 }

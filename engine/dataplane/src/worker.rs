@@ -4,6 +4,7 @@
 
 use crate::buffers::BufferPool;
 use crate::cluster::CoreCluster;
+use crate::filter::StreamFilters;
 use crate::io::{Completion, ConnId, Io, ListenerId, Machine, Time};
 use crate::message::Message;
 use crate::net::conn::{ConnTable, Role};
@@ -25,7 +26,7 @@ pub struct WorkerOptions {
     pub counters: Arc<CoreCounters>,
     /// Where access-log records go, if a configuration asks for them.
     pub access_log: Option<Box<dyn RecordSink>>,
-    /// Decides request ids and, where chance has a part in it, which endpoints are picked.
+    /// Decides request ids and, where chance has a part in it, which endpoints are picked and which requests get a fault.
     pub seed: u64,
 }
 
@@ -88,6 +89,8 @@ pub struct Worker<I: Io> {
     pub(crate) timers: TimerWheel<TimerToken>,
     pub(crate) listeners: Vec<ListenerSlot>,
     pub(crate) clusters: Vec<Option<CoreCluster>>,
+    /// The keys of the configuration in use, as its listeners have them.
+    pub(crate) cluster_keys: Rc<[u32]>,
     pub(crate) buffers: BufferPool,
     pub(crate) scratch: Scratch,
     pub(crate) edits: Edits,
@@ -97,7 +100,10 @@ pub struct Worker<I: Io> {
     pub(crate) spare_heads: Vec<Box<OwnedHead>>,
     #[expect(clippy::vec_box)]
     pub(crate) spare_logs: Vec<Box<LogText>>,
+    #[expect(clippy::vec_box)]
+    pub(crate) spare_filters: Vec<Box<StreamFilters>>,
     pub(crate) spare_lines: Vec<Vec<u8>>,
+    pub(crate) joined_scratch: Vec<u8>,
     pub(crate) record: Vec<u8>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) counters: Arc<CoreCounters>,
@@ -117,13 +123,16 @@ impl<I: Io> Worker<I> {
             timers: TimerWheel::default(),
             listeners: Vec::new(),
             clusters: Vec::new(),
+            cluster_keys: Rc::from([]),
             buffers: BufferPool::default(),
             scratch: Scratch::default(),
             edits: Edits::default(),
             path_scratch: Vec::new(),
             spare_heads: Vec::new(),
             spare_logs: Vec::new(),
+            spare_filters: Vec::new(),
             spare_lines: Vec::new(),
+            joined_scratch: Vec::new(),
             record: Vec::new(),
             work: VecDeque::new(),
             counters: options.counters,
@@ -189,7 +198,7 @@ impl<I: Io> Worker<I> {
         self.conns.get(conn).map(|conn| conn.role)
     }
 
-    /// A random number (xorshift64*): for request ids and picks, where nothing depends on its being hard to guess.
+    /// A random number (xorshift64*): for ids, picks and shares, where nothing depends on its being hard to guess.
     pub(crate) fn next_random(&mut self) -> u64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;

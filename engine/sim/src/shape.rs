@@ -205,6 +205,7 @@ impl Shape {
             matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() },
             action,
             line: 1,
+            ..Route::default()
         };
         let mut routes: Vec<Route> = (0..self.clusters.len() - 1)
             .map(|at| route(&format!("/c{at}/"), forward(ClusterIndex(at as u32))))
@@ -225,6 +226,7 @@ impl Shape {
             codec: self.codec,
             options: self.options.clone(),
             virtual_hosts: virtual_hosts(routes),
+            ..HttpListener::default()
         }))
     }
 }
@@ -236,7 +238,8 @@ fn virtual_hosts(routes: Vec<Route>) -> Vec<VirtualHost> {
     let mut others: Vec<Route> = routes.iter().filter(|route| route.matcher.connect).cloned().collect();
     let action = RouteAction::DirectResponse { status: 421, body: vec![] };
     others.push(Route { action, line: 1, ..Route::default() });
-    vec![VirtualHost { domains, routes }, VirtualHost { domains: vec!["*".into()], routes: others }]
+    let host = |domains, routes| VirtualHost { domains, routes, ..VirtualHost::default() };
+    vec![host(domains, routes), host(vec!["*".into()], others)]
 }
 
 impl ClusterShape {

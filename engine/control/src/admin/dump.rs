@@ -1,5 +1,6 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
+use super::dump_filters::{chain, overrides};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
 use sidering_dataplane::config::{
@@ -55,11 +56,11 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Clus
     });
     match &listener.kind {
         ListenerKind::Tcp { cluster } => json.key("cluster").text(cluster_name(clusters, cluster.0)),
-        ListenerKind::Http(http) => write_http(json, http, clusters),
+        ListenerKind::Http(http) => write_http(json, http, workers, clusters),
     }
 }
 
-fn write_http(json: &mut Json, http: &HttpListener, clusters: &[Cluster]) {
+fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cluster]) {
     let options = &http.options;
     json.key("use_remote_address").boolean(options.use_remote_address);
     json.key("generate_request_id").boolean(options.generate_request_id);
@@ -75,16 +76,18 @@ fn write_http(json: &mut Json, http: &HttpListener, clusters: &[Cluster]) {
     json.key("normalize_path").boolean(options.normalize_path);
     json.key("merge_slashes").boolean(options.merge_slashes);
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
+    chain(json, &http.filters, workers);
     json.key("virtual_hosts").list(&http.virtual_hosts, |json, host| {
         json.object(|json| {
             json.key("domains").list(&host.domains, |json, domain| json.text(domain));
+            overrides(json, &host.filters, workers);
             json.key("routes")
-                .list(&host.routes, |json, item| json.object(|json| route(json, item, clusters)));
+                .list(&host.routes, |json, item| json.object(|json| route(json, item, workers, clusters)));
         });
     });
 }
 
-fn route(json: &mut Json, route: &Route, clusters: &[Cluster]) {
+fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Cluster]) {
     json.key("match").object(|json| {
         match &route.matcher.path {
             PathMatch::Any => {}
@@ -95,6 +98,7 @@ fn route(json: &mut Json, route: &Route, clusters: &[Cluster]) {
             json.key("connect").boolean(true);
         }
     });
+    overrides(json, &route.filters, workers);
     match &route.action {
         RouteAction::Forward(forward) => write_forward(json, forward, clusters),
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {

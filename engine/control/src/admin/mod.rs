@@ -3,6 +3,7 @@
 
 mod act;
 mod dump;
+mod dump_filters;
 mod page;
 
 use crate::control::{Control, Next};

@@ -20,11 +20,34 @@ listeners:
   via: me
   upgrades: []
   underscores: drop
+  filters:
+  - name: fault
+    delay: { fixed_delay: 1500ms, percentage: 0.0001 }
+    abort: { header_abort: {}, percentage: 12.5 }
+    headers:
+    - { name: a, regex: 'b\\d', invert: true }
+    - { name: c, range: { start: -1, end: 7 } }
+    - { name: d, present: false }
+    max_active_faults: 4
+  - name: rbac
+    disabled: true
+    rules:
+      action: log
+      policies:
+        p: { permissions: [{ methods: [GET, PURGE] }, { and_rules: [{ url_path: { prefix: /A, ignore_case: true } }] }],
+             principals: [{ not_id: { or_ids: [{ any: true }, { remote_ip: 10.0.0.0/8 }, { direct_remote_ip: '::1' }] } }] }
+    shadow_rules: { action: deny, policies: {} }
+  - { name: cors, allow_origin: ['*', { suffix: .b }], allow_methods: GET, allow_headers: x, expose_headers: y, max_age: 1m,
+      allow_credentials: true, allow_private_network_access: false, forward_not_matching_preflights: false }
   virtual_hosts:
   - domains: [a.b, '*']
+    filters: { fault: disabled, cors: {} }
     routes:
     - { match: { path: /x }, direct_response: { status: 200, body: \"é\\\"\\n\" }, timeout: 1500ms }
-    - { match: { prefix: /y }, cluster: api, rewrite: { prefix: /z, host: 'h:1' } }
+    - match: { prefix: /y }
+      cluster: api
+      rewrite: { prefix: /z, host: 'h:1' }
+      filters: { rbac: { rules: { action: allow, policies: {} } } }
     - match: { prefix: /w }
       weighted_clusters: [{ name: api, weight: 3 }, { name: api, weight: 0 }]
     - match: { path: /r }

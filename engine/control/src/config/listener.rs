@@ -1,6 +1,8 @@
 //! Reads listeners.
 
 use super::cluster::{Clusters, LATER_PROTOCOLS};
+use super::filter::{self, Chain};
+use super::matcher::is_token;
 use super::problem::{Place, Problems};
 use super::route::virtual_hosts;
 use super::section::{Section, address, choice, list, name, text};
@@ -8,9 +10,10 @@ use super::tree::{Tree, Value};
 use super::units;
 use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
 use sidering_dataplane::config::{
-    ClusterIndex, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, PathMatch, Underscores,
-    VirtualHost,
+    ChainedFilter, ClusterIndex, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits,
+    PathMatch, Underscores, VirtualHost,
 };
+use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::io::{Address, ListenerId};
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,6 +24,7 @@ const URI_BYTES: std::ops::RangeInclusive<u64> = 64..=1024 * 1024;
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
 
 const HTTP_KEYS: &[&str] = &[
+    "filters",
     "virtual_hosts",
     "use_remote_address",
     "generate_request_id",
@@ -93,10 +97,10 @@ fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Probl
             [("tcp", Protocol::Tcp), ("http", Protocol::Http("http1")), ("http1", Protocol::Http("http1"))];
         choice(tree, &now, LATER_PROTOCOLS, problems)
     });
-    section.later(&["tls", "filters"]);
+    section.later(&["tls"]);
     let protocol = protocol.or_else(|| guess(&section));
     let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
-    let kind = kind(&mut section, protocol, codec, clusters);
+    let kind = kind(&mut section, protocol, codec, workers, clusters);
     section.finish();
     let places = Places {
         name: name_tree.map_or(tree.place, |tree| tree.place),
@@ -119,6 +123,7 @@ fn kind(
     section: &mut Section<'_>,
     protocol: Option<Protocol>,
     mut codec: CodecOptions,
+    workers: u32,
     clusters: &mut Clusters,
 ) -> ListenerKind {
     let problems = section.problems;
@@ -132,11 +137,14 @@ fn kind(
         Some(Protocol::Http(protocol)) => {
             section.misplaced(&["cluster"], "routes; a listener with `protocol: tcp` has one of its own");
             codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
+            let filters = section.find("filters");
+            let filters = filters.map_or(vec![], |tree| filter::chain(tree, workers, problems));
+            let chain = Chain { filters: &filters, workers };
             let hosts = section.require("virtual_hosts", "a list of { domains, routes }");
             let virtual_hosts =
-                hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, problems));
-            let options = http_options(section, &virtual_hosts);
-            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, virtual_hosts }))
+                hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, chain, problems));
+            let options = http_options(section, &filters, &virtual_hosts);
+            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, virtual_hosts }))
         }
         None => {
             section.settle(HTTP_KEYS);
@@ -184,11 +192,15 @@ fn limits(
     (limits, codec)
 }
 
-fn http_options(section: &mut Section<'_>, virtual_hosts: &[VirtualHost]) -> HttpOptions {
+fn http_options(
+    section: &mut Section<'_>,
+    filters: &[ChainedFilter],
+    virtual_hosts: &[VirtualHost],
+) -> HttpOptions {
     let problems = section.problems;
     let underscores =
         [("allow", Underscores::Allow), ("reject", Underscores::Reject), ("drop", Underscores::Drop)];
-    let normalize_path = looks_at_paths(virtual_hosts);
+    let normalize_path = looks_at_paths(filters, virtual_hosts);
     HttpOptions {
         use_remote_address: section.boolean("use_remote_address", false),
         generate_request_id: section.boolean("generate_request_id", true),
@@ -202,13 +214,18 @@ fn http_options(section: &mut Section<'_>, virtual_hosts: &[VirtualHost]) -> Htt
     }
 }
 
-/// Whether any route tells paths apart: a rule on paths holds only if all spellings of a path are one.
-fn looks_at_paths(virtual_hosts: &[VirtualHost]) -> bool {
-    virtual_hosts.iter().flat_map(|host| &host.routes).any(|route| match &route.matcher.path {
-        PathMatch::Any => false,
-        PathMatch::Exact(_) => true,
-        PathMatch::Prefix(prefix) => prefix != "/",
-    })
+/// Whether any route or filter tells paths apart: a rule on paths holds only if all spellings of a path are one.
+fn looks_at_paths(filters: &[ChainedFilter], virtual_hosts: &[VirtualHost]) -> bool {
+    let routes = || virtual_hosts.iter().flat_map(|host| &host.routes);
+    let special = virtual_hosts.iter().map(|host| &host.filters).chain(routes().map(|route| &route.filters));
+    let special = special.flatten().filter_map(|special| special.config.as_ref());
+    let mut configs = filters.iter().map(|filter| &filter.config).chain(special);
+    configs.any(FilterConfig::looks_at_paths)
+        || routes().any(|route| match &route.matcher.path {
+            PathMatch::Any => false,
+            PathMatch::Exact(_) => true,
+            PathMatch::Prefix(prefix) => prefix != "/",
+        })
 }
 
 fn via(tree: &Tree, problems: &Problems) -> Option<String> {
@@ -243,11 +260,6 @@ fn upgrades(tree: &Tree, problems: &Problems) -> Vec<String> {
         }
     }
     upgrades
-}
-
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn once(seen: &mut HashMap<String, u32>, key: String, place: Place, what: &str, problems: &Problems) {

@@ -3,7 +3,9 @@
 
 mod cluster;
 mod endpoint;
+mod filter;
 mod listener;
+mod matcher;
 mod problem;
 mod redirect;
 mod rewrite;
@@ -17,6 +19,7 @@ mod tree;
 mod units;
 
 pub(crate) use listener::is_port_zero;
+pub(crate) use matcher::show_share;
 pub use problem::{Place, Problem, Report, Severity};
 pub use settings::{AccessLogSettings, EngineChoice, MOST_WORKERS, Overrides, Settings, usable_cpus};
 pub(crate) use suggest::nearest;

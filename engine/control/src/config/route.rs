@@ -1,10 +1,11 @@
 //! Reads virtual hosts and their routes, and warns of routes that can never match.
 
 use super::cluster::Clusters;
+use super::filter::Chain;
 use super::problem::{Place, Problems};
 use super::section::{Section, list, text};
 use super::tree::Tree;
-use super::{route_action, route_match, units};
+use super::{filter, route_action, route_match, units};
 use sidering_dataplane::config::{PathMatch, Route, RouteMatch, VirtualHost};
 use std::collections::HashMap;
 
@@ -13,6 +14,7 @@ pub(super) fn virtual_hosts(
     tree: &Tree,
     protocol: &'static str,
     clusters: &mut Clusters,
+    chain: Chain<'_>,
     problems: &Problems,
 ) -> Vec<VirtualHost> {
     let mut taken = HashMap::new();
@@ -23,11 +25,15 @@ pub(super) fn virtual_hosts(
         let domains = domains.map_or(vec![], |tree| self::domains(tree, &mut taken, problems));
         let routes = section.require("routes", "a list of routes, first match wins");
         let routes = routes.map_or(&[][..], |tree| list(tree, "routes", problems));
-        let routes: Vec<_> =
-            routes.iter().map(|tree| (route(tree, protocol, clusters, problems), tree.place)).collect();
+        let routes: Vec<_> = routes
+            .iter()
+            .map(|tree| (route(tree, protocol, clusters, chain, problems), tree.place))
+            .collect();
+        let filters = filter::overrides(&mut section, chain);
         section.finish();
         warn_of_shadows(&routes, problems);
-        hosts.push(VirtualHost { domains, routes: routes.into_iter().map(|(route, _)| route).collect() });
+        let routes = routes.into_iter().map(|(route, _)| route).collect();
+        hosts.push(VirtualHost { domains, routes, filters });
     }
     hosts
 }
@@ -55,15 +61,22 @@ fn domains(tree: &Tree, taken: &mut HashMap<String, u32>, problems: &Problems) -
     domains
 }
 
-fn route(tree: &Tree, protocol: &'static str, clusters: &mut Clusters, problems: &Problems) -> Route {
+fn route(
+    tree: &Tree,
+    protocol: &'static str,
+    clusters: &mut Clusters,
+    chain: Chain<'_>,
+    problems: &Problems,
+) -> Route {
     let mut section = Section::open("a route", tree, problems);
     let matcher = section.require("match", "{ path: /x }, { prefix: /x }, { connect: true } or {}");
     let matcher = matcher.map_or_else(RouteMatch::default, |tree| route_match::read(tree, problems));
     // Of a tunnel nothing but bytes reaches the cluster.
     let protocol = if matcher.connect { "tcp" } else { protocol };
     let action = route_action::read(&mut section, &matcher, protocol, clusters);
+    let filters = filter::overrides(&mut section, chain);
     section.finish();
-    Route { matcher, action, line: tree.place.line }
+    Route { matcher, action, filters, line: tree.place.line }
 }
 
 /// What earlier routes of a virtual host take, by the line they stand on.

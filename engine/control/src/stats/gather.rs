@@ -1,5 +1,6 @@
 //! Reads all counters once and names them. Reading is all it does: cores aren't asked, nor held up.
 
+use super::filter_names::FILTERS;
 use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
@@ -59,11 +60,17 @@ impl Families {
                     Scope { labels: vec![("tcp_prefix", name.to_owned())], plain: format!("tcp.{name}.") };
                 self.numbers(TCP, &scope, counters);
             }
-            ListenerKind::Http(_) => {
+            ListenerKind::Http(ref http) => {
                 let labels = vec![("http_conn_manager_prefix", name.to_owned())];
                 let scope = Scope { labels, plain: format!("http.{name}.") };
                 self.numbers(HTTP, &scope, counters);
                 self.times(HTTP_TIMES, &scope, counters);
+                for filter in &http.filters {
+                    let name = filter.config.name();
+                    for (_, numbers) in FILTERS.iter().filter(|(known, _)| *known == name) {
+                        self.numbers(numbers, &scope, counters);
+                    }
+                }
                 let help = "Responses by the class of their status.";
                 self.classes("http_downstream_rq_xx", "downstream_rq", help, &scope, |class| {
                     counters().map(|counters| counters.responses[class].get()).sum()

@@ -1,6 +1,7 @@
 //! Metrics: the counters of all cores, added up and named as Envoy names them. Cores only count; whatever is said
 //! about it is said here.
 
+mod filter_names;
 mod gather;
 mod ledger;
 mod metric;

@@ -1,6 +1,6 @@
 //! Listeners: their addresses, bounds, and what they do with their connections.
 
-use super::{ClusterIndex, VirtualHost};
+use super::{ChainedFilter, ClusterIndex, VirtualHost};
 use crate::io::{Address, ListenerId};
 use sidering_codecs::registry::CodecOptions;
 
@@ -47,6 +47,8 @@ pub struct HttpListener {
     pub protocol: &'static str,
     pub codec: CodecOptions,
     pub options: HttpOptions,
+    /// In the order in which requests meet them; responses meet them in the other.
+    pub filters: Vec<ChainedFilter>,
     pub virtual_hosts: Vec<VirtualHost>,
 }
 

@@ -5,12 +5,16 @@
 
 mod action;
 mod cluster;
+mod filter;
 mod listener;
+mod matcher;
 mod route;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
+pub use filter::{ChainedFilter, FilterOverride};
 pub use listener::{HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores};
+pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 pub use route::{Forward, PathMatch, Route, RouteAction, RouteMatch, VirtualHost};
 
 /// One whole configuration.

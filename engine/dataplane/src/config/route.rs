@@ -1,6 +1,6 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
-use super::{ClusterIndex, Redirect, Rewrite, WeightedCluster};
+use super::{ClusterIndex, FilterOverride, Redirect, Rewrite, WeightedCluster};
 
 /// A set of domains and their routes, first match wins.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -8,6 +8,8 @@ pub struct VirtualHost {
     /// `api.example.com`, `*.example.com`, `prefix.*`, `*`; lower-case.
     pub domains: Vec<String>,
     pub routes: Vec<Route>,
+    /// For all of its routes that say nothing else.
+    pub filters: Vec<FilterOverride>,
 }
 
 /// One route.
@@ -15,6 +17,7 @@ pub struct VirtualHost {
 pub struct Route {
     pub matcher: RouteMatch,
     pub action: RouteAction,
+    pub filters: Vec<FilterOverride>,
     /// Where it stands in the file, for `explain` and logs; 0 if it has no place.
     pub line: u32,
 }
@@ -52,6 +55,11 @@ impl Default for RouteAction {
 }
 
 impl RouteAction {
+    /// Whether it sends requests to a cluster.
+    pub fn forwards(&self) -> bool {
+        matches!(self, RouteAction::Forward(_))
+    }
+
     /// To this cluster, without anything special.
     pub fn cluster(cluster: ClusterIndex) -> Self {
         RouteAction::Forward(Forward { cluster, ..Forward::default() })

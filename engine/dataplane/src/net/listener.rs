@@ -1,9 +1,10 @@
 //! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
 
 use crate::config::{ClusterIndex, Listener, ListenerKind, ListenerLimits, Snapshot};
+use crate::filter::Chain;
 use crate::io::{Address, ListenerId};
 use crate::observe::counters::ListenerCounters;
-use crate::route::RouteTable;
+use crate::route::{RouteTable, Routed};
 use sidering_codecs::registry::{Protocol, protocol};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,12 +22,12 @@ pub struct CoreListener {
 /// What the listener's connections carry.
 pub enum CoreListenerKind {
     /// `cluster` is an index into the snapshot's clusters.
-    Tcp {
-        cluster: ClusterIndex,
-    },
+    Tcp { cluster: ClusterIndex },
     Http {
         protocol: &'static Protocol,
         routes: RouteTable,
+        /// `None` if it has no filter.
+        filters: Option<Chain>,
     },
 }
 
@@ -45,6 +46,7 @@ impl CoreListener {
             ListenerKind::Http(http) => CoreListenerKind::Http {
                 protocol: protocol(http.protocol)?,
                 routes: RouteTable::compile(&http.virtual_hosts),
+                filters: Chain::compile(http, counters),
             },
         };
         let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));
@@ -86,6 +88,21 @@ impl CoreListener {
     /// The index in the snapshot of the cluster with this key, `u32::MAX` if it has none.
     pub fn cluster_index(&self, key: u32) -> u32 {
         self.cluster_keys.iter().position(|&known| known == key).map_or(u32::MAX, |at| at as u32)
+    }
+
+    /// The listener's filters, if it has any.
+    pub fn chain(&self) -> Option<&Chain> {
+        match &self.kind {
+            CoreListenerKind::Http { filters, .. } => filters.as_ref(),
+            CoreListenerKind::Tcp { .. } => None,
+        }
+    }
+
+    /// The route at a place (virtual host and route) that its table has told.
+    pub fn routed(&self, place: Option<(u32, u32)>) -> Option<Routed<'_>> {
+        let CoreListenerKind::Http { routes, .. } = &self.kind else { return None };
+        let (virtual_host, index) = place.map(|(host, route)| (host as usize, route as usize))?;
+        Some(Routed { virtual_host, index, route: routes.route(virtual_host, index)? })
     }
 
     /// The HTTP part of the configuration; `None` on TCP listeners.

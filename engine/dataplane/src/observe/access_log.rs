@@ -26,9 +26,11 @@ impl ResponseFlags {
     pub const LOCAL_RESET: Self = Self(1 << 11);
     pub const OVERLOAD: Self = Self(1 << 12);
     pub const UPSTREAM_RETRY_LIMIT_EXCEEDED: Self = Self(1 << 13);
+    pub const DELAY_INJECTED: Self = Self(1 << 14);
+    pub const FAULT_INJECTED: Self = Self(1 << 15);
 
-    const NAMES: [&'static str; 14] =
-        ["UH", "UF", "UO", "NR", "UT", "UR", "UC", "DC", "DPE", "UPE", "SI", "LR", "OM", "URX"];
+    const NAMES: [&'static str; 16] =
+        ["UH", "UF", "UO", "NR", "UT", "UR", "UC", "DC", "DPE", "UPE", "SI", "LR", "OM", "URX", "DI", "FI"];
 
     /// Both sets together.
     #[must_use]

@@ -2,6 +2,7 @@
 //! load and store without a lock prefix. Nothing here formats or names a metric for export.
 
 use super::histogram::Histogram;
+use crate::filter::FilterCounters;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count with one writing thread. Readers on other threads see it a little late, never torn.
@@ -84,6 +85,7 @@ pub struct ListenerCounters {
     pub request_time: Histogram,
     /// The part of it that the proxy itself took: not waiting for either peer, nor for a connect.
     pub process_time: Histogram,
+    pub filters: FilterCounters,
 }
 
 /// What the data plane counts for one cluster on one core.

@@ -1,7 +1,7 @@
 //! What a route does with a request: one of its clusters, a rewrite, a redirect, a reply. It finds no route.
 
-use super::pick::Refusal;
-use crate::config::{Forward, HttpOptions, Redirect, RouteAction};
+use super::pick::{NO_CLUSTER, Refusal};
+use crate::config::{ClusterIndex, Forward, HttpOptions, Redirect, RouteAction};
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
@@ -10,6 +10,7 @@ use crate::route::{RouteTable, Routed};
 use crate::stream::{LocalReply, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{FieldName, Method, RequestHead};
+use std::rc::Rc;
 
 /// Buffers for header lines that are kept for reuse.
 const SPARE_LINES: usize = 64;
@@ -25,15 +26,16 @@ pub(super) struct Asking<'a> {
 }
 
 impl<I: Io> Worker<I> {
-    /// Starts the action of the route that was found; tells the local reply if the request is refused.
+    /// Starts the action of the route that was found, if one was; tells the local reply if the request is refused.
     pub(super) fn act(
         &mut self,
         io: &mut I,
         listener: &CoreListener,
         routes: &RouteTable,
-        found: Routed<'_>,
+        found: Option<Routed<'_>>,
         asking: &Asking<'_>,
     ) -> Option<Refusal> {
+        let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
         self.streams.get_mut(asking.key)?.route_line = found.route.line;
         match &found.route.action {
             RouteAction::DirectResponse { status, .. } => {
@@ -45,14 +47,29 @@ impl<I: Io> Worker<I> {
                 let picked = routes.pick_weighted(found.virtual_host, found.index);
                 let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
                 let cluster = weighted.unwrap_or(forward.cluster);
+                let Some(cluster) = self.cluster_key(listener, cluster) else { return Some(NO_CLUSTER) };
                 let stream = self.streams.get_mut(asking.key)?;
-                stream.cluster = listener.cluster_keys[cluster.0 as usize];
+                stream.cluster = cluster;
                 stream.route_timeout_ms = forward.timeout_ms;
                 self.rewrite(forward, found, asking.path);
                 self.edit_request(io, asking.key, asking.downstream, asking.options, asking.head);
                 self.dispatch_request(io, asking.key, asking.head, asking.head.method == Method::Connect)
             }
         }
+    }
+
+    /// The core's key of a cluster. A request that was delayed over a reload goes to the cluster that has the name now:
+    /// keys of a configuration that is gone may be others' by now.
+    fn cluster_key(&self, listener: &CoreListener, cluster: ClusterIndex) -> Option<u32> {
+        if Rc::ptr_eq(&listener.cluster_keys, &self.cluster_keys) {
+            return listener.cluster_keys.get(cluster.0 as usize).copied();
+        }
+        let name = &listener.snapshot.clusters.get(cluster.0 as usize)?.name;
+        let has_name = |key: &&u32| {
+            let cluster = self.clusters.get(**key as usize).and_then(Option::as_ref);
+            cluster.is_some_and(|cluster| cluster.config.name == *name)
+        };
+        self.cluster_keys.iter().find(has_name).copied()
     }
 
     fn rewrite(&mut self, forward: &Forward, found: Routed<'_>, path: &[u8]) {

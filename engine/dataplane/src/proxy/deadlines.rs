@@ -22,6 +22,7 @@ enum Limit {
     Request,
     Route,
     StreamIdle,
+    FilterDelay,
     Connect,
     Linger,
 }
@@ -101,6 +102,7 @@ impl<I: Io> Worker<I> {
                 self.count_request_timeout(stream);
                 self.fail_stream(stream, 504, ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout");
             }
+            (Limit::FilterDelay, Some(stream)) => self.resume_filtered(io, id, stream),
             (Limit::StreamIdle, Some(stream)) => {
                 self.count_timeout(id);
                 self.expire_idle_stream(io, stream);
@@ -167,7 +169,9 @@ fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     } else {
         None
     };
-    [idle, other].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    let delay = stream.filters.as_ref().and_then(|filters| filters.resumes_at);
+    let delay = delay.map(|at| (at, Limit::FilterDelay));
+    [idle, other, delay].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
 }
 
 /// Whether nothing is awaited of the client.

@@ -35,6 +35,7 @@ impl<I: Io> Worker<I> {
     /// predecessors finish what they have.
     pub(crate) fn apply(&mut self, io: &mut I, update: &Update) {
         let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
+        self.cluster_keys = Rc::clone(&cluster_keys);
         let snapshot = &update.snapshot;
         let mut wanted = vec![];
         for (index, config) in snapshot.listeners.iter().enumerate() {

@@ -4,7 +4,7 @@ use crate::io::{CloseMode, Io};
 use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
 use crate::proxy::drain::Drain;
-use crate::stream::{Progress, Stream, StreamKey, Upstream};
+use crate::stream::{Details, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use std::io::Write;
 
@@ -12,7 +12,7 @@ impl<I: Io> Worker<I> {
     /// The response was handed to the kernel to its last byte.
     pub(crate) fn finish_stream(&mut self, io: &mut I, key: StreamKey) {
         let Some(mut stream) = self.streams.remove(key) else { return };
-        self.record_end(io, &stream);
+        self.record_end(io, &mut stream);
         let id = stream.downstream;
         let request_ended = stream.request == Progress::Ended;
         self.reclaim(&mut stream);
@@ -44,13 +44,13 @@ impl<I: Io> Worker<I> {
         io: &mut I,
         key: StreamKey,
         flags: ResponseFlags,
-        details: &'static str,
+        details: impl Into<Details>,
     ) {
         self.detach_upstream(io, key, CloseMode::Reset);
         let Some(mut stream) = self.streams.remove(key) else { return };
         stream.flags = stream.flags.with(flags);
-        stream.details = details;
-        self.record_end(io, &stream);
+        stream.details = details.into();
+        self.record_end(io, &mut stream);
         self.reclaim(&mut stream);
         if let Some(conn) = self.conns.get_mut(stream.downstream) {
             conn.stream = None;
@@ -63,7 +63,7 @@ impl<I: Io> Worker<I> {
         let (upstream, cluster) =
             (std::mem::replace(&mut stream.upstream, Upstream::Released), stream.cluster);
         match upstream {
-            Upstream::Unrouted | Upstream::Released => {}
+            Upstream::Unrouted | Upstream::Delayed | Upstream::Released => {}
             Upstream::Waiting => {
                 if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
                     cluster.stop_waiting(key);
@@ -110,7 +110,10 @@ impl<I: Io> Worker<I> {
         self.forget_cluster_if_done(cluster_key);
     }
 
-    fn record_end(&mut self, io: &mut I, stream: &Stream) {
+    fn record_end(&mut self, io: &mut I, stream: &mut Stream) {
+        if stream.filters.is_some() {
+            self.end_filters(stream);
+        }
         let counters = &stream.listener.counters;
         counters.requests_active.subtract(1);
         if let Some(class) = class_of(stream.status) {
@@ -161,7 +164,7 @@ impl<I: Io> Worker<I> {
             },
             authority: text(|log| &log.authority),
             downstream_peer: &peer[..64 - left],
-            details: stream.details.as_bytes(),
+            details: stream.details.as_str().as_bytes(),
             captured: &captured,
         };
         self.record.clear();

@@ -92,12 +92,12 @@ impl<I: Io> Worker<I> {
             self.edits.set_path(&path);
         }
         let matched = if changed { path.as_slice() } else { head.path };
-        let outcome = match routes.find(head.authority, matched, head.method == Method::Connect) {
-            Some(found) => {
-                let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
-                self.act(io, listener, routes, found, &asking)
-            }
-            None => Some((404, ResponseFlags::NO_ROUTE, "route_not_found")),
+        let found = routes.find(head.authority, matched, head.method == Method::Connect);
+        let outcome = if self.filter_request(io, key, listener, found, head) {
+            let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
+            self.act(io, listener, routes, found, &asking)
+        } else {
+            None
         };
         self.path_scratch = path;
         outcome

@@ -5,8 +5,9 @@ use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::Phase;
 use crate::net::listener::CoreListenerKind;
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{LocalReply, Progress, Relay, Stream, StreamKey};
+use crate::stream::{Details, LocalReply, Progress, Relay, Stream, StreamKey};
 use crate::worker::Worker;
+use sidering_codecs::Fields;
 
 impl<I: Io> Worker<I> {
     /// The stream cannot go on: it is answered with `status` if nothing was answered yet, else cut off visibly.
@@ -38,7 +39,7 @@ impl<I: Io> Worker<I> {
     /// Sends the reply that was left as work.
     pub(crate) fn send_local_reply(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(reply) = stream.reply.take() else { return };
+        let Some(mut reply) = stream.reply.take() else { return };
         if stream.response == Progress::Ended && !stream.is_tunnel {
             return;
         }
@@ -48,18 +49,24 @@ impl<I: Io> Worker<I> {
         }
         stream.status = reply.status;
         stream.flags = stream.flags.with(reply.flags);
-        stream.details = reply.details;
+        stream.details = reply.details.clone();
         stream.response = Progress::Ended;
         stream.response_ended = self.now;
         stream.last_activity = self.now;
-        let downstream = stream.downstream;
+        let (downstream, is_filtered) = (stream.downstream, stream.filters.is_some());
         self.detach_upstream(io, key, CloseMode::Graceful);
         self.drop_rest_of_request(io, key);
+        if is_filtered {
+            self.edits.clear();
+            self.filter_response(key, reply.status, Fields::default());
+            reply.lines.extend_from_slice(self.edits.added().bytes());
+        }
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         if let Some(codec) = &mut conn.codec {
             let text = error_text(&reply);
-            let body = direct_body(stream, &reply).unwrap_or(text.as_bytes());
+            let own = reply.text.map(str::as_bytes).or_else(|| direct_body(stream, &reply));
+            let body = own.unwrap_or(text.as_bytes());
             let body_bytes = body.len() as u64;
             if conn.is_poisoned {
                 codec.close_after_current();
@@ -86,7 +93,7 @@ impl<I: Io> Worker<I> {
         io: &mut I,
         key: StreamKey,
         flags: ResponseFlags,
-        details: &'static str,
+        details: impl Into<Details>,
     ) {
         let Some(stream) = self.streams.get(key) else { return };
         let downstream = stream.downstream;
@@ -106,9 +113,12 @@ impl<I: Io> Worker<I> {
     }
 }
 
-/// The text of an error reply; empty for direct responses.
+/// The text of an error reply; empty for those that bring their own.
 fn error_text(reply: &LocalReply) -> String {
-    if reply.direct.is_some() { String::new() } else { format!("{}\n", reply.details.replace('_', " ")) }
+    if reply.direct.is_some() || reply.text.is_some() {
+        return String::new();
+    }
+    format!("{}\n", reply.details.as_str().replace('_', " "))
 }
 
 fn direct_body<'a>(stream: &'a Stream, reply: &LocalReply) -> Option<&'a [u8]> {

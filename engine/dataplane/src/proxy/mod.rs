@@ -10,6 +10,7 @@ mod close;
 mod deadlines;
 mod downstream;
 pub(crate) mod drain;
+mod filtering;
 mod finish;
 mod flow;
 mod forwarding;

@@ -4,7 +4,7 @@ use crate::cluster::PickRequest;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{Progress, Stream, StreamKey, Upstream};
+use crate::stream::{OwnedHead, Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::RequestHead;
 use sidering_codecs::registry::CodecOptions;
@@ -239,19 +239,23 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn keep_head(&mut self, key: StreamKey, head: &RequestHead<'_>) {
+    pub(super) fn keep_head(&mut self, key: StreamKey, head: &RequestHead<'_>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let mut kept = stream.head.take().or_else(|| self.spare_heads.pop()).unwrap_or_default();
         kept.fill(head, &self.edits);
         stream.head = Some(kept);
     }
 
+    pub(super) fn reclaim_head(&mut self, head: Box<OwnedHead>) {
+        if self.spare_heads.len() < SPARE_HEADS {
+            self.spare_heads.push(head);
+        }
+    }
+
     /// Takes the boxes of an ended stream back.
     pub(crate) fn reclaim(&mut self, stream: &mut Stream) {
-        if let Some(head) = stream.head.take()
-            && self.spare_heads.len() < SPARE_HEADS
-        {
-            self.spare_heads.push(head);
+        if let Some(head) = stream.head.take() {
+            self.reclaim_head(head);
         }
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS
@@ -261,7 +265,7 @@ impl<I: Io> Worker<I> {
     }
 }
 
-const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
+pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
 const NO_HEALTHY_UPSTREAM: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
 const CONNECT_FAILURE: Refusal =
     (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_failure");

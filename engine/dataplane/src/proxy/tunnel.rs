@@ -72,7 +72,7 @@ impl<I: Io> Worker<I> {
     fn answer_connect(&mut self, io: &mut I, key: StreamKey, downstream: ConnId) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.status = 200;
-        stream.details = "via_upstream";
+        stream.details = "via_upstream".into();
         stream.is_tunnel = true;
         let Some(codec_stream) = stream.downstream_stream else { return };
         let Some(conn) = self.conns.get_mut(downstream) else { return };
@@ -167,7 +167,7 @@ impl<I: Io> Worker<I> {
     ) {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.flags = stream.flags.with(flags);
-            stream.details = details;
+            stream.details = details.into();
         }
         self.close_tunnel(io, key, CloseMode::Reset);
     }
@@ -176,7 +176,8 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.response_ended = self.now;
         let downstream = stream.downstream;
-        let details = if stream.details.is_empty() { "tunnel_closed" } else { stream.details };
+        let told = std::mem::take(&mut stream.details);
+        let details = if told.as_str().is_empty() { "tunnel_closed".into() } else { told };
         if let Upstream::Attached(upstream) = stream.upstream {
             self.record_upstream_end(key);
             if let Some(stream) = self.streams.get_mut(key) {

@@ -110,6 +110,10 @@ impl<I: Io> Worker<I> {
         self.edits.clear();
         if !head.is_interim() {
             note_response(stream, head, self.now);
+            if stream.filters.is_some() {
+                self.filter_response(key, head.status, head.fields);
+            }
+            let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
             if let Some(via) = stream.listener.http().and_then(|http| http.options.via.as_ref()) {
                 self.edits.add_parts(FieldName::Via, b"via", &[b"1.1 ", via.as_bytes()]);
             }
@@ -118,6 +122,7 @@ impl<I: Io> Worker<I> {
                 self.edits.keep_upgrade();
             }
         }
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         let (downstream, Some(codec_stream)) = (stream.downstream, stream.downstream_stream) else {
             return Ok(());
         };
@@ -289,7 +294,7 @@ fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::T
     stream.response_started = Some(now);
     stream.upstream_sent.get_or_insert(now);
     stream.status = head.status;
-    stream.details = "via_upstream";
+    stream.details = "via_upstream".into();
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;
     if let (Some(log), Some(fields)) = (&mut stream.log, &stream.listener.snapshot.access_log) {
         for name in &fields.response_fields {

@@ -162,7 +162,7 @@ mod tests {
 
     fn host(domains: &[&str], line: u32) -> VirtualHost {
         let domains = domains.iter().map(ToString::to_string).collect();
-        VirtualHost { domains, routes: vec![route(PathMatch::Any, line)] }
+        VirtualHost { domains, routes: vec![route(PathMatch::Any, line)], ..VirtualHost::default() }
     }
 
     #[test]
@@ -222,6 +222,7 @@ mod tests {
                 connect,
                 route(PathMatch::Prefix("/".into()), 3),
             ],
+            ..VirtualHost::default()
         }]);
         let line = |path: &str| table.find(b"h", path.as_bytes(), false).map(|found| found.route.line);
         assert_eq!(line("/a"), Some(1));

@@ -1,11 +1,14 @@
 //! Streams: one request and its response, the pairing of a downstream with an upstream exchange. Plain state.
 
+mod details;
 mod owned_head;
 mod table;
 
+pub use details::Details;
 pub use owned_head::OwnedHead;
 pub use table::{StreamKey, StreamTable};
 
+use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
@@ -39,12 +42,14 @@ pub enum Relay {
 /// Where a stream's request goes, and whether it has got a connection.
 ///
 /// ```text
-/// Unrouted -> Waiting -> Connecting -> Attached -> Released
+/// Unrouted -> Delayed -> Waiting -> Connecting -> Attached -> Released
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upstream {
     /// Not routed to a cluster: a local reply.
     Unrouted,
+    /// Held back by a filter for a while.
+    Delayed,
     /// In the cluster's queue.
     Waiting,
     Connecting(ConnId),
@@ -58,17 +63,19 @@ pub enum Upstream {
 pub struct LocalReply {
     pub status: u16,
     pub flags: ResponseFlags,
-    pub details: &'static str,
+    pub details: Details,
     /// The body, if it is not just the details: index of the route whose direct response it is.
     pub direct: Option<(u32, u32)>,
+    /// The body, if it is neither.
+    pub text: Option<&'static str>,
     /// Further header lines, each with its CRLF; most replies have none.
     pub lines: Vec<u8>,
 }
 
 impl LocalReply {
     /// A reply whose body says its details.
-    pub fn new(status: u16, flags: ResponseFlags, details: &'static str) -> Self {
-        LocalReply { status, flags, details, direct: None, lines: vec![] }
+    pub fn new(status: u16, flags: ResponseFlags, details: impl Into<Details>) -> Self {
+        LocalReply { status, flags, details: details.into(), direct: None, text: None, lines: vec![] }
     }
 }
 
@@ -106,10 +113,12 @@ pub struct Stream {
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
     pub reply: Option<LocalReply>,
+    /// `None` if it meets none.
+    pub filters: Option<Box<StreamFilters>>,
     pub version: Version,
     pub status: u16,
     pub flags: ResponseFlags,
-    pub details: &'static str,
+    pub details: Details,
     pub request_body_bytes: u64,
     pub response_body_bytes: u64,
     pub started: Time,
@@ -163,10 +172,11 @@ impl Stream {
             attempts: 0,
             head: None,
             reply: None,
+            filters: None,
             version: Version::Http11,
             status: 0,
             flags: ResponseFlags::default(),
-            details: "",
+            details: Details::default(),
             request_body_bytes: 0,
             response_body_bytes: 0,
             started,
@@ -192,8 +202,8 @@ impl Stream {
         self.is_tunnel || self.terminates_connect
     }
 
-    /// Whether the request's body must wait: there is no connection yet to send it to.
+    /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
-        matches!(self.upstream, Upstream::Waiting | Upstream::Connecting(_))
+        matches!(self.upstream, Upstream::Delayed | Upstream::Waiting | Upstream::Connecting(_))
     }
 }

@@ -294,7 +294,7 @@ pub(crate) fn limits() -> ListenerLimits {
 
 pub(crate) fn route(prefix: &str, action: RouteAction) -> Route {
     let matcher = RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() };
-    Route { matcher, action, line: 1 }
+    Route { matcher, action, line: 1, ..Route::default() }
 }
 
 pub(crate) fn forward() -> RouteAction {
@@ -332,7 +332,8 @@ pub(crate) fn http(endpoints: u16) -> Snapshot {
         protocol: "http1",
         codec: CodecOptions::default(),
         options,
-        virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes }],
+        virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes, ..VirtualHost::default() }],
+        ..HttpListener::default()
     };
     snapshot(ListenerKind::Http(Box::new(listener)), cluster(endpoints, "http1"))
 }

@@ -22,6 +22,7 @@ mod engines;
 mod envoys_choices;
 mod exchanges;
 mod failures;
+mod filters;
 mod forwarded;
 mod kills;
 mod load;

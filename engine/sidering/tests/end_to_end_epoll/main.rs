@@ -26,6 +26,8 @@ mod drain;
 mod exchanges;
 #[path = "../end_to_end/failures.rs"]
 mod failures;
+#[path = "../end_to_end/filters.rs"]
+mod filters;
 #[path = "../end_to_end/forwarded.rs"]
 mod forwarded;
 #[path = "../end_to_end/kills.rs"]

@@ -1,0 +1,262 @@
+//! Chains of filters: what is understood, and every mistake with its place.
+
+use super::super::{Overrides, Problem, parse};
+use sidering_dataplane::config::{
+    Cidr, HeaderMatch, HeaderTest, HttpListener, ListenerKind, Share, StringMatch, StringPattern,
+};
+use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
+
+/// A file with these lines in the listener, the virtual host and the route.
+fn file(listener: &str, host: &str, route: &str) -> String {
+    format!(
+        "listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  {listener}
+  virtual_hosts:
+  - domains: ['*']
+    {host}
+    routes:
+    - match: {{ prefix: / }}
+      cluster: api
+      {route}
+clusters: [{{ name: api, endpoints: [127.0.0.1:8080] }}]
+"
+    )
+}
+
+fn load(text: &str) -> Result<HttpListener, Vec<String>> {
+    let overrides = Overrides { workers: Some(2), engine: None };
+    let show = |problem: &Problem| {
+        format!("{}:{} {} | {}", problem.place.line, problem.place.column, problem.message, problem.expected)
+    };
+    let loaded = parse("test.yaml", text, &overrides)
+        .map_err(|report| report.problems.iter().map(show).collect::<Vec<_>>())?;
+    assert!(loaded.report.problems.is_empty(), "{}", loaded.report);
+    match loaded.snapshot.listeners.into_iter().next().unwrap().kind {
+        ListenerKind::Http(http) => Ok(*http),
+        ListenerKind::Tcp { .. } => panic!("not http"),
+    }
+}
+
+/// The only filter of a chain.
+fn only(filter: &str) -> FilterConfig {
+    let http =
+        load(&file(&format!("filters: [{filter}]"), "", "")).unwrap_or_else(|report| panic!("{report:#?}"));
+    assert_eq!(http.filters.len(), 1);
+    http.filters[0].config.clone()
+}
+
+fn exact(text: &str) -> StringMatch {
+    StringMatch { pattern: StringPattern::Exact(text.into()), ignore_case: false }
+}
+
+#[test]
+fn fault_injection() {
+    let read = only(
+        "{ name: fault, delay: { fixed_delay: 1s, percentage: 12.5 }, abort: { header_abort: {}, percentage: 100 }, \
+         headers: [{ name: X-Canary, exact: yes }], max_active_faults: 5 }",
+    );
+    let header = HeaderMatch { name: "x-canary".into(), test: HeaderTest::Text(exact("yes")), invert: false };
+    let expected = fault::Config {
+        delay: Some(fault::Delay::Fixed { ms: 1000, share: Share(125_000) }),
+        abort: Some(fault::Abort::Header { share: Share::ALL }),
+        headers: vec![header],
+        // Of two workers.
+        max_active_faults: 3,
+    };
+    assert_eq!(read, FilterConfig::Fault(Box::new(expected)));
+    assert_eq!(only("{ name: fault }"), FilterConfig::Fault(Box::default()));
+}
+
+#[test]
+fn access_control() {
+    let read = only(
+        "{ name: rbac, rules: { action: deny, policies: {
+             z: { permissions: [any: true], principals: [not_id: { remote_ip: 10.0.0.0/8 }] },
+             a: { permissions: [{ methods: [GET] }, { and_rules: [{ url_path: { prefix: /a } }, { header: { name: x, present: true } }] }],
+                  principals: [or_ids: [{ direct_remote_ip: 10.0.0.1 }, { any: true }]] } } } }",
+    );
+    use rbac::Condition;
+    let block = |address: &str, prefix_bits| Cidr { address: address.parse().unwrap(), prefix_bits };
+    let path = StringMatch { pattern: StringPattern::Prefix("/a".into()), ignore_case: false };
+    let header = HeaderMatch { name: "x".into(), test: HeaderTest::Present(true), invert: false };
+    let first = rbac::Policy {
+        name: "a".into(),
+        permissions: vec![
+            Condition::Methods(vec!["GET".into()]),
+            Condition::All(vec![Condition::UrlPath(path), Condition::Header(header)]),
+        ],
+        principals: vec![Condition::AnyOf(vec![
+            Condition::DirectRemoteIp(block("10.0.0.1", 32)),
+            Condition::Any,
+        ])],
+    };
+    let second = rbac::Policy {
+        name: "z".into(),
+        permissions: vec![Condition::Any],
+        principals: vec![Condition::Not(Box::new(Condition::RemoteIp(block("10.0.0.0", 8))))],
+    };
+    let rules = Some(rbac::Rules { action: rbac::Action::Deny, policies: vec![first, second] });
+    assert_eq!(read, FilterConfig::Rbac(Box::new(rbac::Config { rules, shadow_rules: None })));
+}
+
+#[test]
+fn cross_origin_requests() {
+    let read = only(
+        "{ name: cors, allow_origin: ['https://a', { suffix: .b, ignore_case: true }], allow_methods: 'GET, PUT', \
+         max_age: 1h, allow_credentials: false }",
+    );
+    let suffix = StringMatch { pattern: StringPattern::Suffix(".b".into()), ignore_case: true };
+    let expected = cors::Config {
+        allow_origin: vec![exact("https://a"), suffix],
+        allow_methods: "GET, PUT".into(),
+        max_age: "3600".into(),
+        allow_credentials: Some(false),
+        ..cors::Config::default()
+    };
+    assert_eq!(read, FilterConfig::Cors(Box::new(expected)));
+}
+
+#[test]
+fn virtual_hosts_and_routes_have_words_of_their_own() {
+    let http = load(&file(
+        "filters: [{ name: cors, disabled: true }, { name: fault }]",
+        "filters: { fault: disabled }",
+        "filters: { fault: { abort: { http_status: 503, percentage: 1 } }, cors: {} }",
+    ))
+    .unwrap();
+    assert_eq!([http.filters[0].disabled, http.filters[1].disabled], [true, false]);
+    let host = &http.virtual_hosts[0];
+    let said = |overrides: &[sidering_dataplane::config::FilterOverride]| {
+        overrides.iter().map(|special| (special.filter, special.config.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&host.filters), [("fault", false)]);
+    assert_eq!(said(&host.routes[0].filters), [("cors", true), ("fault", true)]);
+}
+
+#[test]
+fn paths_are_normalised_where_filters_look_at_them() {
+    let rule = |condition: &str| {
+        format!(
+            "rules: {{ action: deny, policies: {{ p: {{ permissions: [{condition}], principals: [any: true] }} }} }}"
+        )
+    };
+    let path = rule("not_rule: { url_path: { exact: /a } }");
+    let header = rule("header: { name: ':path', exact: /a }");
+    for (listener, route, normalised) in [
+        (format!("filters: [{{ name: rbac, {path} }}]"), String::new(), true),
+        (format!("filters: [{{ name: rbac, {header} }}]"), String::new(), true),
+        (format!("filters: [{{ name: rbac, {} }}]", rule("any: true")), String::new(), false),
+        ("filters: [{ name: rbac }]".to_owned(), format!("filters: {{ rbac: {{ {path} }} }}"), true),
+        (
+            "filters: [{ name: fault, headers: [{ name: ':path', exact: /a }] }]".to_owned(),
+            String::new(),
+            true,
+        ),
+    ] {
+        let http = load(&file(&listener, "", &route)).unwrap();
+        assert_eq!(http.options.normalize_path, normalised, "{listener} {route}");
+    }
+}
+
+/// What a listener's `filters` is, and how the first problem then begins.
+const MISTAKES: &[(&str, &str)] = &[
+    ("[]", "5:12 an empty list | at least one of { name, ... }"),
+    ("[{ delay: {} }]", "5:13 a filter without `name` | `name`: one of fault, rbac, cors"),
+    ("[{ name: falt }]", "5:21 `falt` is not among the choices | fault, rbac, cors; did you mean `fault`?"),
+    ("[{ name: compressor, x: 1 }]", "5:21 `compressor` is in the format but not in this version"),
+    ("[{ name: fault }, { name: fault }]", "5:30 a second filter `fault` | each filter once in a chain"),
+    ("[{ name: fault, delay: { percentage: 1 } }]", "5:35 a fault that does nothing | `fixed_delay`, or"),
+    ("[{ name: fault, delay: { fixed_delay: 1s } }]", "5:35 a delay without `percentage`"),
+    (
+        "[{ name: fault, delay: { fixed_delay: 0s, percentage: 1 } }]",
+        "5:50 `0s` is out of range | 1ms to 8760h",
+    ),
+    (
+        "[{ name: fault, delay: { fixed_delay: 1s, header_delay: {}, percentage: 1 } }]",
+        "5:54 a fault of two kinds | either `fixed_delay` or `header_delay`",
+    ),
+    (
+        "[{ name: fault, abort: { http_status: 199, percentage: 1 } }]",
+        "5:50 199 is out of range | a whole number from 200 to 599",
+    ),
+    (
+        "[{ name: fault, abort: { http_status: 600, percentage: 1 } }]",
+        "5:50 600 is out of range | a whole number from 200 to 599",
+    ),
+    (
+        "[{ name: fault, response_rate_limit: {} }]",
+        "5:28 `response_rate_limit` is in the format but not in this version",
+    ),
+    ("[{ name: fault, delai: {} }]", "5:28 unknown key `delai` in a filter | did you mean `delay`?"),
+    ("[{ name: rbac, rules: { action: allow } }]", "5:34 rules without `policies`"),
+    ("[{ name: rbac, rules: { action: permit, policies: {} } }]", "5:44 `permit` is not among the choices"),
+    (
+        "[{ name: rbac, rules: { action: allow, policies: { p: { permissions: [], principals: [any: true] } } } }]",
+        "5:81 an empty list | at least one of conditions",
+    ),
+    (
+        "[{ name: rbac, rules: { action: allow, policies: { p: { permissions: [{ any: true, methods: [A] }], principals: [any: true] } } } }]",
+        "5:82 a permission of two conditions | one condition each; `and_rules` joins several",
+    ),
+    (
+        "[{ name: rbac, rules: { action: allow, policies: { p: { permissions: [any: true], principals: [authenticated: {}] } } } }]",
+        "5:107 `authenticated` is in the format but not in this version",
+    ),
+    (
+        "[{ name: rbac, rules: { action: allow, policies: { p: { permissions: [remote_ip: 10.0.0.1], principals: [any: true] } } } }]",
+        "5:82 unknown key `remote_ip` in a permission",
+    ),
+    ("[{ name: cors, max_age: 1500ms }]", "5:36 `1500ms` is no whole second | seconds"),
+    ("[{ name: cors, allow_methods: \"a\\r\\nb\" }]", "5:42 `a"),
+];
+
+#[test]
+fn each_mistake_has_its_words() {
+    for (filters, expected) in MISTAKES {
+        let found = load(&file(&format!("filters: {filters}"), "", "")).unwrap_err();
+        assert!(found.first().is_some_and(|line| line.starts_with(expected)), "{filters}: {found:#?}");
+    }
+    for (listener, route, expected) in [
+        (
+            "",
+            "fault: disabled",
+            "12:18 the listener has no filter `fault` | it among the listener's `filters`",
+        ),
+        (
+            "filters: [name: cors]",
+            "rbac: {}",
+            "12:18 the listener has no filter `rbac` | one of the listener's filters: cors",
+        ),
+        (
+            "filters: [name: fault]",
+            "falt: {}",
+            "12:18 the listener has no filter `falt` | did you mean `fault`?",
+        ),
+        (
+            "filters: [name: fault]",
+            "fault: off",
+            "12:25 `off` where a filter is configured | a mapping, or `disabled`",
+        ),
+    ] {
+        let found = load(&file(listener, "", &format!("filters: {{ {route} }}"))).unwrap_err();
+        assert!(found.first().is_some_and(|line| line.starts_with(expected)), "{route}: {found:#?}");
+    }
+}
+
+#[test]
+fn conditions_lie_in_conditions_up_to_a_bound() {
+    let nested = |levels: usize| {
+        let condition = "not_rule: { ".repeat(levels - 1) + "any: true" + &" }".repeat(levels - 1);
+        let policy = format!("{{ permissions: [{{ {condition} }}], principals: [any: true] }}");
+        load(&file(
+            &format!("filters: [{{ name: rbac, rules: {{ action: deny, policies: {{ p: {policy} }} }} }}]"),
+            "",
+            "",
+        ))
+    };
+    assert!(nested(15).is_ok() && nested(16).is_ok());
+    assert!(nested(17).unwrap_err()[0].contains("too deep | at most 16 levels"));
+}

@@ -1,0 +1,84 @@
+//! What the counters of filters are called outside, after Envoy. Tables and nothing else.
+
+use super::metric::Kind;
+use super::names::Numbers;
+use sidering_dataplane::observe::counters::ListenerCounters;
+
+/// A filter by its name in the configuration, and its numbers.
+pub(super) const FILTERS: &[(&str, Numbers<ListenerCounters>)] =
+    &[("fault", FAULT), ("rbac", RBAC), ("cors", CORS)];
+
+const FAULT: Numbers<ListenerCounters> = &[
+    ("http_fault_delays_injected", "fault.delays_injected", Kind::Counter, "Requests delayed.", |l| {
+        &l.filters.fault.delays_injected
+    }),
+    ("http_fault_aborts_injected", "fault.aborts_injected", Kind::Counter, "Requests aborted.", |l| {
+        &l.filters.fault.aborts_injected
+    }),
+    (
+        "http_fault_faults_overflow",
+        "fault.faults_overflow",
+        Kind::Counter,
+        "Faults not injected because of max_active_faults.",
+        |l| &l.filters.fault.faults_overflow,
+    ),
+    (
+        "http_fault_active_faults",
+        "fault.active_faults",
+        Kind::Gauge,
+        "Requests with a fault under way.",
+        |l| &l.filters.fault.active_faults,
+    ),
+];
+
+const RBAC: Numbers<ListenerCounters> = &[
+    ("http_rbac_allowed", "rbac.allowed", Kind::Counter, "Requests let through.", |l| {
+        &l.filters.rbac.allowed
+    }),
+    ("http_rbac_denied", "rbac.denied", Kind::Counter, "Requests denied.", |l| &l.filters.rbac.denied),
+    (
+        "http_rbac_shadow_allowed",
+        "rbac.shadow_allowed",
+        Kind::Counter,
+        "Requests that the shadow rules would let through.",
+        |l| &l.filters.rbac.shadow_allowed,
+    ),
+    (
+        "http_rbac_shadow_denied",
+        "rbac.shadow_denied",
+        Kind::Counter,
+        "Requests that the shadow rules would deny.",
+        |l| &l.filters.rbac.shadow_denied,
+    ),
+    (
+        "http_rbac_logged",
+        "rbac.logged",
+        Kind::Counter,
+        "Requests that a policy with the action log took.",
+        |l| &l.filters.rbac.logged,
+    ),
+    (
+        "http_rbac_not_logged",
+        "rbac.not_logged",
+        Kind::Counter,
+        "Requests that no policy with the action log took.",
+        |l| &l.filters.rbac.not_logged,
+    ),
+];
+
+const CORS: Numbers<ListenerCounters> = &[
+    (
+        "http_cors_origin_valid",
+        "cors.origin_valid",
+        Kind::Counter,
+        "Requests of origins that may ask.",
+        |l| &l.filters.cors.origin_valid,
+    ),
+    (
+        "http_cors_origin_invalid",
+        "cors.origin_invalid",
+        Kind::Counter,
+        "Requests of origins that may not ask.",
+        |l| &l.filters.cors.origin_invalid,
+    ),
+];

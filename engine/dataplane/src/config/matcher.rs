@@ -1,0 +1,140 @@
+//! Conditions on texts, header fields and addresses, and shares of requests: plain data, compiled where they are used.
+
+use std::net::IpAddr;
+
+/// What a text must look like (Envoy's StringMatcher).
+#[derive(Debug, Clone, PartialEq)]
+pub struct StringMatch {
+    pub pattern: StringPattern,
+    /// ASCII letters are equal in either case; never with a regex.
+    pub ignore_case: bool,
+}
+
+/// The pattern of a [`StringMatch`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum StringPattern {
+    Exact(String),
+    Prefix(String),
+    Suffix(String),
+    Contains(String),
+    /// Of the whole text, not of a part of it.
+    Regex(String),
+}
+
+/// A condition on the values of one header field (Envoy's HeaderMatcher). A field that is not there fulfils none but
+/// `Present(false)`, inverted or not.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeaderMatch {
+    /// Lower-case; `:method`, `:path` and `:authority` name those parts of the request.
+    pub name: String,
+    pub test: HeaderTest,
+    /// The outcome is turned round.
+    pub invert: bool,
+}
+
+impl HeaderMatch {
+    /// Whether it is on the request's path.
+    pub fn looks_at_path(&self) -> bool {
+        self.name == ":path"
+    }
+}
+
+/// What a [`HeaderMatch`] looks at. Several fields of a name are taken as one, joined by commas.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HeaderTest {
+    Present(bool),
+    Text(StringMatch),
+    /// A whole number from `start` to below `end`.
+    Range {
+        start: i64,
+        end: i64,
+    },
+}
+
+/// A block of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr {
+    /// Bits behind the prefix are 0.
+    pub address: IpAddr,
+    /// 0..=32 or 0..=128.
+    pub prefix_bits: u8,
+}
+
+impl Cidr {
+    /// Whether the address lies in the block; an IPv4 address may come mapped into IPv6 (RFC 4291 section 2.5.5.2).
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let keeps = |bits: u32| bits.saturating_sub(u32::from(self.prefix_bits));
+        match (self.address, address.to_canonical()) {
+            (IpAddr::V4(block), IpAddr::V4(address)) => {
+                let differs = block.to_bits() ^ address.to_bits();
+                differs.checked_shr(keeps(32)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(block), IpAddr::V6(address)) => {
+                let differs = block.to_bits() ^ address.to_bits();
+                differs.checked_shr(keeps(128)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A share of all requests, in millionths: 0..=1,000,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Share(pub u32);
+
+impl Share {
+    /// Every request.
+    pub const ALL: Share = Share(1_000_000);
+
+    /// So many per cent.
+    pub fn percent(percent: u32) -> Share {
+        Share(percent.saturating_mul(10_000).min(Share::ALL.0))
+    }
+
+    /// Whether a request with this random number is part of it.
+    pub fn takes(self, random: u64) -> bool {
+        // The high bits are the better ones, and a multiplication is cheaper than a division.
+        let drawn = (u128::from(random) * u128::from(Share::ALL.0)) >> 64;
+        drawn < u128::from(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_contain_what_their_prefix_says() {
+        let block = |address: &str, prefix_bits| Cidr { address: address.parse().unwrap(), prefix_bits };
+        for (block, address, inside) in [
+            (block("10.0.0.0", 8), "10.255.255.255", true),
+            (block("10.0.0.0", 8), "9.255.255.255", false),
+            (block("10.0.0.0", 8), "11.0.0.0", false),
+            (block("10.1.2.3", 32), "10.1.2.3", true),
+            (block("10.1.2.3", 32), "10.1.2.2", false),
+            (block("10.1.2.2", 31), "10.1.2.3", true),
+            (block("0.0.0.0", 0), "255.255.255.255", true),
+            (block("0.0.0.0", 0), "::1", false),
+            (block("10.0.0.0", 8), "::ffff:10.1.1.1", true),
+            (block("::", 0), "10.0.0.1", false),
+            (block("::", 0), "2001:db8::1", true),
+            (block("2001:db8::", 32), "2001:db8:ffff::", true),
+            (block("2001:db8::", 32), "2001:db9::", false),
+            (block("2001:db8::1", 128), "2001:db8::1", true),
+            (block("2001:db8::1", 128), "2001:db8::2", false),
+        ] {
+            assert_eq!(block.contains(address.parse().unwrap()), inside, "{block:?} {address}");
+        }
+    }
+
+    #[test]
+    fn a_share_takes_its_part_of_the_random_numbers() {
+        let first = |share: Share| (u128::from(share.0) << 64).div_ceil(1_000_000);
+        for share in [Share(1), Share(500_000), Share(999_999)] {
+            let bound = first(share) as u64;
+            assert!(share.takes(bound - 1) && !share.takes(bound), "{share:?}");
+        }
+        assert!(!Share(0).takes(0) && Share::ALL.takes(u64::MAX));
+        assert_eq!((Share::percent(50), Share::percent(101)), (Share(500_000), Share::ALL));
+    }
+}

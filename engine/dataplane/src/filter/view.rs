@@ -1,0 +1,143 @@
+//! What filters see of a request and of its answer, and where they write what they change.
+
+use crate::io::Time;
+use crate::observe::access_log::ResponseFlags;
+use sidering_codecs::{Edits, Field, Fields, RequestHead};
+use std::cell::Cell;
+use std::net::{IpAddr, SocketAddr};
+
+/// A request at its head.
+pub struct RequestView<'a> {
+    pub(crate) head: &'a RequestHead<'a>,
+    /// What goes upstream otherwise than it came.
+    pub edits: &'a mut Edits,
+    /// Header lines of the answer, should the filter give one: each with its CRLF.
+    pub lines: Vec<u8>,
+    /// To be added to the stream's.
+    pub flags: ResponseFlags,
+    /// `None` on unix sockets, and if no filter of the chain wants it.
+    pub peer: Option<SocketAddr>,
+    /// Whether what X-Forwarded-For says is believed: nobody appends the peer's address to it here.
+    pub believes_forwarded_for: bool,
+    /// Whether its route sends it to a cluster.
+    pub is_forwarded: bool,
+    pub now: Time,
+    pub(crate) random: u64,
+    /// Where fields of one name are joined.
+    pub(crate) joined: Cell<Vec<u8>>,
+}
+
+impl RequestView<'_> {
+    /// The request's method, as sent.
+    pub fn method(&self) -> &[u8] {
+        self.head.method.as_bytes()
+    }
+
+    /// The path with query, as it goes upstream by now.
+    pub fn path(&self) -> &[u8] {
+        self.edits.path().unwrap_or(self.head.path)
+    }
+
+    /// Host and port, as it goes upstream by now.
+    pub fn authority(&self) -> &[u8] {
+        self.edits.authority().unwrap_or(self.head.authority)
+    }
+
+    /// The fields of a name (ASCII case-insensitive) that came and are not dropped.
+    fn fields<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = Field<'s>> + 's {
+        let fields = self.head.fields.iter().enumerate();
+        fields
+            .filter(move |(index, field)| {
+                field.name.eq_ignore_ascii_case(name) && !self.edits.is_removed(*index)
+            })
+            .map(|(_, field)| field)
+    }
+
+    /// The value of the first field of this name.
+    pub fn first_value<'s>(&'s self, name: &'s [u8]) -> Option<&'s [u8]> {
+        self.fields(name).next().map(|field| field.value)
+    }
+
+    /// The values of all fields of this name, joined by commas as RFC 9110 section 5.3 has it.
+    pub fn with_value<T>(&self, name: &[u8], look: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        match name {
+            b":method" => return look(Some(self.method())),
+            b":path" => return look(Some(self.path())),
+            b":authority" | b"host" => return look(Some(self.authority())),
+            _ => {}
+        }
+        let mut fields = self.fields(name);
+        let Some(first) = fields.next() else { return look(None) };
+        let Some(second) = fields.next() else { return look(Some(first.value)) };
+        let mut joined = self.joined.take();
+        joined.clear();
+        joined.extend_from_slice(first.value);
+        for field in std::iter::once(second).chain(fields) {
+            joined.push(b',');
+            joined.extend_from_slice(field.value);
+        }
+        let seen = look(Some(&joined));
+        self.joined.set(joined);
+        seen
+    }
+
+    /// The client's address: the peer's, or, where X-Forwarded-For is believed, the last one there.
+    pub fn remote_address(&self) -> Option<IpAddr> {
+        let peer = self.peer.map(|peer| peer.ip());
+        if !self.believes_forwarded_for {
+            return peer;
+        }
+        let told = self.with_value(b"x-forwarded-for", |value| {
+            let last = value?.rsplit(|&byte| byte == b',').next()?;
+            std::str::from_utf8(last).ok()?.trim().parse().ok()
+        });
+        told.or(peer)
+    }
+
+    /// A random number, another one each time: nothing may depend on its being hard to guess.
+    pub fn draw(&mut self) -> u64 {
+        // splitmix64
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    /// Adds a header line to the answer.
+    pub fn add_line(&mut self, name: &str, value: &[u8]) {
+        for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+            self.lines.extend_from_slice(part);
+        }
+    }
+}
+
+/// An answer at its head.
+pub struct ResponseView<'a> {
+    pub status: u16,
+    /// None in answers of the proxy's own.
+    pub(crate) fields: Fields<'a>,
+    pub edits: &'a mut Edits,
+    pub now: Time,
+}
+
+impl ResponseView<'_> {
+    /// Puts one field in the place of all of its name.
+    pub fn set(&mut self, name: &str, value: &[u8]) {
+        for (index, field) in self.fields.iter().enumerate() {
+            if field.name.eq_ignore_ascii_case(name.as_bytes()) {
+                self.edits.remove(index);
+            }
+        }
+        self.edits.add(name.as_bytes(), value);
+    }
+}
+
+/// How a request and its answer ended.
+#[derive(Debug, Clone, Copy)]
+pub struct EndView {
+    /// Of the answer; 0 if there was none.
+    pub status: u16,
+    pub started: Time,
+    pub now: Time,
+}
