@@ -4,6 +4,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
+use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
 use sidering_dataplane::message::{Message, Update};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
@@ -74,7 +75,32 @@ impl Io for NullIo {
     }
 }
 
-fn snapshot() -> Snapshot {
+/// Filters that look at every request and let this one pass.
+fn filters() -> Vec<ChainedFilter> {
+    let text = |pattern| StringMatch { pattern, ignore_case: false };
+    let closed = rbac::Policy {
+        name: "closed".into(),
+        permissions: vec![rbac::Condition::UrlPath(text(StringPattern::Prefix("/admin".into())))],
+        principals: vec![rbac::Condition::Any],
+    };
+    let rules = Some(rbac::Rules { action: rbac::Action::Deny, policies: vec![closed] });
+    let canary = HeaderTest::Text(text(StringPattern::Exact("yes".into())));
+    let configs = [
+        FilterConfig::Cors(Box::new(cors::Config {
+            allow_origin: vec![text(StringPattern::Exact("https://a.example".into()))],
+            ..cors::Config::default()
+        })),
+        FilterConfig::Rbac(Box::new(rbac::Config { rules, shadow_rules: None })),
+        FilterConfig::Fault(Box::new(fault::Config {
+            abort: Some(fault::Abort::Fixed { status: 503, share: Share::ALL }),
+            headers: vec![HeaderMatch { name: "x-canary".into(), test: canary, invert: false }],
+            ..fault::Config::default()
+        })),
+    ];
+    configs.into_iter().map(|config| ChainedFilter { config, disabled: false }).collect()
+}
+
+fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
     let address = Address::Ip(([127, 0, 0, 1], 1).into());
     let options = HttpOptions {
         use_remote_address: false,
@@ -95,6 +121,7 @@ fn snapshot() -> Snapshot {
         protocol: "http1",
         codec: CodecOptions::default(),
         options,
+        filters,
         virtual_hosts: vec![VirtualHost {
             domains: vec!["*".into()],
             routes: vec![route],
@@ -138,7 +165,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn new(filters: Vec<ChainedFilter>) -> Self {
         let worker =
             Worker::new(WorkerOptions { core: 0, counters: Arc::default(), access_log: None, seed: 1 });
         let mut io = NullIo::default();
@@ -147,7 +174,7 @@ impl Bench {
         let (request, response) = (chunk(REQUEST), chunk(RESPONSE));
         let mut bench = Bench { worker, io, now: Time { micros: 1 }, client, upstream, request, response };
         let update = Update {
-            snapshot: Arc::new(snapshot()),
+            snapshot: Arc::new(snapshot(filters)),
             listeners: vec![Arc::default()],
             clusters: vec![Arc::default()],
         };
@@ -185,11 +212,15 @@ impl Bench {
 }
 
 fn request(criterion: &mut Criterion) {
-    let mut bench = Bench::new();
-    criterion.bench_function("worker/one small request there and back", |bencher| {
-        bencher.iter(|| bench.exchange());
-    });
-    assert_eq!(bench.io.closed, 0);
+    let cases = [
+        ("worker/one small request there and back", vec![]),
+        ("worker/one small request there and back, past three filters", filters()),
+    ];
+    for (name, filters) in cases {
+        let mut bench = Bench::new(filters);
+        criterion.bench_function(name, |bencher| bencher.iter(|| bench.exchange()));
+        assert_eq!(bench.io.closed, 0);
+    }
 }
 
 criterion_group!(benches, request);

@@ -2,7 +2,7 @@
 
 use crate::io::Time;
 use crate::observe::access_log::ResponseFlags;
-use sidering_codecs::{Edits, Field, Fields, RequestHead};
+use sidering_codecs::{Edits, FieldSpan, Fields, RequestHead};
 use std::cell::Cell;
 use std::net::{IpAddr, SocketAddr};
 
@@ -43,19 +43,23 @@ impl RequestView<'_> {
         self.edits.authority().unwrap_or(self.head.authority)
     }
 
-    /// The fields of a name (ASCII case-insensitive) that came and are not dropped.
-    fn fields<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = Field<'s>> + 's {
-        let fields = self.head.fields.iter().enumerate();
-        fields
-            .filter(move |(index, field)| {
-                field.name.eq_ignore_ascii_case(name) && !self.edits.is_removed(*index)
-            })
-            .map(|(_, field)| field)
+    /// The values of the fields of a name (ASCII case-insensitive) that came and are not dropped.
+    fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> + 's {
+        let fields = &self.head.fields;
+        // Most names are told apart by their length, without a look at their bytes.
+        let fits = |span: &FieldSpan| usize::from(span.name_len) == name.len();
+        let spans = fields.spans().iter().enumerate().filter(move |(_, span)| fits(span));
+        spans.filter_map(move |(index, span)| {
+            let (start, value) = (span.line_start as usize, span.value_start as usize);
+            let is_named = fields.bytes()[start..start + name.len()].eq_ignore_ascii_case(name);
+            let is_there = is_named && !self.edits.is_removed(index);
+            is_there.then(|| &fields.bytes()[value..value + span.value_len as usize])
+        })
     }
 
     /// The value of the first field of this name.
     pub fn first_value<'s>(&'s self, name: &'s [u8]) -> Option<&'s [u8]> {
-        self.fields(name).next().map(|field| field.value)
+        self.values(name).next()
     }
 
     /// The values of all fields of this name, joined by commas as RFC 9110 section 5.3 has it.
@@ -66,15 +70,15 @@ impl RequestView<'_> {
             b":authority" | b"host" => return look(Some(self.authority())),
             _ => {}
         }
-        let mut fields = self.fields(name);
-        let Some(first) = fields.next() else { return look(None) };
-        let Some(second) = fields.next() else { return look(Some(first.value)) };
+        let mut values = self.values(name);
+        let Some(first) = values.next() else { return look(None) };
+        let Some(second) = values.next() else { return look(Some(first)) };
         let mut joined = self.joined.take();
         joined.clear();
-        joined.extend_from_slice(first.value);
-        for field in std::iter::once(second).chain(fields) {
+        joined.extend_from_slice(first);
+        for value in std::iter::once(second).chain(values) {
             joined.push(b',');
-            joined.extend_from_slice(field.value);
+            joined.extend_from_slice(value);
         }
         let seen = look(Some(&joined));
         self.joined.set(joined);

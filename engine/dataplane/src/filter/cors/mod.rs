@@ -21,6 +21,7 @@ pub struct Counters {
 
 struct Cors {
     config: Config,
+    says_nothing: bool,
     allow_origin: Vec<StringMatcher>,
     counters: Arc<ListenerCounters>,
 }
@@ -28,7 +29,9 @@ struct Cors {
 impl Settings for Config {
     fn compile(&self, parts: &Parts<'_>) -> Rc<dyn Filter> {
         let allow_origin = self.allow_origin.iter().map(StringMatcher::compile).collect();
-        Rc::new(Cors { config: self.clone(), allow_origin, counters: Arc::clone(parts.counters) })
+        let says_nothing = *self == Config::default();
+        let counters = Arc::clone(parts.counters);
+        Rc::new(Cors { config: self.clone(), says_nothing, allow_origin, counters })
     }
 
     fn over(&self, general: &Self) -> Self {
@@ -55,7 +58,7 @@ impl Settings for Config {
 impl Filter for Cors {
     fn on_request(&self, request: &mut RequestView<'_>, memory: &mut Memory<'_>) -> Verdict {
         // Answers that the proxy gives itself are Envoy's filter no matter, and neither is a place without a policy.
-        if !request.is_forwarded || self.config == Config::default() {
+        if !request.is_forwarded || self.says_nothing {
             return Verdict::Continue;
         }
         let Some(origin) = request.first_value(b"origin").filter(|origin| !origin.is_empty()) else {
