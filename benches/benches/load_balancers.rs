@@ -1,9 +1,11 @@
 //! What it costs to pick an endpoint, and to make a balancer anew, by how many endpoints there are.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use sidering_dataplane::cluster::lb::{Balancer, Candidates, DEFAULT_RING_SIZES, Maglev, RingHash, hash};
+use sidering_dataplane::cluster::HostTable;
+use sidering_dataplane::cluster::lb::{Balancer, DEFAULT_RING_SIZES, Maglev, RingHash, hash};
 use sidering_dataplane::config::{Endpoint, LoadBalancing};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::observe::counters::EndpointCounters;
@@ -28,8 +30,10 @@ fn balancers(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("load_balancers/{name}"));
         for count in COUNTS {
             let endpoints = endpoints(count, largest);
-            let counters: Vec<EndpointCounters> = (0..count).map(|_| EndpointCounters::default()).collect();
-            let candidates = Candidates { endpoints: &endpoints, counters: &counters };
+            let counters: Vec<Arc<EndpointCounters>> = (0..count).map(|_| Arc::default()).collect();
+            let mut hosts = HostTable::default();
+            hosts.update(&endpoints, &counters);
+            let candidates = hosts.candidates();
             let mut balancer = Balancer::new(kind, candidates, 0);
             let mut random: u64 = 1;
             group.bench_function(BenchmarkId::new("pick", count), |bencher| {

@@ -6,7 +6,7 @@ use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
-use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::message::{ClusterUpdate, Message, Update};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -139,7 +139,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
     let cluster = Cluster {
         name: "origin".into(),
         protocol: "http1",
-        endpoints: vec![Endpoint { address: address.clone(), weight: 1 }],
+        endpoints: [Endpoint::new(address.clone())].into(),
         connect_timeout_ms: 5_000,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
@@ -176,7 +176,7 @@ impl Bench {
         let update = Update {
             snapshot: Arc::new(snapshot(filters)),
             listeners: vec![Arc::default()],
-            clusters: vec![Arc::default()],
+            clusters: vec![ClusterUpdate { endpoints: vec![Arc::default()], ..ClusterUpdate::default() }],
         };
         bench.worker.handle_message(&mut bench.io, bench.now, Message::Apply(update));
         bench.complete(Completion::Accepted { listener: ListenerId(0), conn: client });

@@ -8,6 +8,7 @@ use sidering_dataplane::io::Address;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The cluster whose address it stands in for.
@@ -41,7 +42,7 @@ impl BuiltInUpstream {
     /// Puts the real address into the cluster that stands for it.
     pub fn substitute(&self, snapshot: &mut Snapshot) {
         for cluster in snapshot.clusters.iter_mut().filter(|cluster| cluster.name == CLUSTER) {
-            for endpoint in &mut cluster.endpoints {
+            for endpoint in Arc::make_mut(&mut cluster.endpoints) {
                 endpoint.address = Address::Ip(self.address);
             }
         }

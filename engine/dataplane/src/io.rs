@@ -13,6 +13,7 @@
 //! - Every operation on a connection can fail with one completion ([`Completion::ReceiveEnded`],
 //!   [`Completion::SendFailed`], ...); the connection stays allocated until the data plane closes it.
 
+use std::fmt::{Display, Formatter};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -54,6 +55,15 @@ impl Time {
 pub enum Address {
     Ip(SocketAddr),
     Unix(Arc<PathBuf>),
+}
+
+impl Display for Address {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Ip(address) => address.fmt(formatter),
+            Address::Unix(path) => write!(formatter, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Received bytes: a view of an engine's buffer that goes home when the last view of it is dropped.

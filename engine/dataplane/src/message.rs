@@ -1,7 +1,7 @@
 //! What the control thread may tell a core.
 
-use crate::config::Snapshot;
-use crate::observe::counters::{ClusterCounters, ListenerCounters};
+use crate::config::{ClusterIndex, Endpoint, Snapshot};
+use crate::observe::counters::{ClusterCounters, EndpointCounters, ListenerCounters};
 use std::sync::Arc;
 
 /// A message to one core's [`crate::worker::Worker`], dealt with between two turns.
@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub enum Message {
     /// Use this configuration from now on. Streams in flight keep the one they began with.
     Apply(Update),
+    /// A cluster has other endpoints from now on, or other weights of them.
+    Endpoints(EndpointsUpdate),
     /// Stop accepting, finish what is in flight within the snapshot's drain timeout, then be finished.
     Drain,
     /// Be finished at once.
@@ -21,5 +23,24 @@ pub enum Message {
 pub struct Update {
     pub snapshot: Arc<Snapshot>,
     pub listeners: Vec<Arc<ListenerCounters>>,
-    pub clusters: Vec<Arc<ClusterCounters>>,
+    pub clusters: Vec<ClusterUpdate>,
+}
+
+/// The counters of a cluster on this core. Endpoints that live on in it under the same address keep theirs.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterUpdate {
+    pub counters: Arc<ClusterCounters>,
+    /// One for each endpoint, in the cluster's order.
+    pub endpoints: Vec<Arc<EndpointCounters>>,
+}
+
+/// The endpoints of one cluster.
+#[derive(Debug, Clone)]
+pub struct EndpointsUpdate {
+    /// In the snapshot that was applied last.
+    pub cluster: ClusterIndex,
+    /// No address twice.
+    pub endpoints: Arc<[Endpoint]>,
+    /// One for each endpoint, in this order.
+    pub counters: Vec<Arc<EndpointCounters>>,
 }

@@ -220,6 +220,7 @@ impl<I: Io> Machine<I> for Worker<I> {
         self.now = now;
         match message {
             Message::Apply(update) => self.apply(io, &update),
+            Message::Endpoints(update) => self.apply_endpoints(io, &update),
             Message::Drain => self.begin_drain(io),
             Message::Stop => self.stop(io),
         }

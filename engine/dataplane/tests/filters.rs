@@ -185,7 +185,7 @@ fn a_request_delayed_over_a_reload_goes_to_the_cluster_of_its_name() {
     swapped.clusters.swap(0, 1);
     for cluster in &mut swapped.clusters {
         let port = if cluster.name == "other" { 9000 } else { 9500 };
-        cluster.endpoints = vec![Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()))];
+        cluster.endpoints = vec![Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()))].into();
     }
     bench.apply(swapped);
     bench.advance_ms(DELAY_MS + 1);

@@ -4,7 +4,7 @@ mod support;
 
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Completion, IoError, ListenerId, RelayEnd};
-use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::message::Message;
 use std::sync::Arc;
 use support::{Bench, cluster, http, tcp};
 
@@ -72,7 +72,7 @@ fn an_answer_that_comes_before_the_request_is_reported_sent_is_counted_out() {
     let upstream = bench.connected();
     bench.receive(upstream, OK);
     assert_eq!(bench.flush(client), OK);
-    assert_eq!(bench.cluster.endpoints[0].requests_active.get(), 0);
+    assert_eq!(bench.endpoint(8000).requests_active.get(), 0);
 }
 
 #[test]
@@ -196,12 +196,19 @@ fn a_tunnel_never_gets_a_pooled_http_connection() {
     assert_eq!(bench.io.socket(second).relay, Some((upstream, u64::MAX)));
 }
 
+/// The cluster differs in more than its endpoints.
+fn replaced() -> Snapshot {
+    let mut snapshot = http(2);
+    snapshot.clusters[0].connect_timeout_ms += 1;
+    snapshot
+}
+
 #[test]
 fn a_connect_that_fails_after_a_reload_is_answered_at_once() {
     let mut bench = Bench::new(http(1));
     let client = bench.client();
     bench.receive(client, GET);
-    bench.apply(http(2));
+    bench.apply(replaced());
     bench.connect_failed(IoError::Refused);
     assert!(bench.flush_text(client).starts_with("HTTP/1.1 503 "));
     bench.assert_empty();
@@ -239,7 +246,7 @@ fn a_request_whose_cluster_was_replaced_is_counted_out() {
         let client = bench.client();
         bench.receive(client, GET);
         let upstream = bench.connected();
-        bench.apply(http(2));
+        bench.apply(replaced());
         if gives_up {
             bench.end(client, Err(IoError::Reset));
         } else {
@@ -261,7 +268,7 @@ fn a_stale_connection_of_a_replaced_cluster_is_still_replaced() {
     bench.receive(stale, OK);
     bench.flush(client);
     bench.receive(client, GET);
-    bench.apply(http(2));
+    bench.apply(replaced());
     bench.end(stale, Ok(()));
     let fresh = bench.connected();
     bench.receive(fresh, OK);
@@ -280,11 +287,7 @@ fn gauges_of_listeners_survive_removal_and_renaming() {
     bench.apply(http(1));
     assert_eq!((old.connections_active.get(), bench.listener.connections_active.get()), (0, 1));
     let snapshot = Snapshot { listeners: vec![], ..http(1) };
-    bench.message(Message::Apply(Update {
-        snapshot: Arc::new(snapshot),
-        listeners: vec![],
-        clusters: vec![Arc::clone(&bench.cluster)],
-    }));
+    bench.apply(snapshot);
     assert_eq!(bench.listener.connections_active.get(), 0);
     bench.apply(http(1));
     assert_eq!(bench.listener.connections_active.get(), 1);
@@ -298,11 +301,7 @@ fn connections_of_a_removed_listener_time_out() {
     let clients = [bench.client(), bench.client()];
     bench.receive(clients[1], b"GET");
     let snapshot = Snapshot { listeners: vec![], ..http(1) };
-    bench.message(Message::Apply(Update {
-        snapshot: Arc::new(snapshot),
-        listeners: vec![],
-        clusters: vec![Arc::clone(&bench.cluster)],
-    }));
+    bench.apply(snapshot);
     for _ in 0..3 {
         bench.advance_ms(10_000);
         bench.flush(clients[1]);

@@ -4,6 +4,7 @@ mod support;
 
 use sidering_dataplane::io::{Completion, IoError, RelayEnd};
 use sidering_dataplane::message::Message;
+use std::sync::Arc;
 use support::{Bench, http, tcp};
 
 fn relay_end(bench: &mut Bench, from: sidering_dataplane::io::ConnId, end: RelayEnd) {
@@ -177,7 +178,7 @@ fn what_does_not_finish_is_cut_at_the_drain_timeout() {
 #[test]
 fn a_request_whose_connect_fails_goes_to_another_endpoint_whatever_the_weights() {
     let mut snapshot = http(2);
-    snapshot.clusters[0].endpoints[0].weight = 100;
+    Arc::make_mut(&mut snapshot.clusters[0].endpoints)[0].weight = 100;
     let mut bench = Bench::new(snapshot);
     let client = bench.client();
     bench.receive(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");

@@ -85,6 +85,8 @@ situations! {
     ConnectTimeout: "connects that timed out",
     IdleTimeout: "idle connections closed",
     Reloaded: "configurations swapped in mid-stream",
+    EndpointsChanged: "endpoints changed in mid-stream",
+    ConnectionsSurvived: "connections that outlived a change of their cluster's endpoints",
     ListenerRemoved: "listeners taken away in mid-stream",
     DrainInMidRequest: "drains in mid-request",
     DrainFinished: "drains that came to their end by themselves",

@@ -16,6 +16,9 @@ pub(crate) const SECOND: u32 = 2;
 /// How long a head may take in runs that are not calm.
 const HEADERS_TIMEOUTS_MS: &[u64] = &[2000, 700];
 
+/// Addresses of a cluster; endpoints are some of them.
+pub(crate) const ENDPOINTS: usize = 5;
+
 /// One cluster now.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterShape {
@@ -24,10 +27,12 @@ pub(crate) struct ClusterShape {
     /// The newest generation that there was, and what was there before this one.
     newest: u8,
     previous: Option<Box<ClusterShape>>,
-    pub(crate) endpoints: usize,
+    /// Which of its addresses are endpoints now; and whether there are always several.
+    members: [bool; ENDPOINTS],
+    has_several: bool,
     connect_timeout_ms: u64,
     pub(crate) pool: PoolLimits,
-    weights: [u32; 3],
+    weights: [u32; ENDPOINTS],
     lb: LoadBalancing,
 }
 
@@ -105,6 +110,8 @@ impl Shape {
                 let previous = std::mem::replace(shape, next);
                 shape.previous = Some(Box::new(previous));
                 shape.newest = newest;
+            } else if choices.chance(50) {
+                shape.change_endpoints(self.is_calm, choices);
             }
         }
         if choices.chance(30) {
@@ -117,6 +124,13 @@ impl Shape {
             // Every reload comes before the shortest of them is over, so that the last one decides.
             self.limits.request_headers_timeout_ms = choices.pick(HEADERS_TIMEOUTS_MS);
         }
+    }
+
+    /// Other endpoints of a cluster, and nothing else; tells its number.
+    pub(crate) fn change_endpoints(&mut self, choices: &mut Choices) -> usize {
+        let number = choices.below(self.clusters.len());
+        self.clusters[number].change_endpoints(self.is_calm, choices);
+        number
     }
 
     /// The longest that a connection may go without anything happening on it, by any timeout.
@@ -146,7 +160,7 @@ impl Shape {
     /// Tells the books which addresses belong to whom.
     pub(crate) fn enter(&self, truth: &mut Truth) {
         for (number, shape) in self.clusters.iter().enumerate() {
-            let addresses: Vec<Address> = shape.endpoints_of(number).map(|at| at.address).collect();
+            let addresses: Vec<Address> = (0..ENDPOINTS).map(|at| shape.address(number, at)).collect();
             for known in truth.clusters.iter_mut().filter(|known| known.cluster == number) {
                 known.is_current = false;
             }
@@ -154,6 +168,7 @@ impl Shape {
                 let known = &mut truth.clusters[at];
                 known.is_current = true;
                 if known.seen_version + 1 < self.version {
+                    known.came_back = true;
                     // Its predecessor may still finish what it has, under bounds of its own.
                     known.max_connections += u64::from(shape.pool.max_connections);
                 }
@@ -170,10 +185,19 @@ impl Shape {
                 refused: 0,
                 failed: 0,
                 is_current: true,
+                came_back: false,
+                is_member: vec![false; ENDPOINTS],
+                has_several: shape.has_several,
                 seen_version: self.version,
                 received_bytes: 0,
             });
         }
+    }
+
+    /// Which addresses are endpoints of the clusters that the books have as current.
+    pub(crate) fn memberships(&self, truth: &Truth) -> Vec<(usize, Vec<bool>)> {
+        let current = truth.clusters.iter().enumerate().filter(|(_, known)| known.is_current);
+        current.map(|(at, known)| (at, self.clusters[known.cluster].members.to_vec())).collect()
     }
 
     /// The snapshot that says so.
@@ -243,12 +267,36 @@ fn virtual_hosts(routes: Vec<Route>) -> Vec<VirtualHost> {
 }
 
 impl ClusterShape {
-    fn endpoints_of(&self, number: usize) -> impl Iterator<Item = Endpoint> {
-        let generation = self.generation;
-        (0..self.endpoints).map(move |at| Endpoint {
-            address: Address::Ip(([10, number as u8, generation, at as u8], 80).into()),
-            weight: self.weights[at],
-        })
+    fn address(&self, number: usize, at: usize) -> Address {
+        Address::Ip(([10, number as u8, self.generation, at as u8], 80).into())
+    }
+
+    /// The addresses that are endpoints, by number.
+    pub(crate) fn members(&self) -> impl Iterator<Item = usize> {
+        (0..ENDPOINTS).filter(|at| self.members[*at])
+    }
+
+    pub(crate) fn endpoints_of(&self, number: usize) -> impl Iterator<Item = Endpoint> {
+        let endpoint = move |at| Endpoint { address: self.address(number, at), weight: self.weights[at] };
+        self.members().map(endpoint)
+    }
+
+    /// Endpoints come and go, or weigh something else.
+    fn change_endpoints(&mut self, is_calm: bool, choices: &mut Choices) {
+        if choices.chance(30) {
+            self.weights = choices.pick(&[[1; ENDPOINTS], [3, 1, 2, 1, 1], [1, 5, 5, 2, 1]]);
+        }
+        for _ in 0..choices.between(1, 3) {
+            let at = choices.below(ENDPOINTS);
+            self.members[at] = !self.members[at];
+        }
+        if !is_calm && choices.one_in(12) {
+            self.members = [false; ENDPOINTS];
+        }
+        let least = if !is_calm { 0 } else { 1 + usize::from(self.has_several) };
+        for at in 0..ENDPOINTS {
+            self.members[at] |= self.members().count() < least;
+        }
     }
 
     fn config(&self, number: usize) -> Cluster {
@@ -269,14 +317,16 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
         max_pending: if is_calm { 100 } else { choices.pick(&[100, 0, 1, 2]) },
         idle_timeout_ms: choices.pick(&[3000, 300, 20]),
     };
-    let weights = if choices.chance(20) { [3, 1, 2] } else { [1; 3] };
+    let weights = if choices.chance(20) { [3, 1, 2, 1, 4] } else { [1; ENDPOINTS] };
+    let count = choices.between(1, 3);
     let lb = choices.pick(&[LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random]);
     ClusterShape {
         protocol,
         generation,
         newest: generation,
         previous: None,
-        endpoints: choices.between(1, 3),
+        members: std::array::from_fn(|at| at < count),
+        has_several: count > 1,
         connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
         pool,
         weights,

@@ -12,8 +12,9 @@ use crate::peers::{Peer, model};
 use crate::plan::Plan;
 use crate::shape::{HTTP, RAW, SECOND, Shape};
 use crate::stage::Stage;
+use sidering_dataplane::config::ClusterIndex;
 use sidering_dataplane::io::{Completion, Machine, Time};
-use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::message::{EndpointsUpdate, Message, Update};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::sync::Arc;
 
@@ -28,6 +29,8 @@ enum Mail {
     /// The socket of a listener.
     Listen(u32),
     Message(Message),
+    /// A configuration or endpoints, and what it makes endpoints.
+    Members(Message, Vec<(usize, Vec<bool>)>),
 }
 
 /// What the control thread does, and when.
@@ -128,7 +131,8 @@ impl World {
         let snapshot = self.shape.snapshot();
         let (listeners, clusters) = self.oracle.counters_for(&self.shape);
         let update = Update { snapshot: Arc::new(snapshot), listeners, clusters };
-        self.mail.push(Mail::Message(Message::Apply(update)));
+        let members = self.shape.memberships(&self.engine.truth);
+        self.mail.push(Mail::Members(Message::Apply(update), members));
         self.engine.is_ready = true;
     }
 
@@ -235,16 +239,25 @@ impl World {
                     continue;
                 }
                 Mail::Message(message) => message,
+                Mail::Members(message, members) => {
+                    for (at, is_member) in members {
+                        self.engine.truth.clusters[at].is_member = is_member;
+                    }
+                    message
+                }
             };
             match &message {
                 Message::Apply(update) => {
                     let listeners = update.snapshot.listeners.iter().map(|listener| listener.id.0);
                     self.oracle.applied = listeners.collect();
                 }
+                Message::Endpoints(_) => {}
                 Message::Stop => self.oracle.applied.clear(),
                 Message::Drain => self.ledger.drained_at = Some(self.engine.now),
             }
+            let kept = self.kept_by(&message);
             self.worker.handle_message(&mut self.engine, now, message);
+            self.check_kept(&kept);
             self.watch();
         }
     }
@@ -356,6 +369,13 @@ impl World {
         self.engine.mark(Who::World, "control", u32::MAX, control as u64);
         let is_busy = self.oracle.core.streams_active.get() > 0;
         match control {
+            Control::Reload if self.engine.choices.chance(35) => {
+                self.reloads += 1;
+                if is_busy {
+                    self.engine.meet(Situation::EndpointsChanged);
+                }
+                self.change_endpoints();
+            }
             Control::Reload => {
                 self.reloads += 1;
                 let had_second = self.shape.has_second;
@@ -384,6 +404,17 @@ impl World {
                 self.mail.push(Mail::Message(Message::Stop));
             }
         }
+    }
+
+    /// Tells the machine of other endpoints of a cluster.
+    fn change_endpoints(&mut self) {
+        let number = self.shape.change_endpoints(&mut self.engine.choices);
+        let endpoints = self.shape.clusters[number].endpoints_of(number).collect();
+        let counters = self.oracle.endpoint_counters_for(&self.shape, number);
+        let update = EndpointsUpdate { cluster: ClusterIndex(number as u32), endpoints, counters };
+        let members = self.shape.memberships(&self.engine.truth);
+        self.mail.push(Mail::Members(Message::Endpoints(update), members));
+        self.engine.is_ready = true;
     }
 
     /// The peers have had their time: what they have not settled is a failure.

@@ -161,14 +161,10 @@ impl Operator {
     fn write_name(&self, record: &AccessRecord<'_>, context: &Context<'_>, out: &mut Vec<u8>) -> Shown {
         let listener = context.snapshot.and_then(|snapshot| snapshot.listeners.get(record.listener as usize));
         let cluster = context.snapshot.and_then(|snapshot| snapshot.clusters.get(record.cluster as usize));
-        let endpoint = cluster.and_then(|cluster| cluster.endpoints.get(record.endpoint as usize));
         match self {
             Operator::UpstreamCluster => text(cluster.map_or("", |cluster| &cluster.name).as_bytes(), out),
             Operator::ListenerName => text(listener.map_or("", |listener| &listener.name).as_bytes(), out),
-            Operator::UpstreamHost => text(
-                endpoint.map_or(String::new(), |endpoint| show_address(&endpoint.address)).as_bytes(),
-                out,
-            ),
+            Operator::UpstreamHost => text(record.upstream_host, out),
             _ => text(
                 listener.map_or(String::new(), |listener| show_address(&listener.address)).as_bytes(),
                 out,

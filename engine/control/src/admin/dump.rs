@@ -153,7 +153,7 @@ fn optional(json: &mut Json, key: &str, value: Option<&str>) {
 fn cluster(json: &mut Json, cluster: &Cluster) {
     json.key("name").text(&cluster.name);
     json.key("protocol").text(cluster.protocol);
-    json.key("endpoints").list(&cluster.endpoints, |json, endpoint| {
+    json.key("endpoints").list(&*cluster.endpoints, |json, endpoint| {
         json.object(|json| {
             json.key("address").text(&show_address(&endpoint.address));
             json.key("weight").number(u64::from(endpoint.weight));

@@ -63,10 +63,10 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
         let _ = writeln!(text, "{name}::default_priority::max_connections::{}", cluster.pool.max_connections);
         let _ =
             writeln!(text, "{name}::default_priority::max_pending_requests::{}", cluster.pool.max_pending);
-        for (index, endpoint) in cluster.endpoints.iter().enumerate() {
+        for endpoint in cluster.endpoints.iter() {
             let address = show_address(&endpoint.address);
             let sum = |counter: fn(&EndpointCounters) -> &Counter| {
-                let counters = control.setup.ledger.endpoint(name, index);
+                let counters = control.setup.ledger.endpoint(name, &endpoint.address);
                 counters.map(|counters| counter(counters).get()).fold(0, u64::wrapping_add)
             };
             for (what, value) in [

@@ -87,7 +87,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
         given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
     let endpoints = section.require("endpoints", "a list of addresses");
     let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
-    let endpoints = endpoints.iter().filter_map(|tree| endpoint::read(tree, problems)).collect();
+    let endpoints = endpoint::read_all(endpoints, problems).into();
     let lb = section.choice("lb", BALANCERS, LATER_BALANCERS).unwrap_or_default();
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));

@@ -5,9 +5,29 @@ use super::section::{Section, address, integer};
 use super::tree::{Tree, Value};
 use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
+use std::collections::HashMap;
+
+/// All endpoints of a cluster, no address twice.
+pub(super) fn read_all(trees: &[Tree], problems: &Problems) -> Vec<Endpoint> {
+    let mut lines: HashMap<Address, u32> = HashMap::with_capacity(trees.len());
+    let mut endpoints = Vec::with_capacity(trees.len());
+    for tree in trees {
+        let Some(endpoint) = read(tree, problems) else { continue };
+        if let Some(line) = lines.insert(endpoint.address.clone(), tree.place.line) {
+            let message = format!("{} is an endpoint of this cluster already", endpoint.address);
+            problems.error(
+                tree.place,
+                message,
+                format!("each address once; it is on line {line}, where it may have a weight"),
+            );
+        }
+        endpoints.push(endpoint);
+    }
+    endpoints
+}
 
 /// An address alone, or a mapping with a weight.
-pub(super) fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
+fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
     if !matches!(tree.value, Value::Mapping(_)) {
         let address = endpoint_address(tree, problems)?;
         return Some(Endpoint::new(address));

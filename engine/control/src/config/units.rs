@@ -66,10 +66,7 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
 
 /// An address as the configuration writes it.
 pub(crate) fn show_address(address: &Address) -> String {
-    match address {
-        Address::Ip(address) => address.to_string(),
-        Address::Unix(path) => format!("unix:{}", path.display()),
-    }
+    address.to_string()
 }
 
 /// Reads an address; an error says what was expected.

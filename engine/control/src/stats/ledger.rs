@@ -1,18 +1,14 @@
 //! Who counts where: the counters of every core, handed out by name so that they outlive a configuration. It adds
 //! nothing up.
 
-use sidering_dataplane::config::{Cluster, Endpoint, Snapshot};
-use sidering_dataplane::message::Update;
+use sidering_dataplane::config::{Endpoint, Snapshot};
+use sidering_dataplane::io::Address;
+use sidering_dataplane::message::{ClusterUpdate, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, EngineCounters, ListenerCounters,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// A cluster's counters have one place for each endpoint, so a cluster whose endpoints change gets new ones and keeps
-/// the old ones for its sums. Of more changes than this the oldest are forgotten, which a reader of the metrics sees
-/// like a restart.
-const RETIRED: usize = 32;
 
 /// The counters of all cores.
 #[derive(Debug)]
@@ -29,11 +25,11 @@ pub struct CoreLedger {
     clusters: HashMap<String, ClusterEntry>,
 }
 
-#[derive(Debug)]
+/// The counters of a cluster, and of its endpoints by address.
+#[derive(Debug, Default)]
 struct ClusterEntry {
-    endpoints: Vec<Endpoint>,
-    current: Arc<ClusterCounters>,
-    retired: Vec<Arc<ClusterCounters>>,
+    counters: Arc<ClusterCounters>,
+    endpoints: HashMap<Address, Arc<EndpointCounters>>,
 }
 
 impl Ledger {
@@ -60,20 +56,26 @@ impl Ledger {
         self.cores.iter().filter_map(move |core| core.listeners.get(name)).map(|counters| &**counters)
     }
 
-    /// A cluster's counters, of all cores, those of its former endpoints included.
+    /// What each core is to be told of a cluster that has these endpoints from now on, which is a cluster of the configuration.
+    pub fn endpoints(&mut self, cluster: &str, endpoints: &[Endpoint]) -> Vec<Vec<Arc<EndpointCounters>>> {
+        let entries = self.cores.iter_mut().filter_map(|core| core.clusters.get_mut(cluster));
+        entries.map(|entry| entry.update(endpoints).endpoints).collect()
+    }
+
+    /// A cluster's counters, of all cores.
     pub(super) fn cluster<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l ClusterCounters> {
         let entries = self.cores.iter().filter_map(move |core| core.clusters.get(name));
-        entries.flat_map(|entry| entry.retired.iter().chain([&entry.current])).map(|counters| &**counters)
+        entries.map(|entry| &*entry.counters)
     }
 
     /// An endpoint's counters, of all cores.
     pub(crate) fn endpoint<'l>(
         &'l self,
         cluster: &'l str,
-        endpoint: usize,
+        endpoint: &'l Address,
     ) -> impl Iterator<Item = &'l EndpointCounters> {
         let entries = self.cores.iter().filter_map(move |core| core.clusters.get(cluster));
-        entries.filter_map(move |entry| entry.current.endpoints.get(endpoint))
+        entries.filter_map(move |entry| entry.endpoints.get(endpoint)).map(|counters| &**counters)
     }
 }
 
@@ -85,8 +87,10 @@ impl CoreLedger {
             listeners.insert(listener.name.clone(), counters);
         }
         let mut clusters = HashMap::with_capacity(snapshot.clusters.len());
+        let mut updates = Vec::with_capacity(snapshot.clusters.len());
         for cluster in &snapshot.clusters {
-            let entry = ClusterEntry::next(self.clusters.remove(&cluster.name), cluster);
+            let mut entry = self.clusters.remove(&cluster.name).unwrap_or_default();
+            updates.push(entry.update(&cluster.endpoints));
             clusters.insert(cluster.name.clone(), entry);
         }
         self.listeners = listeners;
@@ -98,31 +102,22 @@ impl CoreLedger {
                 .iter()
                 .map(|listener| Arc::clone(&self.listeners[&listener.name]))
                 .collect(),
-            clusters: snapshot
-                .clusters
-                .iter()
-                .map(|cluster| Arc::clone(&self.clusters[&cluster.name].current))
-                .collect(),
+            clusters: updates,
         }
     }
 }
 
 impl ClusterEntry {
-    fn next(before: Option<ClusterEntry>, cluster: &Cluster) -> ClusterEntry {
-        let mut retired = match before {
-            Some(entry) if entry.endpoints == cluster.endpoints => return entry,
-            Some(mut entry) => {
-                entry.retired.push(entry.current);
-                entry.retired
-            }
-            None => vec![],
-        };
-        if retired.len() > RETIRED {
-            retired.remove(0);
+    /// The counters of these endpoints. Those of others are forgotten once the core has nothing to do with them any more: one that
+    /// comes back before that goes on counting where it was.
+    fn update(&mut self, endpoints: &[Endpoint]) -> ClusterUpdate {
+        self.endpoints.retain(|_, counters| Arc::strong_count(counters) > 1);
+        let counters =
+            |endpoint: &Endpoint| Arc::clone(self.endpoints.entry(endpoint.address.clone()).or_default());
+        ClusterUpdate {
+            endpoints: endpoints.iter().map(counters).collect(),
+            counters: Arc::clone(&self.counters),
         }
-        let endpoints = cluster.endpoints.iter().map(|_| EndpointCounters::default()).collect();
-        let current = Arc::new(ClusterCounters { endpoints, ..Default::default() });
-        ClusterEntry { endpoints: cluster.endpoints.clone(), current, retired }
     }
 }
 
@@ -145,25 +140,42 @@ mod tests {
         let first = ledger.apply(&snapshot("a", "127.0.0.1:1"));
         assert_eq!(first.len(), 2);
         first[1].listeners[0].connections_total.add(3);
-        first[0].clusters[0].requests_total.add(5);
+        first[0].clusters[0].counters.requests_total.add(5);
         let second = ledger.apply(&snapshot("a", "127.0.0.1:1"));
         assert!(Arc::ptr_eq(&first[1].listeners[0], &second[1].listeners[0]));
-        assert!(Arc::ptr_eq(&first[0].clusters[0], &second[0].clusters[0]));
+        assert!(Arc::ptr_eq(&first[0].clusters[0].counters, &second[0].clusters[0].counters));
         assert!(!Arc::ptr_eq(&first[0].listeners[0], &first[1].listeners[0]));
     }
 
     #[test]
-    fn changed_endpoints_get_new_counters_and_the_sums_stay() {
+    fn clusters_and_endpoints_keep_their_counters_whatever_else_comes_and_goes() {
         let mut ledger = Ledger::new(1);
-        for endpoint in 1..=RETIRED as u64 + 3 {
-            let update = ledger.apply(&snapshot("a", &format!("127.0.0.1:{endpoint}"))).remove(0);
-            assert_eq!(update.clusters[0].endpoints.len(), 1);
-            update.clusters[0].requests_total.add(1);
-            let total: u64 = ledger.cluster("c").map(|counters| counters.requests_total.get()).sum();
-            assert_eq!(total, endpoint.min(RETIRED as u64 + 1));
-        }
+        let first = ledger.apply(&snapshot("a", "127.0.0.1:1, 127.0.0.1:2")).remove(0);
+        first.clusters[0].counters.requests_total.add(1);
+        let second = ledger.apply(&snapshot("a", "127.0.0.1:3, 127.0.0.1:2")).remove(0);
+        assert!(Arc::ptr_eq(&first.clusters[0].counters, &second.clusters[0].counters));
+        assert!(Arc::ptr_eq(&first.clusters[0].endpoints[1], &second.clusters[0].endpoints[1]));
+        assert!(!Arc::ptr_eq(&first.clusters[0].endpoints[0], &second.clusters[0].endpoints[0]));
         ledger.apply(&snapshot("b", "127.0.0.1:1"));
         assert_eq!(ledger.listener("a").count(), 0);
         assert_eq!(ledger.listener("b").count(), 1);
+    }
+
+    #[test]
+    fn what_a_core_still_counts_of_an_endpoint_that_was_gone_is_not_lost() {
+        let mut ledger = Ledger::new(1);
+        let endpoint = |port| Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()));
+        let of_first = |ledger: &Ledger| {
+            ledger.endpoint("c", &endpoint(1).address).map(|at| at.requests_total.get()).sum::<u64>()
+        };
+        let update = ledger.apply(&snapshot("a", "127.0.0.1:1")).remove(0);
+        update.clusters[0].endpoints[0].requests_total.add(1);
+        ledger.endpoints("c", &[endpoint(2)]);
+        ledger.endpoints("c", &[endpoint(1)]);
+        assert_eq!(of_first(&ledger), 1, "the core still has it");
+        drop(update);
+        ledger.endpoints("c", &[endpoint(2)]);
+        ledger.endpoints("c", &[endpoint(1)]);
+        assert_eq!(of_first(&ledger), 0, "nobody had it any more");
     }
 }

@@ -41,9 +41,9 @@ clusters:
         update.listeners[0].process_time.record(12);
         update.listeners[0].process_time.record(70_000_000);
         update.listeners[1].connections_active.add(1);
-        update.clusters[0].requests_total.add(2);
-        update.clusters[0].responses[4].add(1);
-        update.clusters[0].request_time.record(1500);
+        update.clusters[0].counters.requests_total.add(2);
+        update.clusters[0].counters.responses[4].add(1);
+        update.clusters[0].counters.request_time.record(1500);
     }
     for core in ledger.cores() {
         core.engine.turns.add(7);

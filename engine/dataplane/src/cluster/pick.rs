@@ -1,7 +1,6 @@
 //! Which endpoint of a cluster a request goes to, and the next one if that has failed it.
 
 use super::CoreCluster;
-use super::lb::Candidates;
 
 /// What a balancer may go by.
 #[derive(Debug, Clone, Copy)]
@@ -21,15 +20,15 @@ impl CoreCluster {
         }
         // One of a large weight may have several turns in a row.
         let second = self.balance(request.random.rotate_left(17))?;
-        let count = self.config.endpoints.len() as u32;
-        let others = (0..count).map(|offset| (second + offset) % count);
-        others.into_iter().find(|endpoint| !request.avoid.contains(endpoint)).or(Some(first))
+        let members = self.hosts.members();
+        let at = members.iter().position(|member| *member == second)?;
+        let mut others = members[at..].iter().chain(&members[..at]).copied();
+        others.find(|endpoint| !request.avoid.contains(endpoint)).or(Some(first))
     }
 
     fn balance(&mut self, random: u64) -> Option<u32> {
-        let endpoints = &self.config.endpoints;
-        let candidates = Candidates { endpoints, counters: &self.counters.endpoints };
-        self.balancer.pick(candidates, random).map(|index| index as u32)
+        let position = self.balancer.pick(self.hosts.candidates(), random)?;
+        self.hosts.members().get(position).copied()
     }
 }
 
@@ -38,6 +37,7 @@ mod tests {
     use super::*;
     use crate::config::{Cluster, Endpoint, LoadBalancing};
     use crate::io::Address;
+    use crate::message::ClusterUpdate;
     use std::sync::Arc;
 
     const KINDS: [LoadBalancing; 3] =
@@ -47,7 +47,9 @@ mod tests {
         let address = |at| Address::Ip(([127, 0, 0, 1], at as u16 + 1).into());
         let endpoint = |(at, weight): (usize, &u32)| Endpoint { address: address(at), weight: *weight };
         let endpoints = weights.iter().enumerate().map(endpoint).collect();
-        CoreCluster::new(Cluster { endpoints, lb, ..Cluster::default() }, Arc::default(), 0)
+        let counters = weights.iter().map(|_| Arc::default()).collect();
+        let update = ClusterUpdate { endpoints: counters, ..ClusterUpdate::default() };
+        CoreCluster::new(Cluster { endpoints, lb, ..Cluster::default() }, &update, 0)
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! One cluster's connections on one core: the idle ones of each endpoint, the bound on all of them, and the requests that
 //! wait for one. It opens and closes nothing itself.
 
-use crate::cluster::lb::{Balancer, Candidates};
-use crate::config::Cluster;
+use crate::cluster::HostTable;
+use crate::cluster::host::Entry;
+use crate::cluster::lb::Balancer;
+use crate::config::{Cluster, Endpoint};
 use crate::io::ConnId;
-use crate::observe::counters::ClusterCounters;
+use crate::message::ClusterUpdate;
+use crate::observe::counters::{ClusterCounters, EndpointCounters};
 use crate::stream::StreamKey;
 use sidering_codecs::registry::{Protocol, protocol};
 use std::collections::VecDeque;
@@ -16,10 +19,12 @@ pub struct CoreCluster {
     pub counters: Arc<ClusterCounters>,
     /// `None` for clusters whose bytes are carried unseen.
     pub protocol: Option<&'static Protocol>,
+    pub hosts: HostTable,
     pub(super) balancer: Balancer,
-    /// The idle connections of each endpoint; the last one used is taken first, so that the others can time out.
-    idle: Vec<Vec<ConnId>>,
+    /// Spreads the first picks of the cores.
+    start: usize,
     connections: u32,
+    idle_connections: u32,
     /// Requests that have not come to their end with it: until then it is not forgotten.
     requests: u32,
     waiting: VecDeque<StreamKey>,
@@ -35,19 +40,44 @@ pub struct Evicted {
 
 impl CoreCluster {
     /// `start` spreads the first picks of the cores.
-    pub fn new(config: Cluster, counters: Arc<ClusterCounters>, start: usize) -> Self {
-        let candidates = Candidates { endpoints: &config.endpoints, counters: &counters.endpoints };
+    pub fn new(config: Cluster, update: &ClusterUpdate, start: usize) -> Self {
+        let mut hosts = HostTable::default();
+        hosts.update(&config.endpoints, &update.endpoints);
         CoreCluster {
-            balancer: Balancer::new(config.lb, candidates, start),
+            balancer: Balancer::new(config.lb, hosts.candidates(), start),
             protocol: protocol(config.protocol),
-            idle: config.endpoints.iter().map(|_| Vec::new()).collect(),
+            hosts,
+            start,
             connections: 0,
+            idle_connections: 0,
             requests: 0,
             waiting: VecDeque::new(),
             retired: false,
             config,
-            counters,
+            counters: Arc::clone(&update.counters),
         }
+    }
+
+    /// Other endpoints than before, or other weights, with their counters at the same index: what did not change stays as it
+    /// is. Tells the idle connections that are of no use any more, which are to be closed.
+    pub fn set_endpoints(
+        &mut self,
+        endpoints: &Arc<[Endpoint]>,
+        counters: &[Arc<EndpointCounters>],
+    ) -> Vec<ConnId> {
+        if self.config.endpoints == *endpoints {
+            return vec![];
+        }
+        self.config.endpoints = Arc::clone(endpoints);
+        if self.hosts.update(endpoints, counters) {
+            self.balancer = Balancer::new(self.config.lb, self.hosts.candidates(), self.start);
+        }
+        self.hosts.idle_of_leaving()
+    }
+
+    /// Whether connections to the endpoint are kept for other requests.
+    pub fn keeps(&self, endpoint: u32) -> bool {
+        !self.retired && self.hosts.is_member(endpoint)
     }
 
     /// A request comes to the cluster.
@@ -65,41 +95,55 @@ impl CoreCluster {
 
     /// Takes the idle connection of `endpoint` that was used last.
     pub fn take_idle(&mut self, endpoint: u32) -> Option<ConnId> {
-        let conn = self.idle[endpoint as usize].pop()?;
-        self.counters.connections_idle.subtract(1);
+        let conn = self.hosts.entry_mut(endpoint)?.idle.pop()?;
+        self.on_idle_taken();
         Some(conn)
     }
 
     /// Takes any idle connection, with its endpoint.
     pub fn take_any_idle(&mut self) -> Option<(ConnId, u32)> {
-        let endpoint = self.idle.iter().position(|idle| !idle.is_empty())? as u32;
+        let endpoint = self.idle_host()?.host.index;
         self.take_idle(endpoint).map(|conn| (conn, endpoint))
     }
 
     /// An idle connection, the one of its endpoint unused for longest, to make room.
     pub fn victim(&self) -> Option<ConnId> {
-        self.idle.iter().find_map(|idle| idle.first().copied())
+        self.idle_host()?.idle.first().copied()
+    }
+
+    /// A host that has idle connections. Where none has, none is looked at.
+    fn idle_host(&self) -> Option<&Entry> {
+        let mut entries = self.hosts.entries().filter(|_| self.idle_connections > 0);
+        entries.find(|entry| !entry.idle.is_empty())
+    }
+
+    fn on_idle_taken(&mut self) {
+        self.idle_connections -= 1;
+        self.counters.connections_idle.subtract(1);
     }
 
     /// Puts a connection back; tells its position, to be given to [`remove_idle`](Self::remove_idle).
     pub fn park(&mut self, endpoint: u32, conn: ConnId) -> u32 {
-        let idle = &mut self.idle[endpoint as usize];
-        idle.push(conn);
+        let Some(entry) = self.hosts.entry_mut(endpoint) else { return u32::MAX };
+        entry.idle.push(conn);
+        let position = entry.idle.len() as u32 - 1;
+        self.idle_connections += 1;
         self.counters.connections_idle.add(1);
-        idle.len() as u32 - 1
+        position
     }
 
     /// Takes a certain connection out of the idle ones.
     pub fn remove_idle(&mut self, endpoint: u32, position: u32) -> Evicted {
-        let idle = &mut self.idle[endpoint as usize];
-        idle.swap_remove(position as usize);
-        self.counters.connections_idle.subtract(1);
-        Evicted { moved: idle.get(position as usize).map(|conn| (*conn, position)) }
+        let Some(entry) = self.hosts.entry_mut(endpoint) else { return Evicted { moved: None } };
+        entry.idle.swap_remove(position as usize);
+        let moved = entry.idle.get(position as usize).map(|conn| (*conn, position));
+        self.on_idle_taken();
+        Evicted { moved }
     }
 
     /// The idle connections.
     pub fn idle_ids(&self) -> Vec<ConnId> {
-        self.idle.iter().flatten().copied().collect()
+        self.hosts.entries().flat_map(|entry| &entry.idle).copied().collect()
     }
 
     /// Whether one more connection may be opened.
@@ -112,9 +156,10 @@ impl CoreCluster {
         self.connections += 1;
         self.counters.connections_total.add(1);
         self.counters.connections_active.add(1);
-        if let Some(counters) = self.counters.endpoints.get(endpoint as usize) {
-            counters.connections_total.add(1);
-            counters.connections_active.add(1);
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.connections += 1;
+            entry.host.counters.connections_total.add(1);
+            entry.host.counters.connections_active.add(1);
         }
     }
 
@@ -122,8 +167,9 @@ impl CoreCluster {
     pub fn on_closed(&mut self, endpoint: u32) {
         self.connections -= 1;
         self.counters.connections_active.subtract(1);
-        if let Some(counters) = self.counters.endpoints.get(endpoint as usize) {
-            counters.connections_active.subtract(1);
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.connections -= 1;
+            entry.host.counters.connections_active.subtract(1);
         }
     }
 

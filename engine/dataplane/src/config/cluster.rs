@@ -1,6 +1,7 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
 use crate::io::Address;
+use std::sync::Arc;
 
 /// An index into [`super::Snapshot::clusters`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -12,11 +13,21 @@ pub struct Cluster {
     pub name: String,
     /// A name of the codec registry, or "tcp".
     pub protocol: &'static str,
-    pub endpoints: Vec<Endpoint>,
+    /// No address twice.
+    pub endpoints: Arc<[Endpoint]>,
     pub lb: LoadBalancing,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub pool: PoolLimits,
+}
+
+impl Cluster {
+    /// Whether the two differ in nothing but their endpoints.
+    pub fn differs_in_endpoints_only(&self, other: &Cluster) -> bool {
+        // Names first: they tell nearly all clusters apart. The copies share their lists of endpoints.
+        self.name == other.name
+            && Cluster { endpoints: Arc::clone(&other.endpoints), ..self.clone() } == *other
+    }
 }
 
 /// How a cluster's requests are spread over its endpoints.
@@ -43,7 +54,7 @@ pub struct PoolLimits {
 }
 
 /// One address of a cluster.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub address: Address,
     /// Share of the traffic relative to the others, 1..=128.

@@ -61,14 +61,14 @@ pub struct AccessRecord<'a> {
     pub listener: u32,
     pub route_line: u32,
     pub cluster: u32,
-    /// Index of the endpoint within the cluster; `u32::MAX`: none.
-    pub endpoint: u32,
     pub method: &'a [u8],
     pub path: &'a [u8],
     pub protocol: &'a [u8],
     pub authority: &'a [u8],
     /// `ip:port` as text, or empty.
     pub downstream_peer: &'a [u8],
+    /// The endpoint that the request went to last, as text, or empty. No index: endpoints come and go with no snapshot.
+    pub upstream_host: &'a [u8],
     /// What went wrong, in words (`%RESPONSE_CODE_DETAILS%`), or `via_upstream`, `direct_response`.
     pub details: &'a [u8],
     /// The values of `AccessLogFields::request_fields` and then `response_fields`, each as u32 length and bytes;
@@ -92,7 +92,7 @@ impl<'a> AccessRecord<'a> {
             out.extend_from_slice(&number.to_le_bytes());
         }
         let status = u32::from(self.status);
-        for number in [status, self.flags.0, self.listener, self.route_line, self.cluster, self.endpoint] {
+        for number in [status, self.flags.0, self.listener, self.route_line, self.cluster] {
             out.extend_from_slice(&number.to_le_bytes());
         }
         for text in self.texts() {
@@ -118,7 +118,7 @@ impl<'a> AccessRecord<'a> {
             body = left;
             Some(number)
         };
-        let small = [narrow()?, narrow()?, narrow()?, narrow()?, narrow()?, narrow()?];
+        let small = [narrow()?, narrow()?, narrow()?, narrow()?, narrow()?];
         let mut text = || {
             let (length, left) = take_u32(body)?;
             let (text, left) = left.split_at_checked(length as usize)?;
@@ -137,12 +137,12 @@ impl<'a> AccessRecord<'a> {
             listener: small[2],
             route_line: small[3],
             cluster: small[4],
-            endpoint: small[5],
             method: text()?,
             path: text()?,
             protocol: text()?,
             authority: text()?,
             downstream_peer: text()?,
+            upstream_host: text()?,
             details: text()?,
             captured: text()?,
         };
@@ -164,13 +164,14 @@ impl<'a> AccessRecord<'a> {
         })
     }
 
-    fn texts(&self) -> [&'a [u8]; 7] {
+    fn texts(&self) -> [&'a [u8]; 8] {
         [
             self.method,
             self.path,
             self.protocol,
             self.authority,
             self.downstream_peer,
+            self.upstream_host,
             self.details,
             self.captured,
         ]

@@ -115,11 +115,9 @@ pub struct ClusterCounters {
     pub sent_bytes: Counter,
     /// From the request's head sent to the end of the response.
     pub request_time: Histogram,
-    /// One for each endpoint, in the cluster's order.
-    pub endpoints: Vec<EndpointCounters>,
 }
 
-/// What the data plane counts for one endpoint on one core.
+/// What the data plane counts for one endpoint of a cluster on one core, for as long as the cluster has it.
 #[derive(Debug, Default)]
 pub struct EndpointCounters {
     pub connections_total: Counter,

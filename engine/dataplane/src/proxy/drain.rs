@@ -1,6 +1,5 @@
-//! Configurations that come and go, and the end of the worker: draining and stopping.
+//! Configurations that come and go, and the end of the worker: draining and stopping. Of clusters, see `membership.rs`.
 
-use crate::cluster::CoreCluster;
 use crate::io::{CloseMode, ConnId, Io, ListenerId, Time};
 use crate::message::Update;
 use crate::net::conn::{Phase, Role};
@@ -8,7 +7,6 @@ use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
 use crate::worker::{ListenerSlot, TimerToken, Worker};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// How long a drain waits for connections that were established before it, and that the engine has yet to accept from the
 /// backlogs of the listeners it closes: a few turns.
@@ -31,8 +29,7 @@ pub(crate) enum Drain {
 }
 
 impl<I: Io> Worker<I> {
-    /// Swaps the configuration. Listeners that are gone stop accepting; clusters that changed are made anew, and their
-    /// predecessors finish what they have.
+    /// Swaps the configuration. Listeners that are gone stop accepting; clusters are dealt with first.
     pub(crate) fn apply(&mut self, io: &mut I, update: &Update) {
         let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
         self.cluster_keys = Rc::clone(&cluster_keys);
@@ -64,40 +61,6 @@ impl<I: Io> Worker<I> {
             }
         }
         self.counters.snapshot_version.set(snapshot.version);
-    }
-
-    fn apply_clusters(&mut self, io: &mut I, update: &Update) -> Vec<u32> {
-        let mut keys = vec![];
-        for (config, counters) in update.snapshot.clusters.iter().zip(&update.clusters) {
-            let same = self.clusters.iter().position(|cluster| {
-                cluster.as_ref().is_some_and(|cluster| !cluster.retired && cluster.config == *config)
-            });
-            keys.push(same.unwrap_or_else(|| {
-                let cluster = CoreCluster::new(config.clone(), Arc::clone(counters), self.core as usize);
-                let free = self.clusters.iter().position(Option::is_none);
-                let at = free.unwrap_or_else(|| {
-                    self.clusters.push(None);
-                    self.clusters.len() - 1
-                });
-                self.clusters[at] = Some(cluster);
-                at
-            }) as u32);
-        }
-        for at in 0..self.clusters.len() {
-            if !keys.contains(&(at as u32)) {
-                self.retire_cluster(io, at);
-            }
-        }
-        keys
-    }
-
-    fn retire_cluster(&mut self, io: &mut I, at: usize) {
-        let Some(cluster) = &mut self.clusters[at] else { return };
-        cluster.retired = true;
-        for id in cluster.idle_ids() {
-            self.close_conn(io, id, CloseMode::Graceful);
-        }
-        self.forget_cluster_if_done(at as u32);
     }
 
     fn remove_listener(&mut self, io: &mut I, at: usize) {

@@ -100,11 +100,11 @@ impl<I: Io> Worker<I> {
         }
         // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
         if std::mem::take(&mut stream.is_at_endpoint)
-            && let Some(endpoint) = counters.endpoints.get(stream.endpoint as usize)
+            && let Some(host) = &stream.host
         {
-            endpoint.requests_active.subtract(1);
+            host.counters.requests_active.subtract(1);
             if stream.response != Progress::Ended || stream.status >= 500 {
-                endpoint.requests_error.add(1);
+                host.counters.requests_error.add(1);
             }
         }
         self.forget_cluster_if_done(cluster_key);
@@ -154,7 +154,6 @@ impl<I: Io> Worker<I> {
             listener: stream.listener.snapshot_index(),
             route_line: stream.route_line,
             cluster: stream.listener.cluster_index(stream.cluster),
-            endpoint: stream.endpoint,
             method: text(|log| &log.method),
             path: text(|log| &log.path),
             protocol: if stream.downstream_stream.is_some() {
@@ -164,6 +163,7 @@ impl<I: Io> Worker<I> {
             },
             authority: text(|log| &log.authority),
             downstream_peer: &peer[..64 - left],
+            upstream_host: stream.host.as_ref().map_or(&b""[..], |host| host.name.as_bytes()),
             details: stream.details.as_str().as_bytes(),
             captured: &captured,
         };

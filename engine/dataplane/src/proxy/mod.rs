@@ -15,6 +15,7 @@ mod finish;
 mod flow;
 mod forwarding;
 mod local_reply;
+mod membership;
 mod pick;
 mod relay;
 mod retry;

@@ -36,7 +36,7 @@ impl<I: Io> Worker<I> {
         let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random }) else {
             return Some(NO_HEALTHY_UPSTREAM);
         };
-        stream.endpoint = endpoint;
+        stream.host = cluster.hosts.get(endpoint).cloned();
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
         if cluster.protocol.is_none() && !is_connect {
             return Some(NO_CLUSTER);
@@ -58,11 +58,11 @@ impl<I: Io> Worker<I> {
     /// A new connection to the endpoint, or a place in the queue where the cluster has no room for one.
     pub(crate) fn open_or_wait(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
         let stream = self.streams.get_mut(key)?;
-        stream.endpoint = endpoint;
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
+        stream.host = cluster.hosts.get(endpoint).cloned();
         if !cluster.has_room() {
             // None of them is of use to the request, or it would have got it.
             match cluster.victim() {
@@ -85,8 +85,8 @@ impl<I: Io> Worker<I> {
             return Some(NO_CLUSTER);
         };
         let stream = self.streams.get_mut(key)?;
-        let address = &cluster.config.endpoints[endpoint as usize].address;
-        let id = match io.connect(address) {
+        let Some(host) = cluster.hosts.get(endpoint) else { return Some(NO_HEALTHY_UPSTREAM) };
+        let id = match io.connect(&host.address) {
             Ok(id) => id,
             Err(error) => {
                 cluster.counters.connect_failures.add(1);
@@ -122,11 +122,9 @@ impl<I: Io> Worker<I> {
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
             stream.upstream_stream = opened;
         }
-        if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
-            && let Some(counters) = cluster.counters.endpoints.get(stream.endpoint as usize)
-        {
-            counters.requests_total.add(1);
-            counters.requests_active.add(1);
+        if let Some(host) = &stream.host {
+            host.counters.requests_total.add(1);
+            host.counters.requests_active.add(1);
             stream.is_at_endpoint = true;
         }
     }
@@ -173,8 +171,8 @@ impl<I: Io> Worker<I> {
             if timed_out {
                 cluster.counters.connect_timeouts.add(1);
             }
-            if let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
-                counters.connect_failures.add(1);
+            if let Some(host) = cluster.hosts.get(endpoint) {
+                host.counters.connect_failures.add(1);
             }
         }
         self.close_conn(io, id, CloseMode::Graceful);
@@ -189,10 +187,8 @@ impl<I: Io> Worker<I> {
         stream.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
-            Some(Some(cluster))
-                if stream.attempts < CONNECT_ATTEMPTS && cluster.config.endpoints.len() > 1 =>
-            {
-                cluster.pick(&PickRequest { avoid: &[failed], random })
+            Some(Some(cluster)) if stream.attempts < CONNECT_ATTEMPTS => {
+                cluster.pick(&PickRequest { avoid: &[failed], random }).filter(|other| *other != failed)
             }
             _ => None,
         };
@@ -221,16 +217,21 @@ impl<I: Io> Worker<I> {
             }
             let Some(key) = cluster.next_waiting() else { return };
             let pick = || cluster.pick(&PickRequest { avoid: &[], random });
-            let Some(endpoint) = idle.map(|(_, endpoint)| endpoint).or_else(pick) else {
-                return;
-            };
+            let endpoint = idle.map(|(_, endpoint)| endpoint).or_else(pick);
+            let host = endpoint.and_then(|endpoint| cluster.hosts.get(endpoint)).cloned();
             let Some(stream) = self.streams.get_mut(key) else { continue };
-            stream.endpoint = endpoint;
+            stream.host = host;
             if let Some((conn, _)) = idle {
                 self.attach(key, conn);
                 self.send_kept_head(io, key, conn);
                 self.resume_after_attach(key);
-            } else if let Some((status, flags, details)) = self.open(io, key, cluster_key, endpoint) {
+                continue;
+            }
+            let refusal = match endpoint {
+                Some(endpoint) => self.open(io, key, cluster_key, endpoint),
+                None => Some(NO_HEALTHY_UPSTREAM),
+            };
+            if let Some((status, flags, details)) = refusal {
                 if let Some(stream) = self.streams.get_mut(key) {
                     stream.upstream = Upstream::Unrouted;
                 }
@@ -266,7 +267,8 @@ impl<I: Io> Worker<I> {
 }
 
 pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
-const NO_HEALTHY_UPSTREAM: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
+pub(crate) const NO_HEALTHY_UPSTREAM: Refusal =
+    (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
 const CONNECT_FAILURE: Refusal =
     (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_failure");
 const CONNECT_TIMEOUT: Refusal =

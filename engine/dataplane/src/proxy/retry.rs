@@ -1,8 +1,10 @@
 //! Sending a request again: only if no byte of an answer came, on a connection that others had used before, and only
 //! requests that may be sent twice (RFC 9110 section 9.2.2). A request with a body is not kept, so it is not sent again.
 
+use crate::cluster::PickRequest;
 use crate::io::{CloseMode, ConnId, Io};
 use crate::observe::access_log::ResponseFlags;
+use crate::proxy::pick::{NO_HEALTHY_UPSTREAM, Refusal};
 use crate::stream::{Progress, StreamKey, Upstream};
 use crate::worker::Worker;
 
@@ -22,6 +24,21 @@ impl<I: Io> Worker<I> {
             && stream.attempts < STALE_ATTEMPTS
     }
 
+    /// To the endpoint, or to another one if the cluster has lost it meanwhile.
+    fn open_to(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
+        let random = self.next_random();
+        let cluster = self.streams.get(key)?.cluster;
+        match self.clusters.get_mut(cluster as usize) {
+            Some(Some(cluster)) if !cluster.hosts.is_member(endpoint) => {
+                match cluster.pick(&PickRequest { avoid: &[], random }) {
+                    Some(other) => self.open_or_wait(io, key, other),
+                    None => Some(NO_HEALTHY_UPSTREAM),
+                }
+            }
+            _ => self.open_or_wait(io, key, endpoint),
+        }
+    }
+
     /// Sends the request on a connection of its own to the same endpoint.
     pub(crate) fn retry(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
@@ -29,18 +46,19 @@ impl<I: Io> Worker<I> {
         stream.upstream = Upstream::Unrouted;
         stream.upstream_sent = None;
         let was_counted = std::mem::take(&mut stream.is_at_endpoint);
-        let (cluster, endpoint) = (stream.cluster, stream.endpoint);
-        if let Some(Some(cluster)) = self.clusters.get(cluster as usize) {
+        let Some(host) = stream.host.as_ref() else { return };
+        let endpoint = host.index;
+        if was_counted {
+            host.counters.requests_active.subtract(1);
+        }
+        if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) {
             cluster.counters.requests_retried_stale.add(1);
-            if was_counted && let Some(counters) = cluster.counters.endpoints.get(endpoint as usize) {
-                counters.requests_active.subtract(1);
-            }
         }
         if let Some(conn) = self.conns.get_mut(stale) {
             conn.stream = None;
         }
         self.close_conn(io, stale, CloseMode::Graceful);
-        if let Some((status, flags, details)) = self.open_or_wait(io, key, endpoint) {
+        if let Some((status, flags, details)) = self.open_to(io, key, endpoint) {
             let flags = flags.with(ResponseFlags::UPSTREAM_CONNECTION_TERMINATION);
             self.fail_stream(key, status, flags, details);
         }

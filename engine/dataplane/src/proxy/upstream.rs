@@ -36,7 +36,7 @@ impl<I: Io> Worker<I> {
             // Whoever asked for it has gone: it serves the next one.
             (Role::Upstream { .. }, None) => {
                 io.receive(id);
-                self.park(id);
+                self.park(io, id);
             }
             (_, None) => self.close_conn(io, id, CloseMode::Graceful),
         }
@@ -217,32 +217,29 @@ impl<I: Io> Worker<I> {
         // Who answers before it has taken the body may never take it, and with it the next request.
         let keep = keep && (!has_body || conn.outbox.is_empty());
         let reusable = conn.codec.as_ref().is_some_and(|codec| codec.is_reusable() && codec.is_idle());
-        let retired = match conn.role {
-            Role::Upstream { cluster, .. } => self
-                .clusters
-                .get(cluster as usize)
-                .is_none_or(|cluster| cluster.as_ref().is_none_or(|c| c.retired)),
-            _ => true,
-        };
-        if keep && reusable && !conn.input_ended && !conn.outbox.has_failed() && !retired {
+        if keep && reusable && !conn.input_ended && !conn.outbox.has_failed() {
             if conn.paused {
                 conn.paused = false;
                 io.receive(id);
             }
-            self.park(id);
+            self.park(io, id);
         } else {
             conn.stream = None;
             self.close_conn(io, id, CloseMode::Graceful);
         }
     }
 
-    /// Puts a connection among the idle ones of its endpoint.
-    fn park(&mut self, id: ConnId) {
+    /// Puts a connection among the idle ones of its endpoint, if that is not gone.
+    fn park(&mut self, io: &mut I, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Role::Upstream { cluster: key, endpoint } = conn.role else { return };
         let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
-        conn.phase = Phase::Idle;
         conn.stream = None;
+        if !cluster.keeps(endpoint) {
+            self.close_conn(io, id, CloseMode::Graceful);
+            return;
+        }
+        conn.phase = Phase::Idle;
         conn.since = self.now;
         conn.idle_position = cluster.park(endpoint, id);
         if cluster.has_waiting() {

@@ -8,6 +8,7 @@ pub use details::Details;
 pub use owned_head::OwnedHead;
 pub use table::{StreamKey, StreamTable};
 
+use crate::cluster::Host;
 use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
@@ -89,7 +90,8 @@ pub struct Stream {
     pub upstream_stream: StreamId,
     /// The core's key of the cluster, `u32::MAX` if none was chosen.
     pub cluster: u32,
-    pub endpoint: u32,
+    /// The endpoint that was picked last, which keeps its place in the cluster's table for as long.
+    pub host: Option<Rc<Host>>,
     /// Counted among the endpoint's active requests.
     pub is_at_endpoint: bool,
     pub route_line: u32,
@@ -154,7 +156,7 @@ impl Stream {
             upstream: Upstream::Unrouted,
             upstream_stream: StreamId(0),
             cluster: u32::MAX,
-            endpoint: u32::MAX,
+            host: None,
             is_at_endpoint: false,
             route_line: 0,
             route_timeout_ms: 0,

@@ -5,12 +5,12 @@
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::*;
-use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::message::{ClusterUpdate, Message, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
 use sidering_dataplane::worker::{Worker, WorkerOptions};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -162,6 +162,8 @@ pub(crate) struct Bench {
     pub(crate) now: Time,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) cluster: Arc<ClusterCounters>,
+    /// Whichever cluster has them.
+    pub(crate) endpoints: HashMap<Address, Arc<EndpointCounters>>,
     pub(crate) listener: Arc<ListenerCounters>,
 }
 
@@ -174,10 +176,9 @@ impl Bench {
             access_log: None,
             seed: 1,
         });
-        let endpoints = (0..8).map(|_| EndpointCounters::default()).collect();
-        let cluster = Arc::new(ClusterCounters { endpoints, ..Default::default() });
-        let (listener, now) = (Arc::default(), Time { micros: 1_000_000 });
-        let mut bench = Bench { worker, io: TestIo::default(), now, counters, cluster, listener };
+        let (cluster, listener, now) = (Arc::default(), Arc::default(), Time { micros: 1_000_000 });
+        let (io, endpoints) = (TestIo::default(), HashMap::new());
+        let mut bench = Bench { worker, io, now, counters, cluster, endpoints, listener };
         bench.apply(snapshot);
         bench
     }
@@ -186,10 +187,21 @@ impl Bench {
     pub(crate) fn apply(&mut self, snapshot: Snapshot) {
         let update = Update {
             listeners: snapshot.listeners.iter().map(|_| Arc::clone(&self.listener)).collect(),
-            clusters: snapshot.clusters.iter().map(|_| Arc::clone(&self.cluster)).collect(),
+            clusters: snapshot.clusters.iter().map(|cluster| self.counters_of(&cluster.endpoints)).collect(),
             snapshot: Arc::new(snapshot),
         };
         self.message(Message::Apply(update));
+    }
+
+    pub(crate) fn counters_of(&mut self, endpoints: &[Endpoint]) -> ClusterUpdate {
+        let counters =
+            endpoints.iter().map(|at| Arc::clone(self.endpoints.entry(at.address.clone()).or_default()));
+        ClusterUpdate { endpoints: counters.collect(), counters: Arc::clone(&self.cluster) }
+    }
+
+    /// What is counted of the endpoint on this port.
+    pub(crate) fn endpoint(&self, port: u16) -> &EndpointCounters {
+        &self.endpoints[&address(port)]
     }
 
     pub(crate) fn message(&mut self, message: Message) {
@@ -276,7 +288,7 @@ impl Bench {
         assert_eq!(self.cluster.requests_active.get(), 0, "active requests");
         assert_eq!(self.cluster.requests_pending.get(), 0, "pending requests");
         assert_eq!(self.listener.requests_active.get(), 0, "active requests of the listener");
-        for endpoint in &self.cluster.endpoints {
+        for endpoint in self.endpoints.values() {
             assert_eq!(endpoint.requests_active.get(), 0, "active requests of an endpoint");
         }
     }
@@ -301,8 +313,11 @@ pub(crate) fn forward() -> RouteAction {
     RouteAction::Forward(Forward { timeout_ms: 5_000, ..Forward::default() })
 }
 
+pub(crate) fn address(port: u16) -> Address {
+    Address::Ip(([127, 0, 0, 1], port).into())
+}
+
 pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
-    let address = |port| Address::Ip(([127, 0, 0, 1], port).into());
     Cluster {
         name: "origin".into(),
         protocol,

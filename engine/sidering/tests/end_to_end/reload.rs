@@ -92,6 +92,39 @@ fn a_broken_file_keeps_the_old_configuration_and_says_why() {
 }
 
 #[test]
+fn connections_to_endpoints_that_stay_outlive_a_change_of_the_others() {
+    // Says on which of its connections it was asked.
+    let stays = Origin::start(|wire, number| {
+        loop {
+            wire.head()?;
+            reply(wire, 200, &format!("stays {number}"))?;
+        }
+    });
+    let (old, new) = (named("old"), named("new"));
+    let of = |second: &Origin, version: &str| {
+        let endpoints = [stays.to_string(), second.to_string()].map(|address| format!("\"{address}\""));
+        let routes = "{ match: {}, cluster: api }";
+        Config::new().http("web", &format!("via: {version}"), routes).cluster_of("api", &endpoints, "")
+    };
+    let proxy = Proxy::start(&of(&old, "one"));
+    let mut wire = proxy.connect("web");
+    let mut answers = || -> Vec<String> {
+        let mut answer = || {
+            wire.get("/").unwrap();
+            wire.response().unwrap().text()
+        };
+        let mut answers = vec![answer(), answer()];
+        answers.sort();
+        answers
+    };
+    assert_eq!(answers(), ["old", "stays 0"]);
+    reload(&proxy, &of(&new, "two"));
+    until("the reload", || proxy.admin("/config_dump").1.contains("two").then_some(()));
+    assert_eq!(answers(), ["new", "stays 0"], "on the connection that it had");
+    drop((wire, old, new));
+}
+
+#[test]
 fn requests_under_way_outlive_their_cluster() {
     let slow = Origin::start(|wire, _| {
         wire.head()?;

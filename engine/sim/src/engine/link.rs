@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) is_tunnel: bool,
     /// The cluster's number and the endpoint's, of a link to an upstream.
     pub(crate) cluster: Option<(usize, usize)>,
+    /// The upstream's address.
+    pub(crate) upstream: String,
     /// The upstream has answered and waits.
     pub(crate) is_idle: bool,
     /// Behind so many bytes the upstream says what nobody asked for.
@@ -92,6 +94,7 @@ impl Link {
             loses_on_reset: false,
             is_tunnel: false,
             cluster: None,
+            upstream: String::new(),
             is_idle: false,
             junk_behind: None,
         }

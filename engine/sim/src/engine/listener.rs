@@ -157,7 +157,14 @@ impl Engine {
             let errors = [IoError::DescriptorsExhausted, IoError::AddressNotAvailable, IoError::OutOfMemory];
             return Err(self.choices.pick(&errors));
         }
+        let known = &self.truth.clusters[cluster];
+        let number = known.cluster;
+        assert!(
+            known.is_member[endpoint] || known.came_back,
+            "a connect to endpoint {endpoint} of cluster {number}, which has lost it"
+        );
         let link = self.open_link(u32::MAX);
+        self.links[link as usize].upstream = address.to_string();
         self.links[link as usize].cluster = Some((self.truth.clusters[cluster].cluster, endpoint));
         let id = self.admit(link, Side::Upstream(cluster, endpoint));
         let truth = &mut self.truth.clusters[cluster];
@@ -187,7 +194,7 @@ impl Engine {
         let Some(conn) = waiting else { return false };
         let is_down = match conn.side {
             Side::Upstream(cluster, 0) => {
-                self.temper.first_is_down && self.truth.clusters[cluster].open.len() > 1
+                self.temper.first_is_down && self.truth.clusters[cluster].has_several
             }
             _ => false,
         };

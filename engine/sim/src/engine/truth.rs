@@ -32,6 +32,12 @@ pub(crate) struct ClusterTruth {
     pub(crate) received_bytes: u64,
     /// The configuration at hand has it; and the version that had it last.
     pub(crate) is_current: bool,
+    /// It was replaced and is there again, while its predecessor may have something to finish.
+    pub(crate) came_back: bool,
+    /// Which addresses are endpoints of it, as far as the machine has been told.
+    pub(crate) is_member: Vec<bool>,
+    /// There are always several, so that one of them may be down.
+    pub(crate) has_several: bool,
     pub(crate) seen_version: u64,
 }
 

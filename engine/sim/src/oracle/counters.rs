@@ -12,7 +12,7 @@ impl World {
             assert_eq!(told, truth, "connections_active of cluster {number}, and the sockets that are open");
             let idle = counters.connections_idle.get();
             assert!(idle <= told, "cluster {number} has {idle} idle connections of {told}");
-            for (at, endpoint) in counters.endpoints.iter().enumerate() {
+            for (at, endpoint) in self.oracle.endpoints[number].iter().enumerate() {
                 let truth = self.engine.truth.open_to_endpoint(number, at);
                 let told = endpoint.connections_active.get();
                 assert_eq!(told, truth, "connections_active of endpoint {at} of cluster {number}");
@@ -52,7 +52,8 @@ impl World {
             let of = || self.engine.truth.clusters.iter().filter(|truth| truth.cluster == number);
             let opened: u64 = of().flat_map(|truth| &truth.opened).sum();
             assert_eq!(counters.connections_total.get(), opened, "connections_total of cluster {number}");
-            let endpoints: u64 = counters.endpoints.iter().map(|at| at.connections_total.get()).sum();
+            let endpoints: u64 =
+                self.oracle.endpoints[number].iter().map(|at| at.connections_total.get()).sum();
             assert_eq!(endpoints, opened, "connections_total of the endpoints of cluster {number}");
             self.check_endpoints(number);
             let failed: u64 = of().map(|truth| truth.failed + truth.refused).sum();
@@ -77,7 +78,7 @@ impl World {
         if self.plan.mode != Mode::Calm {
             return;
         }
-        for (at, counters) in self.oracle.clusters[number].endpoints.iter().enumerate() {
+        for (at, counters) in self.oracle.endpoints[number].iter().enumerate() {
             let sights = self.ledger.requests.iter().flat_map(|request| &request.sights);
             let is_here = |link: u32| self.engine.links[link as usize].cluster == Some((number, at));
             let seen = sights.filter(|sight| is_here(sight.link)).count() as u64;

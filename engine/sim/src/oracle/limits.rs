@@ -125,20 +125,29 @@ impl World {
         self.engine.coverage.meet_times(Situation::HeldFull, full);
     }
 
-    /// A connection of a configuration that was replaced is closed once it is idle.
+    /// A connection of a configuration that was replaced, or to an endpoint that is gone, is closed once it is idle.
     fn check_retired(&self) {
         if self.has_mail() {
             return;
         }
         for conn in self.engine.open_conns() {
-            let Side::Upstream(cluster, _) = conn.side else { continue };
+            let Side::Upstream(cluster, endpoint) = conn.side else { continue };
             let (truth, link) =
                 (&self.engine.truth.clusters[cluster], &self.engine.links[conn.link as usize]);
             let is_quiet = link.up_end.is_none() && link.up.is_empty() && link.down.is_empty();
             let is_idle = link.is_idle && is_quiet && link.taken == conn.told_bytes;
-            let is_kept = is_idle && conn.queued_bytes == 0 && !truth.is_current && conn.out.is_empty();
+            let is_kept = is_idle && conn.queued_bytes == 0 && conn.out.is_empty();
             let number = truth.cluster;
-            assert!(!is_kept, "link {} is idle, and its cluster {number} was replaced", conn.link);
+            assert!(
+                !is_kept || truth.is_current,
+                "link {} is idle, and its cluster {number} was replaced",
+                conn.link
+            );
+            assert!(
+                !is_kept || truth.is_member[endpoint],
+                "link {} is idle, and its cluster {number} has lost endpoint {endpoint}",
+                conn.link
+            );
         }
     }
 }

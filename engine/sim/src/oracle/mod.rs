@@ -4,20 +4,20 @@
 mod counters;
 mod ending;
 mod limits;
+mod membership;
 mod pace;
 mod records;
 mod timers;
 
-use crate::shape::Shape;
+use crate::shape::{ENDPOINTS, Shape};
 use records::{Records, Sink};
+use sidering_dataplane::message::ClusterUpdate;
 use sidering_dataplane::observe::access_log::RecordSink;
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
 use std::sync::Arc;
 
-/// Endpoints of a cluster at most.
-const ENDPOINTS: usize = 3;
 /// Listeners of a run.
 const LISTENERS: usize = 3;
 
@@ -27,6 +27,8 @@ pub(crate) struct Oracle {
     /// By id, and by number: the same whatever the configuration.
     pub(crate) listeners: Vec<Arc<ListenerCounters>>,
     pub(crate) clusters: Vec<Arc<ClusterCounters>>,
+    /// Of each cluster, by the number of the address: the same whatever the configuration.
+    pub(crate) endpoints: Vec<Vec<Arc<EndpointCounters>>>,
     pub(crate) records: Records,
     /// Listeners of the configuration that the machine has.
     pub(crate) applied: Vec<u32>,
@@ -40,14 +42,12 @@ pub(crate) struct Oracle {
 
 impl Oracle {
     pub(crate) fn new(clusters: usize) -> Self {
-        let cluster = |_| {
-            let endpoints = (0..ENDPOINTS).map(|_| EndpointCounters::default()).collect();
-            Arc::new(ClusterCounters { endpoints, ..Default::default() })
-        };
+        let endpoints = |_| (0..ENDPOINTS).map(|_| Arc::default()).collect();
         Oracle {
             core: Arc::default(),
             listeners: (0..LISTENERS).map(|_| Arc::default()).collect(),
-            clusters: (0..clusters).map(cluster).collect(),
+            clusters: (0..clusters).map(|_| Arc::default()).collect(),
+            endpoints: (0..clusters).map(endpoints).collect(),
             records: Records::default(),
             applied: vec![],
             drained_at: None,
@@ -63,11 +63,17 @@ impl Oracle {
     }
 
     /// The counters that go with a configuration, in its order.
-    pub(crate) fn counters_for(
-        &self,
-        shape: &Shape,
-    ) -> (Vec<Arc<ListenerCounters>>, Vec<Arc<ClusterCounters>>) {
+    pub(crate) fn counters_for(&self, shape: &Shape) -> (Vec<Arc<ListenerCounters>>, Vec<ClusterUpdate>) {
         let listeners = shape.listeners().into_iter().map(|id| Arc::clone(&self.listeners[id as usize]));
-        (listeners.collect(), self.clusters.clone())
+        let cluster = |number| ClusterUpdate {
+            counters: Arc::clone(&self.clusters[number]),
+            endpoints: self.endpoint_counters_for(shape, number),
+        };
+        (listeners.collect(), (0..self.clusters.len()).map(cluster).collect())
+    }
+
+    /// The counters of a cluster's endpoints, in their order.
+    pub(crate) fn endpoint_counters_for(&self, shape: &Shape, number: usize) -> Vec<Arc<EndpointCounters>> {
+        shape.clusters[number].members().map(|at| Arc::clone(&self.endpoints[number][at])).collect()
     }
 }

@@ -121,9 +121,8 @@ impl World {
                 let Some(sight) = request.sights.last() else {
                     panic!("request {tag} was answered, and nobody saw it")
                 };
-                let served =
-                    self.engine.links[sight.link as usize].cluster.map(|(_, endpoint)| endpoint as u32);
-                assert_eq!(Some(record.endpoint), served, "the endpoint logged of request {tag}");
+                let served = &self.engine.links[sight.link as usize].upstream;
+                assert_eq!(record.upstream_host, served.as_bytes(), "the endpoint logged of request {tag}");
             }
             Some(Outcome::Local(status)) => {
                 assert_eq!(record.status, status, "the status logged of request {tag}");

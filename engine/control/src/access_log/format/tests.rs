@@ -1,13 +1,11 @@
 //! Formats against records.
 
 use super::*;
-use sidering_dataplane::config::{Cluster, Endpoint};
-use sidering_dataplane::io::Address;
+use sidering_dataplane::config::Cluster;
 use sidering_dataplane::observe::access_log::{ResponseFlags, capture};
 
 fn snapshot() -> Snapshot {
-    let endpoint = Endpoint::new(Address::Ip("10.0.0.1:8080".parse().unwrap()));
-    let cluster = Cluster { name: "api".to_owned(), endpoints: vec![endpoint], ..Cluster::default() };
+    let cluster = Cluster { name: "api".to_owned(), ..Cluster::default() };
     Snapshot { version: 1, clusters: vec![cluster], ..Snapshot::default() }
 }
 
@@ -24,12 +22,12 @@ fn record<'c>(captured: &'c [u8]) -> AccessRecord<'c> {
         listener: 0,
         route_line: 12,
         cluster: 0,
-        endpoint: 0,
         method: b"GET",
         path: b"/a?b=\"c\"",
         protocol: b"HTTP/1.1",
         authority: b"example.com",
         downstream_peer: b"[::1]:5000",
+        upstream_host: b"10.0.0.1:8080",
         details: b"connect_failure",
         captured,
     }
@@ -117,5 +115,5 @@ fn a_record_of_a_forgotten_snapshot_is_still_written() {
         0,
         &mut out,
     );
-    assert_eq!(out, b"- - -\n");
+    assert_eq!(out, b"10.0.0.1:8080 - -\n");
 }

@@ -1,36 +1,50 @@
 //! What a balancer sees of an endpoint: its weight, and how busy this core keeps it. It sees no connections.
 
-use crate::config::Endpoint;
-use crate::observe::counters::EndpointCounters;
+use crate::cluster::HostTable;
 
-/// The endpoints of a cluster, with what this core counts for them at the same index.
+/// Some of a cluster's hosts, in an order of their own.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidates<'a> {
-    pub endpoints: &'a [Endpoint],
-    /// One that is missing is taken for idle.
-    pub counters: &'a [EndpointCounters],
+    table: &'a HostTable,
+    hosts: &'a [u32],
 }
 
-impl Candidates<'_> {
+impl<'a> Candidates<'a> {
+    /// Those of these indices in the table.
+    pub fn new(table: &'a HostTable, hosts: &'a [u32]) -> Self {
+        Candidates { table, hosts }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.endpoints.len()
+        self.hosts.len()
     }
 
     /// Whether there is none at all.
     pub fn is_empty(&self) -> bool {
-        self.endpoints.is_empty()
+        self.hosts.is_empty()
     }
 
-    /// Requests of this core that the endpoint has in hand.
-    pub fn active_requests(&self, index: usize) -> u64 {
-        self.counters.get(index).map_or(0, |counters| counters.requests_active.get())
+    /// The share of one of them, relative to the others.
+    pub fn weight(&self, position: usize) -> u32 {
+        self.hosts.get(position).and_then(|host| self.table.entry(*host)).map_or(1, |entry| entry.weight)
     }
-}
 
-/// Whether any endpoint's share is another than the first one's.
-pub(super) fn weights_differ(endpoints: &[Endpoint]) -> bool {
-    endpoints.windows(2).any(|pair| pair[0].weight != pair[1].weight)
+    /// The shares of all.
+    pub fn weights(&self) -> Vec<u32> {
+        (0..self.len()).map(|position| self.weight(position)).collect()
+    }
+
+    /// Requests of this core that it has in hand.
+    pub fn active_requests(&self, position: usize) -> u64 {
+        let entry = self.hosts.get(position).and_then(|host| self.table.entry(*host));
+        entry.map_or(0, |entry| entry.host.counters.requests_active.get())
+    }
+
+    /// Whether any share is another than the first one's.
+    pub(super) fn weights_differ(&self) -> bool {
+        (1..self.len()).any(|position| self.weight(position) != self.weight(0))
+    }
 }
 
 /// Makes an index below `count` of 32 random bits, without a division. `count` is the length of a list, far below 2^32.

@@ -2,7 +2,7 @@
 //! `choice_count` 2). Where weights differ, a weighted schedule in which every request in hand makes an endpoint lighter:
 //! weight / (active requests + 1), Envoy's formula with `active_request_bias` 1.
 
-use super::candidates::{Candidates, scale, weights_differ};
+use super::candidates::{Candidates, scale};
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
@@ -24,7 +24,7 @@ impl LeastRequest {
     /// A schedule where there must be one.
     pub fn new(candidates: Candidates<'_>) -> Self {
         let first = |index| Reverse(Turn { deadline: pause(candidates, index), index: index as u32 });
-        let scheduled = if weights_differ(candidates.endpoints) { candidates.len() } else { 0 };
+        let scheduled = if candidates.weights_differ() { candidates.len() } else { 0 };
         LeastRequest { schedule: (0..scheduled).map(first).collect() }
     }
 
@@ -47,7 +47,7 @@ impl LeastRequest {
 
 /// Virtual time between two turns of an endpoint as busy as it is now.
 fn pause(candidates: Candidates<'_>, index: usize) -> f64 {
-    (candidates.active_requests(index) + 1) as f64 / f64::from(candidates.endpoints[index].weight)
+    (candidates.active_requests(index) + 1) as f64 / f64::from(candidates.weight(index))
 }
 
 impl Ord for Turn {
@@ -73,17 +73,16 @@ impl Eq for Turn {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::lb::testing::{Random, endpoints, within_bounds};
-    use crate::observe::counters::EndpointCounters;
+    use crate::cluster::HostTable;
+    use crate::cluster::lb::testing::{Random, hosts, within_bounds};
 
     /// How often each is picked while it has so many requests in hand.
     fn counts(weights: &[u32], active: &[u64], picks: u32) -> Vec<u32> {
-        let endpoints = endpoints(weights);
-        let counters: Vec<EndpointCounters> = weights.iter().map(|_| EndpointCounters::default()).collect();
-        for (counters, active) in counters.iter().zip(active) {
-            counters.requests_active.set(*active);
+        let hosts = hosts(weights);
+        for (host, active) in hosts.members().iter().zip(active) {
+            hosts.get(*host).unwrap().counters.requests_active.set(*active);
         }
-        let candidates = Candidates { endpoints: &endpoints, counters: &counters };
+        let candidates = hosts.candidates();
         let (mut balancer, mut random) = (LeastRequest::new(candidates), Random::new(11));
         let mut counts = vec![0; weights.len()];
         for _ in 0..picks {
@@ -118,7 +117,8 @@ mod tests {
 
     #[test]
     fn nobody_there_is_nobody_picked() {
-        let nobody = Candidates { endpoints: &[], counters: &[] };
-        assert_eq!(LeastRequest::new(nobody).pick(nobody, 1), None);
+        let nobody = HostTable::default();
+        let candidates = nobody.candidates();
+        assert_eq!(LeastRequest::new(candidates).pick(candidates, 1), None);
     }
 }

@@ -20,7 +20,6 @@ pub use round_robin::RoundRobin;
 pub use weighted_round_robin::WeightedRoundRobin;
 
 use crate::config::LoadBalancing;
-use candidates::weights_differ;
 
 /// A cluster's balancer on one core.
 #[derive(Debug)]
@@ -34,18 +33,17 @@ pub enum Balancer {
 impl Balancer {
     /// `start` spreads the first picks of the cores.
     pub fn new(kind: LoadBalancing, candidates: Candidates<'_>, start: usize) -> Self {
-        let endpoints = candidates.endpoints;
         match kind {
-            LoadBalancing::RoundRobin if weights_differ(endpoints) => {
-                Balancer::WeightedRoundRobin(WeightedRoundRobin::new(endpoints, start))
+            LoadBalancing::RoundRobin if candidates.weights_differ() => {
+                Balancer::WeightedRoundRobin(WeightedRoundRobin::new(&candidates.weights(), start))
             }
-            LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(start, endpoints.len())),
+            LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(start, candidates.len())),
             LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(candidates)),
             LoadBalancing::Random => Balancer::Random,
         }
     }
 
-    /// An endpoint's index among the candidates, which are those it was made for; `None` only if there is none at all.
+    /// A position among the candidates, which are those it was made for; `None` only if there is none at all.
     pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<usize> {
         match self {
             Balancer::RoundRobin(balancer) => balancer.pick(candidates.len()),

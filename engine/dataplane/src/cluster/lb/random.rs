@@ -10,12 +10,13 @@ pub(super) fn pick(candidates: Candidates<'_>, random: u64) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::lb::testing::{Random, endpoints, within_bounds};
+    use crate::cluster::HostTable;
+    use crate::cluster::lb::testing::{Random, hosts, within_bounds};
 
     #[test]
     fn every_endpoint_has_the_same_share_whatever_its_weight() {
-        let endpoints = endpoints(&[1, 1, 1, 97]);
-        let candidates = Candidates { endpoints: &endpoints, counters: &[] };
+        let hosts = hosts(&[1, 1, 1, 97]);
+        let candidates = hosts.candidates();
         let mut random = Random::new(7);
         let mut counts = [0; 4];
         for _ in 0..40_000 {
@@ -26,9 +27,9 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_are_endpoints() {
-        let endpoints = endpoints(&[1, 1, 1]);
-        let candidates = Candidates { endpoints: &endpoints, counters: &[] };
+        let hosts = hosts(&[1, 1, 1]);
+        let candidates = hosts.candidates();
         assert_eq!((pick(candidates, 0), pick(candidates, u64::MAX)), (Some(0), Some(2)));
-        assert_eq!(pick(Candidates { endpoints: &[], counters: &[] }, 1), None);
+        assert_eq!(pick(HostTable::default().candidates(), 1), None);
     }
 }

@@ -1,7 +1,9 @@
 //! What the balancers' tests share: endpoints, random numbers that repeat, and how far chance may stray.
 
+use crate::cluster::HostTable;
 use crate::config::Endpoint;
 use crate::io::Address;
+use std::sync::Arc;
 
 /// Endpoints on ports from 1, of these weights.
 pub(super) fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
@@ -10,6 +12,14 @@ pub(super) fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
         weight: *weight,
     };
     weights.iter().enumerate().map(endpoint).collect()
+}
+
+/// A table with them.
+pub(super) fn hosts(weights: &[u32]) -> HostTable {
+    let mut hosts = HostTable::default();
+    let counters: Vec<_> = weights.iter().map(|_| Arc::default()).collect();
+    hosts.update(&endpoints(weights), &counters);
+    hosts
 }
 
 /// The worker's generator (xorshift64*).

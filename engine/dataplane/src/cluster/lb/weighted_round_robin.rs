@@ -5,7 +5,6 @@
 //! against each other, so that they fall into each other's gaps instead of all into the middle. Deadlines are fractions
 //! of whole numbers: nothing is rounded, and after a unit everybody has had exactly its weight.
 
-use crate::config::Endpoint;
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap};
 
@@ -28,23 +27,18 @@ struct Turn {
 
 impl WeightedRoundRobin {
     /// `start` picks are taken ahead, so that cores differ.
-    pub fn new(endpoints: &[Endpoint], start: usize) -> Self {
+    pub fn new(weights: &[u32], start: usize) -> Self {
         let mut sharing: HashMap<u32, u64> = HashMap::new();
-        for endpoint in endpoints {
-            *sharing.entry(endpoint.weight).or_default() += 1;
+        for weight in weights {
+            *sharing.entry(*weight).or_default() += 1;
         }
         let mut ranks: HashMap<u32, u64> = HashMap::new();
-        let turns = endpoints.iter().enumerate().map(|(index, endpoint)| {
-            let rank = ranks.entry(endpoint.weight).or_default();
+        let turns = weights.iter().enumerate().map(|(index, weight)| {
+            let rank = ranks.entry(*weight).or_default();
             let numerator = 2 * *rank + 1;
             *rank += 1;
-            let step = 2 * sharing[&endpoint.weight];
-            Reverse(Turn {
-                numerator,
-                denominator: step * u64::from(endpoint.weight),
-                step,
-                index: index as u32,
-            })
+            let step = 2 * sharing[weight];
+            Reverse(Turn { numerator, denominator: step * u64::from(*weight), step, index: index as u32 })
         });
         let mut balancer = WeightedRoundRobin { schedule: turns.collect() };
         for _ in 0..start {
@@ -87,10 +81,9 @@ impl Eq for Turn {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::lb::testing::endpoints;
 
     fn picks(weights: &[u32], start: usize, count: usize) -> Vec<usize> {
-        let mut balancer = WeightedRoundRobin::new(&endpoints(weights), start);
+        let mut balancer = WeightedRoundRobin::new(weights, start);
         (0..count).filter_map(|_| balancer.pick()).collect()
     }
 
