@@ -7,6 +7,7 @@ use sidering_dataplane::config::*;
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
 use sidering_dataplane::message::{ClusterUpdate, Message, Update};
+use sidering_dataplane::route::RouteTable;
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -122,12 +123,12 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         codec: CodecOptions::default(),
         options,
         filters,
-        virtual_hosts: vec![VirtualHost {
+        routes: RouteTable::compile(vec![VirtualHost {
             domains: vec!["*".into()],
             routes: vec![route],
             ..VirtualHost::default()
-        }],
-        ..HttpListener::default()
+        }])
+        .into(),
     };
     let limits = ListenerLimits {
         max_connections: 100,

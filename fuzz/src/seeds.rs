@@ -171,11 +171,12 @@ const VALUES: &[&str] = &[
 
 /// The examples, and files in which many keys have such a value.
 fn configurations() -> Vec<Vec<u8>> {
-    let examples: [&str; 4] = [
+    let examples: [&str; 5] = [
         include_str!("../../configs/http.yaml"),
         include_str!("../../configs/tcp.yaml"),
         include_str!("../../configs/default.yaml"),
         include_str!("../../configs/access-log.yaml"),
+        include_str!("../../configs/routes.yaml"),
     ];
     let keys = |keys: &[&str], indent: &str, value: &str| {
         keys.iter().map(|key| format!("{indent}{key}: {value}\n")).collect::<String>()

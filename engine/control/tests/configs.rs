@@ -16,8 +16,15 @@ fn every_example_loads() {
         assert!(loaded.report.problems.is_empty(), "{}", loaded.report);
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
-    let examples =
-        ["default.yaml", "http.yaml", "tcp.yaml", "access-log.yaml", "actions.yaml", "filters.yaml"];
+    let examples = [
+        "default.yaml",
+        "http.yaml",
+        "tcp.yaml",
+        "access-log.yaml",
+        "actions.yaml",
+        "filters.yaml",
+        "routes.yaml",
+    ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");
     }

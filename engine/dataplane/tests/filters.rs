@@ -5,6 +5,7 @@ mod support;
 use sidering_dataplane::config::*;
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
+use sidering_dataplane::route::RouteTable;
 use support::*;
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -166,11 +167,13 @@ fn two_clusters(to: u32, endpoints: [u16; 2]) -> Snapshot {
     let mut snapshot = http(endpoints[0]);
     snapshot.clusters.push(Cluster { name: "other".into(), ..cluster(endpoints[1], "http1") });
     let ListenerKind::Http(http) = &mut snapshot.listeners[0].kind else { panic!("not http") };
-    for route in &mut http.virtual_hosts[0].routes {
+    let mut hosts = http.routes.virtual_hosts().to_vec();
+    for route in &mut hosts[0].routes {
         if let RouteAction::Forward(forward) = &mut route.action {
             forward.cluster = ClusterIndex(to);
         }
     }
+    http.routes = RouteTable::compile(hosts).into();
     snapshot
 }
 
@@ -226,7 +229,8 @@ fn a_denial_comes_before_the_route_and_answers_pass_the_chain() {
 fn requests_that_no_route_takes_meet_the_listeners_filters() {
     let mut snapshot = chain(vec![deny_path("/closed")]);
     let ListenerKind::Http(http) = &mut snapshot.listeners[0].kind else { panic!("not http") };
-    http.virtual_hosts[0].routes.clear();
+    let domains = vec!["*".into()];
+    http.routes = RouteTable::compile(vec![VirtualHost { domains, ..VirtualHost::default() }]).into();
     let mut bench = Bench::new(snapshot);
     let client = bench.client();
     for (path, status) in [("/closed", "403"), ("/open", "404")] {

@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Address, ListenerId};
+use sidering_dataplane::route::RouteTable;
 
 /// HTTP, bytes, and HTTP once more on a listener that may go away.
 pub(crate) const HTTP: u32 = 0;
@@ -249,7 +250,7 @@ impl Shape {
             protocol: "http1",
             codec: self.codec,
             options: self.options.clone(),
-            virtual_hosts: virtual_hosts(routes),
+            routes: RouteTable::compile(virtual_hosts(routes)).into(),
             ..HttpListener::default()
         }))
     }

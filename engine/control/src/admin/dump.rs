@@ -1,11 +1,12 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
 use super::dump_filters::{chain, overrides};
+use super::dump_match;
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    Cluster, Forward, HttpListener, Listener, ListenerKind, LoadBalancing, PathMatch, Redirect, RedirectPath,
-    Rewrite, Route, RouteAction, Snapshot, Underscores,
+    Cluster, Forward, HttpListener, Listener, ListenerKind, LoadBalancing, Redirect, RedirectPath, Rewrite,
+    Route, RouteAction, Snapshot, Underscores,
 };
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
@@ -77,7 +78,7 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
     json.key("merge_slashes").boolean(options.merge_slashes);
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
     chain(json, &http.filters, workers);
-    json.key("virtual_hosts").list(&http.virtual_hosts, |json, host| {
+    json.key("virtual_hosts").list(http.routes.virtual_hosts(), |json, host| {
         json.object(|json| {
             json.key("domains").list(&host.domains, |json, domain| json.text(domain));
             overrides(json, &host.filters, workers);
@@ -88,16 +89,7 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
 }
 
 fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Cluster]) {
-    json.key("match").object(|json| {
-        match &route.matcher.path {
-            PathMatch::Any => {}
-            PathMatch::Exact(path) => json.key("path").text(path),
-            PathMatch::Prefix(prefix) => json.key("prefix").text(prefix),
-        }
-        if route.matcher.connect {
-            json.key("connect").boolean(true);
-        }
-    });
+    json.key("match").object(|json| dump_match::write(json, &route.matcher));
     overrides(json, &route.filters, workers);
     match &route.action {
         RouteAction::Forward(forward) => write_forward(json, forward, clusters),

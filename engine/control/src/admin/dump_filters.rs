@@ -1,10 +1,9 @@
 //! Filters in the words of the configuration file.
 
+use super::dump_matcher::{cidr, header, string};
 use crate::config::{show_ms, show_share};
 use crate::json::Json;
-use sidering_dataplane::config::{
-    ChainedFilter, Cidr, FilterOverride, HeaderMatch, HeaderTest, StringMatch, StringPattern,
-};
+use sidering_dataplane::config::{ChainedFilter, FilterOverride};
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 
 /// A listener's chain; nothing if it has none.
@@ -154,33 +153,4 @@ fn cors(json: &mut Json, config: &cors::Config) {
             json.key(key).boolean(value);
         }
     }
-}
-
-fn header(json: &mut Json, test: &HeaderMatch) {
-    json.key("name").text(&test.name);
-    match &test.test {
-        HeaderTest::Present(present) => json.key("present").boolean(*present),
-        HeaderTest::Text(text) => string(json, text),
-        HeaderTest::Range { start, end } => json.key("range").object(|json| {
-            json.key("start").decimal(&start.to_string());
-            json.key("end").decimal(&end.to_string());
-        }),
-    }
-    json.key("invert").boolean(test.invert);
-}
-
-fn string(json: &mut Json, test: &StringMatch) {
-    let (key, text) = match &test.pattern {
-        StringPattern::Exact(text) => ("exact", text),
-        StringPattern::Prefix(text) => ("prefix", text),
-        StringPattern::Suffix(text) => ("suffix", text),
-        StringPattern::Contains(text) => ("contains", text),
-        StringPattern::Regex(text) => ("regex", text),
-    };
-    json.key(key).text(text);
-    json.key("ignore_case").boolean(test.ignore_case);
-}
-
-fn cidr(block: Cidr) -> String {
-    format!("{}/{}", block.address, block.prefix_bits)
 }

@@ -4,6 +4,8 @@
 mod act;
 mod dump;
 mod dump_filters;
+mod dump_match;
+mod dump_matcher;
 mod page;
 
 use crate::control::{Control, Next};

@@ -6,6 +6,7 @@ use crate::lifecycle::Phase;
 use crate::test_cores::{Orders, start, take};
 use hyper::Request;
 use serde_json::Value;
+use sidering_dataplane::route::RouteTable;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use tokio::sync::mpsc::channel;
@@ -53,6 +54,15 @@ listeners:
     - match: { path: /r }
       redirect: { scheme: https, host: h, port: 8443, prefix: /s, strip_query: true, status: 307 }
     - { match: { path: /q }, redirect: { path: '/s?a=b' } }
+    - match: { regex: '/\\d+', methods: [GET], grpc: true, source: [10.0.0.0/8, '::1'] }
+      cluster: api
+    - match: { template: '/u/{id}', runtime_fraction: { numerator: 3, denominator: million } }
+      cluster: api
+    - match:
+        headers: [{ name: a }, { name: b, present: false }, { name: c, range: { start: -1, end: 5 }, invert: true },
+                  { name: d, regex: 'x+' }, { name: e, prefix: x }, { name: f, suffix: x }, { name: g, contains: x }]
+        query: [{ name: q, exact: '' }, { name: r }]
+      cluster: api
     - { match: { connect: true }, cluster: api }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
 clusters:
@@ -87,7 +97,9 @@ fn the_dump_is_a_configuration_that_means_the_same() {
     // Lines are those of the dump.
     for listener in read.listeners.iter_mut().chain(&mut snapshot.listeners) {
         if let sidering_dataplane::config::ListenerKind::Http(http) = &mut listener.kind {
-            http.virtual_hosts.iter_mut().flat_map(|host| &mut host.routes).for_each(|route| route.line = 0);
+            let mut hosts = http.routes.virtual_hosts().to_vec();
+            hosts.iter_mut().flat_map(|host| &mut host.routes).for_each(|route| route.line = 0);
+            http.routes = RouteTable::compile(hosts).into();
         }
     }
     assert_eq!(read, snapshot);

@@ -13,7 +13,7 @@ fn with(action: &str) -> String {
 fn action(text: &str) -> RouteAction {
     let loaded = load(&with(text)).unwrap_or_else(|report| panic!("{report}"));
     match &loaded.snapshot.listeners[0].kind {
-        ListenerKind::Http(http) => http.virtual_hosts[0].routes[0].action.clone(),
+        ListenerKind::Http(http) => http.routes.virtual_hosts()[0].routes[0].action.clone(),
         ListenerKind::Tcp { .. } => panic!("not http"),
     }
 }

@@ -2,7 +2,6 @@
 
 use super::cluster::{Clusters, LATER_PROTOCOLS};
 use super::filter::{self, Chain};
-use super::matcher::is_token;
 use super::problem::{Place, Problems};
 use super::route::virtual_hosts;
 use super::section::{Section, address, choice, list, name, text};
@@ -11,10 +10,11 @@ use super::units;
 use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
 use sidering_dataplane::config::{
     ChainedFilter, ClusterIndex, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits,
-    PathMatch, Underscores, VirtualHost,
+    Underscores, VirtualHost,
 };
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::io::{Address, ListenerId};
+use sidering_dataplane::route::RouteTable;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -97,7 +97,7 @@ fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Probl
             [("tcp", Protocol::Tcp), ("http", Protocol::Http("http1")), ("http1", Protocol::Http("http1"))];
         choice(tree, &now, LATER_PROTOCOLS, problems)
     });
-    section.later(&["tls"]);
+    section.later(&["tls", "route_chain"]);
     let protocol = protocol.or_else(|| guess(&section));
     let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
     let kind = kind(&mut section, protocol, codec, workers, clusters);
@@ -144,7 +144,8 @@ fn kind(
             let virtual_hosts =
                 hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, chain, problems));
             let options = http_options(section, &filters, &virtual_hosts);
-            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, virtual_hosts }))
+            let routes = RouteTable::compile(virtual_hosts).into();
+            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, routes }))
         }
         None => {
             section.settle(HTTP_KEYS);
@@ -220,17 +221,12 @@ fn looks_at_paths(filters: &[ChainedFilter], virtual_hosts: &[VirtualHost]) -> b
     let special = virtual_hosts.iter().map(|host| &host.filters).chain(routes().map(|route| &route.filters));
     let special = special.flatten().filter_map(|special| special.config.as_ref());
     let mut configs = filters.iter().map(|filter| &filter.config).chain(special);
-    configs.any(FilterConfig::looks_at_paths)
-        || routes().any(|route| match &route.matcher.path {
-            PathMatch::Any => false,
-            PathMatch::Exact(_) => true,
-            PathMatch::Prefix(prefix) => prefix != "/",
-        })
+    configs.any(FilterConfig::looks_at_paths) || routes().any(|route| route.matcher.looks_at_path())
 }
 
 fn via(tree: &Tree, problems: &Problems) -> Option<String> {
     let given = text(tree, "a name for Via", problems)?;
-    if is_token(given) {
+    if units::is_token(given) {
         return Some(given.to_owned());
     }
     problems.error(
@@ -249,7 +245,7 @@ fn upgrades(tree: &Tree, problems: &Problems) -> Vec<String> {
     let mut upgrades = vec![];
     for item in list(tree, "protocols", problems) {
         let Some(given) = text(item, "a protocol such as websocket", problems) else { continue };
-        if is_token(given) {
+        if units::is_token(given) {
             upgrades.push(given.to_ascii_lowercase());
         } else {
             problems.error(

@@ -3,20 +3,12 @@
 use super::problem::Problems;
 use super::section::{Section, scalar, text};
 use super::tree::{Tree, Value};
+use super::units;
 use sidering_dataplane::config::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
-use sidering_dataplane::filter::matching::whole_regex;
+use sidering_dataplane::route::Pattern;
 use std::net::IpAddr;
 
-/// A kind of pattern by its key, and how one is made of its text.
-type Kind = (&'static str, fn(String) -> StringPattern);
-
-const PATTERNS: [Kind; 5] = [
-    ("exact", StringPattern::Exact),
-    ("prefix", StringPattern::Prefix),
-    ("suffix", StringPattern::Suffix),
-    ("contains", StringPattern::Contains),
-    ("regex", StringPattern::Regex),
-];
+const PATTERNS: [&str; 5] = ["exact", "prefix", "suffix", "contains", "regex"];
 const ONE_PATTERN: &str = "one of `exact`, `prefix`, `suffix`, `contains`, `regex`";
 
 /// Reads a condition on a text.
@@ -31,26 +23,16 @@ pub(super) fn string(tree: &Tree, problems: &Problems) -> StringMatch {
 }
 
 /// The pattern among the keys of a section, with `ignore_case`.
-fn pattern(section: &mut Section<'_>) -> Option<StringMatch> {
+pub(super) fn pattern(section: &mut Section<'_>) -> Option<StringMatch> {
     let problems = section.problems;
     let mut found = None;
-    for (key, make) in PATTERNS {
+    for key in PATTERNS {
         let Some(tree) = section.find(key) else { continue };
         if found.is_some() {
             let place = section.place_of(key).unwrap_or(tree.place);
             problems.error(place, "a condition with two patterns", ONE_PATTERN);
         }
-        let Some(given) = text(tree, "a text", problems) else { continue };
-        if key == "regex"
-            && let Err(reason) = whole_regex(given)
-        {
-            problems.error(
-                tree.place,
-                format!("{} is not a regex: {reason}", tree.describe()),
-                "a regex without look-around and back-references, of the whole text",
-            );
-        }
-        found = Some(make(given.to_owned()));
+        found = of_kind(key, tree, problems).or(found);
     }
     let ignore_case = section.boolean("ignore_case", false);
     if let Some(place) = section.place_of("ignore_case")
@@ -62,15 +44,42 @@ fn pattern(section: &mut Section<'_>) -> Option<StringMatch> {
     found.map(|pattern| StringMatch { pattern, ignore_case })
 }
 
-fn has_pattern(section: &Section<'_>) -> bool {
-    PATTERNS.iter().any(|(key, _)| section.place_of(key).is_some())
+fn of_kind(key: &str, tree: &Tree, problems: &Problems) -> Option<StringPattern> {
+    if key == "regex" {
+        return regex(tree, problems).map(StringPattern::Regex);
+    }
+    let given = text(tree, "a text", problems)?.to_owned();
+    if given.is_empty() && key != "exact" {
+        problems.error(tree.place, format!("an empty `{key}`"), "a text that tells some from others");
+    }
+    Some(match key {
+        "prefix" => StringPattern::Prefix(given),
+        "suffix" => StringPattern::Suffix(given),
+        "contains" => StringPattern::Contains(given),
+        _ => StringPattern::Exact(given),
+    })
+}
+
+/// Reads a regular expression that holds for a whole text.
+pub(super) fn regex(tree: &Tree, problems: &Problems) -> Option<Pattern> {
+    let given = text(tree, "a regular expression", problems)?;
+    let refused = |error| {
+        let expected =
+            "a regular expression for the whole text, without look-around or back-references, at most 4KiB";
+        problems.error(tree.place, format!("{}: {error}", tree.describe()), expected);
+    };
+    Pattern::new(given).map_err(refused).ok()
+}
+
+pub(super) fn has_pattern(section: &Section<'_>) -> bool {
+    PATTERNS.iter().any(|key| section.place_of(key).is_some())
 }
 
 fn is_mapping(tree: &Tree) -> bool {
     matches!(tree.value, Value::Mapping(_))
 }
 
-/// Reads a condition on a header field.
+/// Reads a condition on a header field; one that says nothing is that the field is there, as in Envoy.
 pub(super) fn header(tree: &Tree, problems: &Problems) -> HeaderMatch {
     const TESTS: &str = "one of `present`, `exact`, `prefix`, `suffix`, `contains`, `regex`, `range`";
     let mut section = Section::open("a condition on a header", tree, problems);
@@ -82,12 +91,8 @@ pub(super) fn header(tree: &Tree, problems: &Problems) -> HeaderMatch {
     let invert = section.boolean("invert", false);
     let given: Vec<_> = ["present", "range"].into_iter().filter_map(|key| section.place_of(key)).collect();
     let has_text = has_pattern(&section);
-    match (given.len() + usize::from(has_text), given.last()) {
-        (0, _) if is_mapping(tree) => {
-            problems.error(tree.place, "a condition on a header that says nothing", TESTS);
-        }
-        (2.., Some(place)) => problems.error(*place, "a condition on a header with two tests", TESTS),
-        _ => {}
+    if let (2.., Some(place)) = (given.len() + usize::from(has_text), given.last()) {
+        problems.error(*place, "a condition on a header with two tests", TESTS);
     }
     section.finish();
     let test = present.map(HeaderTest::Present).or(text.map(HeaderTest::Text)).or(range);
@@ -97,18 +102,12 @@ pub(super) fn header(tree: &Tree, problems: &Problems) -> HeaderMatch {
 /// The name of a header, lower-case, or of a part of the request.
 fn header_name(tree: &Tree, problems: &Problems) -> Option<String> {
     let given = text(tree, "the name of a header", problems)?;
-    if matches!(given, ":method" | ":path" | ":authority") || is_token(given) {
+    if matches!(given, ":method" | ":path" | ":authority") || units::is_token(given) {
         return Some(given.to_ascii_lowercase());
     }
     let expected = "letters, digits, - . _ and the like, or :method, :path, :authority";
     problems.error(tree.place, format!("{} is no name of a header", tree.describe()), expected);
     None
-}
-
-/// RFC 9110 section 5.6.2.
-pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn range(tree: &Tree, problems: &Problems) -> HeaderTest {
@@ -155,10 +154,21 @@ pub(super) fn cidr(tree: &Tree, problems: &Problems) -> Cidr {
             return nothing;
         }
     };
+    // Clients that come with IPv4 addresses mapped into IPv6 are known by the former.
+    let (address, prefix_bits) = match (address.to_canonical(), prefix_bits.checked_sub(96)) {
+        (IpAddr::V4(mapped), Some(bits)) if address.is_ipv6() => (mapped.into(), bits),
+        (IpAddr::V4(_), None) if address.is_ipv6() => {
+            let expected = "96 to 128 bits of an IPv4 address mapped into IPv6";
+            problems.error(tree.place, format!("{} is no block of addresses", tree.describe()), expected);
+            return nothing;
+        }
+        _ => (address, prefix_bits),
+    };
+    let is_mapped = address.is_ipv4() && given.contains(':');
     let address = masked(address, prefix_bits);
     let block = Cidr { address, prefix_bits };
     // A block written so was probably meant to be another one.
-    if !given.starts_with(&address.to_string()) && bits.is_some() {
+    if !is_mapped && !given.starts_with(&address.to_string()) && bits.is_some() {
         let message = format!("{} has bits behind its prefix", tree.describe());
         problems.warning(tree.place, message, format!("{address}/{prefix_bits}, which is what it means"));
     }
@@ -241,13 +251,22 @@ mod tests {
             ("2001:db8::/32", "2001:db8::", 32),
             ("\"::1\"", "::1", 128),
             ("\"::/0\"", "::", 0),
+            ("\"::ffff:10.0.0.0/104\"", "10.0.0.0", 8),
         ] {
             let expected = Cidr { address: address.parse().unwrap(), prefix_bits: bits };
             assert_eq!(read(text, cidr), (expected, vec![]), "{text}");
         }
         let (block, warned) = read("10.1.2.3/8", cidr);
         assert_eq!((block.address.to_string().as_str(), warned.len()), ("10.0.0.0", 1));
-        for bad in ["10.0.0.0/33", "\"::/129\"", "10.0.0/8", "10.0.0.0/", "here", "10.0.0.0/-1"] {
+        for bad in [
+            "10.0.0.0/33",
+            "\"::/129\"",
+            "10.0.0/8",
+            "10.0.0.0/",
+            "here",
+            "10.0.0.0/-1",
+            "\"::ffff:1.2.3.4/95\"",
+        ] {
             assert_eq!(read(bad, cidr).1.len(), 1, "{bad}");
         }
     }
@@ -258,16 +277,16 @@ mod tests {
         let test = HeaderTest::Range { start: -1, end: 2 };
         assert_eq!((found, problems), (HeaderMatch { name: "x-a".into(), test, invert: true }, vec![]));
         for (text, problem) in [
-            ("{ name: a }", "1 a condition on a header that says nothing"),
             ("{ name: a, exact: b, present: true }", "22 a condition on a header with two tests"),
             ("{ name: a, exact: b, prefix: c }", "22 a condition with two patterns"),
-            ("{ name: a, regex: '(' }", "19 `(` is not a regex: unclosed group"),
+            ("{ name: a, regex: '(' }", "19 `(`: not a regular expression: unclosed group"),
             ("{ name: a, regex: b, ignore_case: true }", "22 `ignore_case` with a regex"),
             ("{ name: 'a b', present: true }", "9 `a b` is no name of a header"),
             ("{ name: ':scheme', present: true }", "9 `:scheme` is no name of a header"),
             ("{ exact: b }", "1 a condition on a header without `name`"),
             ("{ name: a, range: { start: 1, end: 1 } }", "19 a range that nothing is in"),
-            ("{ name: a, exakt: b }", "1 a condition on a header that says nothing"),
+            ("{ name: a, prefix: '' }", "20 an empty `prefix`"),
+            ("{ name: a, exakt: b }", "12 unknown key `exakt` in a condition on a header"),
         ] {
             assert_eq!(read(text, header).1.first().map(String::as_str), Some(problem), "{text}");
         }

@@ -14,6 +14,7 @@ mod route_action;
 mod route_match;
 mod section;
 mod settings;
+mod shadow;
 mod suggest;
 mod tree;
 mod units;
@@ -88,6 +89,7 @@ fn read(tree: &tree::Tree, overrides: &Overrides, problems: &Problems) -> (Setti
     let listeners = root.require("listeners", "a list of at least one");
     let mut clusters = cluster::Clusters::read(root.find("clusters"), problems);
     let listeners = listener::listeners(listeners, settings.workers, &mut clusters, problems);
+    root.later(&["route_tables"]);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     let clusters = clusters.into_clusters();
@@ -105,5 +107,7 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tests;

@@ -1,12 +1,12 @@
-//! Reads virtual hosts and their routes, and warns of routes that can never match.
+//! Reads virtual hosts and their routes.
 
 use super::cluster::Clusters;
 use super::filter::Chain;
-use super::problem::{Place, Problems};
+use super::problem::Problems;
 use super::section::{Section, list, text};
 use super::tree::Tree;
-use super::{filter, route_action, route_match, units};
-use sidering_dataplane::config::{PathMatch, Route, RouteMatch, VirtualHost};
+use super::{filter, route_action, route_match, shadow, units};
+use sidering_dataplane::config::{Route, RouteMatch, VirtualHost};
 use std::collections::HashMap;
 
 /// Reads all virtual hosts of a listener whose protocol is `protocol`.
@@ -31,7 +31,7 @@ pub(super) fn virtual_hosts(
             .collect();
         let filters = filter::overrides(&mut section, chain);
         section.finish();
-        warn_of_shadows(&routes, problems);
+        shadow::warn(&routes, problems);
         let routes = routes.into_iter().map(|(route, _)| route).collect();
         hosts.push(VirtualHost { domains, routes, filters });
     }
@@ -77,53 +77,4 @@ fn route(
     let filters = filter::overrides(&mut section, chain);
     section.finish();
     Route { matcher, action, filters, line: tree.place.line }
-}
-
-/// What earlier routes of a virtual host take, by the line they stand on.
-#[derive(Default)]
-struct Taken<'r> {
-    everything: Option<u32>,
-    exact: HashMap<&'r str, u32>,
-    prefixes: HashMap<&'r str, u32>,
-}
-
-impl<'r> Taken<'r> {
-    /// The line of a route that takes all that `path` would.
-    fn covering(&self, path: &str) -> Option<u32> {
-        let ends = path.char_indices().map(|(index, character)| index + character.len_utf8());
-        self.everything.or_else(|| ends.filter_map(|end| self.prefixes.get(&path[..end]).copied()).next())
-    }
-
-    fn add(&mut self, route: &'r Route) -> Option<u32> {
-        match &route.matcher.path {
-            PathMatch::Any => self.everything.replace(self.everything.unwrap_or(route.line)),
-            PathMatch::Exact(path) => {
-                let before = self.covering(path).or_else(|| self.exact.get(path.as_str()).copied());
-                self.exact.entry(path).or_insert(route.line);
-                before
-            }
-            PathMatch::Prefix(path) => {
-                let before = self.covering(path);
-                self.prefixes.entry(path).or_insert(route.line);
-                // Every path begins with a slash.
-                if path == "/" {
-                    self.everything = self.everything.or(Some(route.line));
-                }
-                before
-            }
-        }
-    }
-}
-
-fn warn_of_shadows(routes: &[(Route, Place)], problems: &Problems) {
-    let mut requests = Taken::default();
-    let mut tunnels = Taken::default();
-    for (route, place) in routes {
-        let taken = if route.matcher.connect { &mut tunnels } else { &mut requests };
-        if let Some(line) = taken.add(route) {
-            let expected =
-                format!("the more special route first; the one on line {line} takes all that this one would");
-            problems.warning(*place, "this route can never match", expected);
-        }
-    }
 }

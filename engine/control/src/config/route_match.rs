@@ -1,30 +1,57 @@
 //! Reads which requests a route takes.
 
 use super::problem::Problems;
-use super::section::{Section, text};
+use super::section::{Section, choice, integer, list, text};
 use super::tree::Tree;
-use sidering_dataplane::config::{PathMatch, RouteMatch};
+use super::{matcher, units};
+use sidering_dataplane::config::{Conditions, PathMatch, QueryMatch, RouteMatch, Share};
+use sidering_dataplane::route::Template;
 
-const LATER_MATCHES: &[&str] = &["regex", "template", "methods", "headers", "query", "service", "method"];
+/// RPC listeners bring them.
+const LATER_MATCHES: &[&str] = &["service", "method", "version", "group"];
+const PATHS: [&str; 4] = ["path", "prefix", "regex", "template"];
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH"];
+/// So many methods, headers, parameters or ranges are plenty for one route.
+const CONDITIONS: usize = 64;
 
 /// Reads a `match`.
 pub(super) fn read(tree: &Tree, problems: &Problems) -> RouteMatch {
     let mut section = Section::open("a match", tree, problems);
-    let exact = section.find("path").and_then(|tree| path(tree, problems)).map(PathMatch::Exact);
-    let prefix = section.find("prefix").and_then(|tree| path(tree, problems)).map(PathMatch::Prefix);
+    let path = path_match(&mut section);
     let connect = section.boolean("connect", false);
+    let conditions = conditions(&mut section);
     section.later(LATER_MATCHES);
-    if let (Some(_), Some(place)) = (section.place_of("path"), section.place_of("prefix")) {
-        problems.error(place, "a match with two paths", "one of `path` and `prefix`");
-    } else if connect && let Some(place) = section.place_of("path").or(section.place_of("prefix")) {
+    let mut given: Vec<_> = PATHS.iter().filter_map(|key| section.place_of(key)).collect();
+    given.sort_unstable();
+    if let Some(second) = given.get(1) {
+        problems.error(*second, "a match with two paths", "one of `path`, `prefix`, `regex` and `template`");
+    } else if let Some(place) = given.first().filter(|_| connect) {
         problems.error(
-            place,
+            *place,
             "a path in a match for CONNECT",
-            "{ connect: true } alone: CONNECT requests have no path",
+            "{ connect: true } without a path: CONNECT requests have none",
         );
     }
     section.finish();
-    RouteMatch { path: exact.or(prefix).unwrap_or_default(), connect }
+    let conditions = (conditions != Conditions::default()).then(|| Box::new(conditions));
+    RouteMatch { path, connect, conditions }
+}
+
+fn path_match(section: &mut Section<'_>) -> PathMatch {
+    let problems = section.problems;
+    let exact = section.find("path").and_then(|tree| path(tree, problems)).map(PathMatch::Exact);
+    let prefix = section.find("prefix").and_then(|tree| path(tree, problems)).map(PathMatch::Prefix);
+    let regex = section
+        .find("regex")
+        .and_then(|tree| matcher::regex(tree, problems))
+        .map(Box::new)
+        .map(PathMatch::Regex);
+    let template = section
+        .find("template")
+        .and_then(|tree| template(tree, problems))
+        .map(Box::new)
+        .map(PathMatch::Template);
+    exact.or(prefix).or(regex).or(template).unwrap_or_default()
 }
 
 fn path(tree: &Tree, problems: &Problems) -> Option<String> {
@@ -41,4 +68,98 @@ fn path(tree: &Tree, problems: &Problems) -> Option<String> {
     };
     problems.error(tree.place, format!("{} is not a path", tree.describe()), expected);
     None
+}
+
+fn template(tree: &Tree, problems: &Problems) -> Option<Template> {
+    let given = text(tree, "a template such as /users/{id}", problems)?;
+    let refused = |expected| {
+        problems.error(tree.place, format!("{} is not a path template", tree.describe()), expected);
+    };
+    Template::new(given).map_err(refused).ok()
+}
+
+fn conditions(section: &mut Section<'_>) -> Conditions {
+    let problems = section.problems;
+    let methods = section.find("methods").map_or(vec![], |tree| some(tree, "methods", problems, method));
+    let header = |tree: &Tree, problems: &Problems| Some(matcher::header(tree, problems));
+    let headers = section.find("headers").map_or(vec![], |tree| some(tree, "headers", problems, header));
+    let query = section.find("query").map_or(vec![], |tree| some(tree, "query parameters", problems, query));
+    let block = |tree: &Tree, problems: &Problems| Some(matcher::cidr(tree, problems));
+    let sources = section.find("source").map_or(vec![], |tree| some(tree, "address blocks", problems, block));
+    let grpc = section.boolean("grpc", false);
+    let runtime_fraction = section.find("runtime_fraction").and_then(|tree| share(tree, problems));
+    Conditions { methods, headers, query, sources, grpc, runtime_fraction, rpc: None }
+}
+
+/// The items of a list that is not too long.
+fn some<T>(
+    tree: &Tree,
+    of: &'static str,
+    problems: &Problems,
+    read: impl Fn(&Tree, &Problems) -> Option<T>,
+) -> Vec<T> {
+    let items = list(tree, of, problems);
+    if items.len() > CONDITIONS {
+        problems.error(
+            tree.place,
+            format!("{} {of} in one match", items.len()),
+            format!("at most {CONDITIONS}"),
+        );
+    }
+    let mut read: Vec<T> = items.iter().filter_map(|item| read(item, problems)).collect();
+    read.shrink_to_fit();
+    read
+}
+
+fn method(tree: &Tree, problems: &Problems) -> Option<String> {
+    let given = text(tree, "a method such as GET", problems)?;
+    let meant = METHODS.iter().find(|known| known.eq_ignore_ascii_case(given) && **known != given);
+    let expected = match meant {
+        Some(meant) => format!("`{meant}`: methods are told apart by case"),
+        None if !units::is_token(given) => "a method such as GET".to_owned(),
+        None => return Some(given.to_owned()),
+    };
+    problems.error(tree.place, format!("{} is not a method", tree.describe()), expected);
+    None
+}
+
+/// Reads one of `query`.
+fn query(tree: &Tree, problems: &Problems) -> Option<QueryMatch> {
+    let mut section = Section::open("a query match", tree, problems);
+    let name = section.require("name", "a parameter's name").and_then(|tree| parameter(tree, problems));
+    section.misplaced(&["range", "invert"], "header matches");
+    let value = matcher::pattern(&mut section);
+    let present = section.boolean("present", true);
+    if let Some(place) = section.place_of("present") {
+        if !present {
+            problems.error(place, "a parameter that must be absent", "present: true, or a header match");
+        } else if matcher::has_pattern(&section) {
+            problems.error(place, "two conditions in one match", "`present`, or a condition on the value");
+        }
+    }
+    section.finish();
+    Some(QueryMatch { name: name?, value })
+}
+
+fn parameter(tree: &Tree, problems: &Problems) -> Option<String> {
+    let given = text(tree, "a parameter's name", problems)?;
+    if given.is_empty() || given.contains(['&', '=', '#', ' ']) {
+        let message = format!("{} is not a parameter's name", tree.describe());
+        problems.error(tree.place, message, "a name, percent-encoded as in a request");
+        return None;
+    }
+    Some(given.to_owned())
+}
+
+/// As Envoy's FractionalPercent has it.
+fn share(tree: &Tree, problems: &Problems) -> Option<Share> {
+    let mut section = Section::open("a runtime fraction", tree, problems);
+    let denominators = [("hundred", 100), ("ten_thousand", 10_000), ("million", 1_000_000)];
+    let denominator =
+        section.find("denominator").map_or(Some(100), |tree| choice(tree, &denominators, &[], problems));
+    let numerator = section.require("numerator", "how many of `denominator`");
+    section.finish();
+    let denominator: u32 = denominator?;
+    let numerator = integer(numerator?, 0..=u64::from(denominator), problems)? as u32;
+    Some(Share(numerator * (Share::ALL.0 / denominator)))
 }

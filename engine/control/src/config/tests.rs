@@ -62,7 +62,7 @@ fn a_small_file_gets_the_documented_defaults() {
     assert_eq!((options.via.as_deref(), options.underscores), (None, Underscores::Allow));
     assert_eq!((options.normalize_path, options.merge_slashes), (false, false));
     assert_eq!(options.upgrades, ["websocket"]);
-    let route = &http.virtual_hosts[0].routes[0];
+    let route = &http.routes.virtual_hosts()[0].routes[0];
     assert_eq!((route.line, route.matcher.connect), (8, false));
     assert_eq!(route.action, RouteAction::Forward(Forward { timeout_ms: 15_000, ..Forward::default() }));
     let cluster = &snapshot.clusters[0];
@@ -120,8 +120,8 @@ clusters:
     let web = http(web);
     assert_eq!((web.codec.header_bytes, web.codec.headers, web.codec.uri_bytes), (8192, 10, 1024));
     assert!(web.codec.lenient_line_ends && web.options.merge_slashes && !web.options.normalize_path);
-    assert_eq!(web.virtual_hosts[0].domains, ["api.example.com", "*.example.com"]);
-    let routes = &web.virtual_hosts[0].routes;
+    assert_eq!(web.routes.virtual_hosts()[0].domains, ["api.example.com", "*.example.com"]);
+    let routes = &web.routes.virtual_hosts()[0].routes;
     assert_eq!(routes[0].matcher.path, PathMatch::Exact("/a".to_owned()));
     assert_eq!(routes[0].action, RouteAction::DirectResponse { status: 404, body: b"no\n".to_vec() });
     assert!(routes[1].matcher.connect);
@@ -247,13 +247,17 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "prefix: /?a",
         "8:24 `/?a` is not a path | a path alone: the query is not part of what is matched",
     ),
-    ("prefix: /", "prefix: /, path: /", "8:16 a match with two paths | one of `path` and `prefix`"),
+    (
+        "prefix: /",
+        "prefix: /, path: /",
+        "8:27 a match with two paths | one of `path`, `prefix`, `regex` and `template`",
+    ),
     (
         "prefix: /",
         "prefix: /, connect: true",
-        "8:16 a path in a match for CONNECT | { connect: true } alone: CONNECT requests have no path",
+        "8:16 a path in a match for CONNECT | { connect: true } without a path: CONNECT requests have none",
     ),
-    ("prefix: /", "regex: /", "8:16 `regex` is in the format but not in this version | no such key yet"),
+    ("prefix: /", "service: a", "8:16 `service` is in the format but not in this version | no such key yet"),
     ("match: { prefix: / }", "match:", "8:12 nothing where a match belongs | a mapping of `key: value`"),
     (
         ROUTE,

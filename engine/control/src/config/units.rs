@@ -117,6 +117,12 @@ pub(super) fn domain(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Whether it may stand as a name in a head (RFC 9110 section 5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 fn split_number(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

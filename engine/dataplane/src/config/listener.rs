@@ -1,8 +1,10 @@
 //! Listeners: their addresses, bounds, and what they do with their connections.
 
-use super::{ChainedFilter, ClusterIndex, VirtualHost};
+use super::{ChainedFilter, ClusterIndex};
 use crate::io::{Address, ListenerId};
+use crate::route::RouteTable;
 use sidering_codecs::registry::CodecOptions;
+use std::sync::Arc;
 
 /// One address that is listened on, on every core.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,7 +51,8 @@ pub struct HttpListener {
     pub options: HttpOptions,
     /// In the order in which requests meet them; responses meet them in the other.
     pub filters: Vec<ChainedFilter>,
-    pub virtual_hosts: Vec<VirtualHost>,
+    /// Compiled once and shared by the cores.
+    pub routes: Arc<RouteTable>,
 }
 
 /// Per-listener HTTP behaviour, named as Envoy names it.

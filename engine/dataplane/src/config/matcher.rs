@@ -1,5 +1,7 @@
-//! Conditions on texts, header fields and addresses, and shares of requests: plain data, compiled where they are used.
+//! Conditions on texts, header fields and addresses, and shares of requests. Routes and filters ask them alike: each looks
+//! at a value and knows nothing of where it comes from.
 
+use crate::route::Pattern;
 use std::net::IpAddr;
 
 /// What a text must look like (Envoy's StringMatcher).
@@ -18,7 +20,50 @@ pub enum StringPattern {
     Suffix(String),
     Contains(String),
     /// Of the whole text, not of a part of it.
-    Regex(String),
+    Regex(Pattern),
+}
+
+impl StringMatch {
+    /// This very text.
+    #[must_use]
+    pub fn exact(text: &str) -> Self {
+        StringMatch { pattern: StringPattern::Exact(text.to_owned()), ignore_case: false }
+    }
+
+    /// The only text that it takes, if there is only one.
+    #[must_use]
+    pub fn only(&self) -> Option<&str> {
+        match &self.pattern {
+            StringPattern::Exact(exact) if !self.ignore_case => Some(exact),
+            _ => None,
+        }
+    }
+
+    /// Whether the text is as it must be. Allocates nothing.
+    #[must_use]
+    pub fn takes(&self, text: &[u8]) -> bool {
+        match &self.pattern {
+            StringPattern::Exact(exact) => self.equal(text, exact.as_bytes()),
+            StringPattern::Prefix(prefix) => {
+                text.get(..prefix.len()).is_some_and(|start| self.equal(start, prefix.as_bytes()))
+            }
+            StringPattern::Suffix(suffix) => {
+                let start = text.len().checked_sub(suffix.len());
+                start.is_some_and(|start| self.equal(&text[start..], suffix.as_bytes()))
+            }
+            StringPattern::Contains(part) if !self.ignore_case => {
+                memchr::memmem::find(text, part.as_bytes()).is_some()
+            }
+            StringPattern::Contains(part) => {
+                part.is_empty() || text.windows(part.len()).any(|window| self.equal(window, part.as_bytes()))
+            }
+            StringPattern::Regex(pattern) => pattern.matches(text),
+        }
+    }
+
+    fn equal(&self, text: &[u8], wanted: &[u8]) -> bool {
+        if self.ignore_case { text.eq_ignore_ascii_case(wanted) } else { text == wanted }
+    }
 }
 
 /// A condition on the values of one header field (Envoy's HeaderMatcher). A field that is not there fulfils none but
@@ -36,6 +81,20 @@ impl HeaderMatch {
     /// Whether it is on the request's path.
     pub fn looks_at_path(&self) -> bool {
         self.name == ":path"
+    }
+
+    /// Whether a request fulfils it that has this value under its name. Allocates nothing.
+    #[must_use]
+    pub fn takes(&self, value: Option<&[u8]>) -> bool {
+        match (&self.test, value) {
+            (HeaderTest::Present(present), value) => (value.is_some() == *present) != self.invert,
+            (_, None) => false,
+            (HeaderTest::Text(text), Some(value)) => text.takes(value) != self.invert,
+            (HeaderTest::Range { start, end }, Some(value)) => {
+                let number = std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+                number.is_some_and(|number| (*start..*end).contains(&number)) != self.invert
+            }
+        }
     }
 }
 
@@ -102,6 +161,57 @@ impl Share {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts() {
+        use StringPattern::{Contains, Exact, Prefix, Regex, Suffix};
+        let regex = |source: &str| Regex(Pattern::new(source).unwrap());
+        for (pattern, ignore_case, takes, leaves) in [
+            (Exact("Abc".into()), false, "Abc", "abc"),
+            (Exact("Abc".into()), true, "aBC", "abcd"),
+            (Exact(String::new()), false, "", "a"),
+            (Prefix("ab".into()), false, "abc", "a"),
+            (Prefix("ab".into()), true, "ABc", "ba"),
+            (Suffix("bc".into()), false, "abc", "c"),
+            (Suffix("bc".into()), true, "aBC", "bcd"),
+            (Contains("b".into()), false, "abc", "aBc"),
+            (Contains("bC".into()), true, "aBcd", "b"),
+            (regex(r"a\d+|b"), false, "a12", "a12c"),
+            (regex("a|b"), false, "b", "ab"),
+        ] {
+            let text = StringMatch { pattern, ignore_case };
+            assert!(text.takes(takes.as_bytes()), "{text:?} {takes}");
+            assert!(!text.takes(leaves.as_bytes()), "{text:?} {leaves}");
+        }
+    }
+
+    #[test]
+    fn headers_as_envoys_header_matcher_has_them() {
+        let exact = |value: &str| HeaderTest::Text(StringMatch::exact(value));
+        let range = HeaderTest::Range { start: -2, end: 3 };
+        // Test, without and with inversion: whether it takes a request with this value; `None`: without the field.
+        for (test, value, plain, inverted) in [
+            (HeaderTest::Present(true), Some(""), true, false),
+            (HeaderTest::Present(true), None, false, true),
+            (HeaderTest::Present(false), Some("a"), false, true),
+            (HeaderTest::Present(false), None, true, false),
+            (exact("a"), Some("a"), true, false),
+            (exact("a"), Some("b"), false, true),
+            (exact("a"), None, false, false),
+            (exact(""), Some(""), true, false),
+            (range.clone(), Some("-3"), false, true),
+            (range.clone(), Some("-2"), true, false),
+            (range.clone(), Some("2"), true, false),
+            (range.clone(), Some("3"), false, true),
+            (range.clone(), Some("2x"), false, true),
+            (range, None, false, false),
+        ] {
+            for (invert, expected) in [(false, plain), (true, inverted)] {
+                let header = HeaderMatch { name: "x-a".into(), test: test.clone(), invert };
+                assert_eq!(header.takes(value.map(str::as_bytes)), expected, "{header:?} {value:?}");
+            }
+        }
+    }
 
     #[test]
     fn blocks_contain_what_their_prefix_says() {

@@ -9,13 +9,15 @@ mod filter;
 mod listener;
 mod matcher;
 mod route;
+mod route_match;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use listener::{HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
-pub use route::{Forward, PathMatch, Route, RouteAction, RouteMatch, VirtualHost};
+pub use route::{Forward, Route, RouteAction, VirtualHost};
+pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -1,6 +1,6 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
-use super::{ClusterIndex, FilterOverride, Redirect, Rewrite, WeightedCluster};
+use super::{ClusterIndex, FilterOverride, Redirect, Rewrite, RouteMatch, WeightedCluster};
 
 /// A set of domains and their routes, first match wins.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -20,24 +20,6 @@ pub struct Route {
     pub filters: Vec<FilterOverride>,
     /// Where it stands in the file, for `explain` and logs; 0 if it has no place.
     pub line: u32,
-}
-
-/// Which requests a route takes: all that every condition here holds for.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct RouteMatch {
-    pub path: PathMatch,
-    /// Whether it takes CONNECT requests (and only those), which then become tunnels.
-    pub connect: bool,
-}
-
-/// Which paths a route takes. Matching is on the path without query, case-sensitive.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum PathMatch {
-    /// `match: {}`.
-    #[default]
-    Any,
-    Exact(String),
-    Prefix(String),
 }
 
 /// What a route does.

@@ -43,7 +43,7 @@ impl Chain {
             .map(|filter| (!filter.disabled).then(|| (filter.config.clone(), filter.config.compile(&parts))))
             .collect();
         let mut chain = Chain { rows: vec![Row::new(&own)], hosts: vec![] };
-        for host in &http.virtual_hosts {
+        for host in http.routes.virtual_hosts() {
             let (row, places) = chain.special(0, &own, &host.filters, &http.filters, &parts);
             let says_nothing = host.routes.iter().all(|route| route.filters.is_empty());
             let routes: Box<[u32]> = if says_nothing {
@@ -122,6 +122,7 @@ mod tests {
     use crate::filter::fault::{self, Abort};
     use crate::filter::test_request::Asked;
     use crate::filter::{StreamFilters, Verdict, cors, rbac};
+    use crate::route::RouteTable;
 
     /// Aborts all requests with the status.
     fn abort(status: u16) -> FilterConfig {
@@ -166,7 +167,11 @@ mod tests {
             ChainedFilter { config: pass, disabled: false },
             ChainedFilter { config: abort(501), disabled },
         ];
-        HttpListener { filters, virtual_hosts: vec![silent, mixed, off], ..HttpListener::default() }
+        HttpListener {
+            filters,
+            routes: RouteTable::compile(vec![silent, mixed, off]).into(),
+            ..HttpListener::default()
+        }
     }
 
     #[test]
@@ -212,7 +217,9 @@ mod tests {
         let config = FilterConfig::Rbac(Box::new(rbac::Config { rules, shadow_rules: None }));
         let filter = FilterOverride { filter: "rbac", config: Some(config) };
         let mut http = listener(false);
-        http.virtual_hosts[0].filters = vec![filter];
+        let mut hosts = http.routes.virtual_hosts().to_vec();
+        hosts[0].filters = vec![filter];
+        http.routes = RouteTable::compile(hosts).into();
         let chain = Chain::compile(&http, &Arc::default()).unwrap();
         let wants = |place| chain.wants_peer(chain.row(place));
         assert_eq!([wants(None), wants(Some((0, 0))), wants(Some((1, 0)))], [false, true, false]);

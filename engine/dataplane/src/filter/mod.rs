@@ -6,7 +6,6 @@
 
 pub mod cors;
 pub mod fault;
-pub mod matching;
 pub mod rbac;
 
 mod chain;

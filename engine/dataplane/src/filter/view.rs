@@ -1,5 +1,6 @@
 //! What filters see of a request and of its answer, and where they write what they change.
 
+use crate::config::HeaderMatch;
 use crate::io::Time;
 use crate::observe::access_log::ResponseFlags;
 use sidering_codecs::{Edits, FieldSpan, Fields, RequestHead};
@@ -85,6 +86,11 @@ impl RequestView<'_> {
         seen
     }
 
+    /// Whether it is as the condition has it.
+    pub fn fulfils(&self, header: &HeaderMatch) -> bool {
+        self.with_value(header.name.as_bytes(), |value| header.takes(value))
+    }
+
     /// The client's address: the peer's, or, where X-Forwarded-For is believed, the last one there.
     pub fn remote_address(&self) -> Option<IpAddr> {
         let peer = self.peer.map(|peer| peer.ip());
@@ -144,4 +150,22 @@ pub struct EndView {
     pub status: u16,
     pub started: Time,
     pub now: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{HeaderMatch, HeaderTest, StringMatch};
+    use crate::filter::test_request::Asked;
+
+    #[test]
+    fn several_fields_are_joined_and_parts_of_the_request_have_names() {
+        let asked = Asked::new("PUT", "/p?q", &[("a", "1"), ("b", "x"), ("A", "2")]);
+        for (name, value) in
+            [("a", "1,2"), (":method", "PUT"), (":path", "/p?q"), (":authority", "host"), ("host", "host")]
+        {
+            let test = HeaderTest::Text(StringMatch::exact(value));
+            let header = HeaderMatch { name: name.into(), test, invert: false };
+            assert!(asked.with(|request| request.fulfils(&header)), "{name}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::config::{ClusterIndex, Listener, ListenerKind, ListenerLimits, Snapsh
 use crate::filter::Chain;
 use crate::io::{Address, ListenerId};
 use crate::observe::counters::ListenerCounters;
+use crate::route::split::Splits;
 use crate::route::{RouteTable, Routed};
 use sidering_codecs::registry::{Protocol, protocol};
 use std::rc::Rc;
@@ -25,7 +26,9 @@ pub enum CoreListenerKind {
     Tcp { cluster: ClusterIndex },
     Http {
         protocol: &'static Protocol,
-        routes: RouteTable,
+        routes: Arc<RouteTable>,
+        /// Whose turn it is among the weighted clusters of its routes.
+        splits: Splits,
         /// `None` if it has no filter.
         filters: Option<Chain>,
     },
@@ -45,7 +48,8 @@ impl CoreListener {
             ListenerKind::Tcp { cluster } => CoreListenerKind::Tcp { cluster: *cluster },
             ListenerKind::Http(http) => CoreListenerKind::Http {
                 protocol: protocol(http.protocol)?,
-                routes: RouteTable::compile(&http.virtual_hosts),
+                routes: Arc::clone(&http.routes),
+                splits: Splits::new(&http.routes),
                 filters: Chain::compile(http, counters),
             },
         };
@@ -103,6 +107,14 @@ impl CoreListener {
         let CoreListenerKind::Http { routes, .. } = &self.kind else { return None };
         let (virtual_host, index) = place.map(|(host, route)| (host as usize, route as usize))?;
         Some(Routed { virtual_host, index, route: routes.route(virtual_host, index)? })
+    }
+
+    /// Whose turn it is among the weighted clusters of a route.
+    pub fn pick_weighted(&self, route: &Routed<'_>) -> usize {
+        match &self.kind {
+            CoreListenerKind::Http { splits, .. } => splits.pick(route),
+            CoreListenerKind::Tcp { .. } => 0,
+        }
     }
 
     /// The HTTP part of the configuration; `None` on TCP listeners.

@@ -5,8 +5,8 @@ use crate::config::{ClusterIndex, Forward, HttpOptions, Redirect, RouteAction};
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
+use crate::route::Routed;
 use crate::route::target::{Asked, replace_prefix, write_location};
-use crate::route::{RouteTable, Routed};
 use crate::stream::{LocalReply, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{FieldName, Method, RequestHead};
@@ -31,7 +31,6 @@ impl<I: Io> Worker<I> {
         &mut self,
         io: &mut I,
         listener: &CoreListener,
-        routes: &RouteTable,
         found: Option<Routed<'_>>,
         asking: &Asking<'_>,
     ) -> Option<Refusal> {
@@ -44,7 +43,7 @@ impl<I: Io> Worker<I> {
             }
             RouteAction::Redirect(redirect) => self.redirect(redirect, found, asking),
             RouteAction::Forward(forward) => {
-                let picked = routes.pick_weighted(found.virtual_host, found.index);
+                let picked = listener.pick_weighted(&found);
                 let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
                 let cluster = weighted.unwrap_or(forward.cluster);
                 let Some(cluster) = self.cluster_key(listener, cluster) else { return Some(NO_CLUSTER) };

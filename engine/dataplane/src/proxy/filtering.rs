@@ -3,7 +3,7 @@
 use super::action::Asking;
 use crate::filter::{EndView, Memory, RequestView, ResponseView, StreamFilters, Verdict};
 use crate::io::{ConnId, Io};
-use crate::net::listener::{CoreListener, CoreListenerKind};
+use crate::net::listener::CoreListener;
 use crate::route::Routed;
 use crate::stream::{LocalReply, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
@@ -155,12 +155,10 @@ impl<I: Io> Worker<I> {
         id: ConnId,
         head: &RequestHead<'_>,
     ) {
-        let (Some(http), CoreListenerKind::Http { routes, .. }) = (listener.http(), &listener.kind) else {
-            return;
-        };
+        let Some(http) = listener.http() else { return };
         // The head was kept as it was to be sent on.
         let asking = Asking { key, downstream: id, head, path: head.path, options: &http.options };
-        let refusal = self.act(io, listener, routes, listener.routed(place), &asking);
+        let refusal = self.act(io, listener, listener.routed(place), &asking);
         if let Some((status, flags, details)) = refusal {
             self.reply_locally(key, LocalReply::new(status, flags, details));
         }

@@ -8,6 +8,7 @@ use crate::net::conn::{Phase, Role};
 use crate::net::listener::{CoreListener, CoreListenerKind};
 use crate::observe::access_log::{ResponseFlags, capture};
 use crate::route::normalize::normalize;
+use crate::route::{Asks, RequestView};
 use crate::stream::{LocalReply, LogText, Stream, StreamKey};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId};
@@ -92,15 +93,35 @@ impl<I: Io> Worker<I> {
             self.edits.set_path(&path);
         }
         let matched = if changed { path.as_slice() } else { head.path };
-        let found = routes.find(head.authority, matched, head.method == Method::Connect);
+        let view = self.view(io, id, routes.asks(), head, matched);
+        let found = routes.find(&view);
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
-            self.act(io, listener, routes, found, &asking)
+            self.act(io, listener, found, &asking)
         } else {
             None
         };
         self.path_scratch = path;
         outcome
+    }
+
+    /// The request as its routes see it.
+    fn view<'v>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        asks: Asks,
+        head: &RequestHead<'v>,
+        path: &'v [u8],
+    ) -> RequestView<'v> {
+        let mut view = RequestView::of_head(head, path);
+        if asks.source {
+            view.source = io.peer_address(id).map(|peer| peer.ip());
+        }
+        if asks.random {
+            view.random = self.next_random();
+        }
+        view
     }
 
     /// Leaves the reply as work: the downstream's codec is decoding.

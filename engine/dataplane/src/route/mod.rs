@@ -1,8 +1,28 @@
-//! From a request's authority and path to a route, and to where it sends the request. Nothing here allocates or looks at anything but its arguments.
+//! From a request to a route, and to where it sends the request. Nothing here looks at anything but its arguments, and
+//! lookups allocate nothing.
 
+mod condition;
+mod domains;
+mod explain;
+mod group;
+mod index;
 pub mod normalize;
+mod pattern;
+mod request;
 pub mod split;
 mod table;
 pub mod target;
+mod template;
+mod trie;
 
-pub use table::{RouteTable, Routed};
+pub use condition::{JOINED_BYTES, Mismatch};
+pub use explain::{Considered, Explanation};
+pub use pattern::{PATTERN_BYTES, Pattern, PatternError};
+pub use request::{RequestView, RpcView};
+pub use table::{Asks, RouteTable, Routed};
+pub use template::{Template, VARIABLES};
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;

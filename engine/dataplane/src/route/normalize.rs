@@ -10,7 +10,7 @@ pub fn normalize(path: &[u8], merge_slashes: bool, out: &mut Vec<u8>) -> bool {
     if path.first() != Some(&b'/') {
         return false;
     }
-    let end = super::table::path_without_query(path).len();
+    let end = super::request::path_without_query(path).len();
     let (bare, query) = path.split_at(end);
     if is_plain(bare, merge_slashes) {
         return false;

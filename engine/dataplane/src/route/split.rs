@@ -1,7 +1,43 @@
 //! Splits a route's requests over weighted clusters in exact proportion. It knows no request and draws no lots.
 
-use crate::config::WeightedCluster;
+use super::table::{RouteTable, Routed};
+use crate::config::{Route, RouteAction, WeightedCluster};
 use std::cell::Cell;
+
+/// The turns of all weighted clusters of a table, on one core.
+#[derive(Debug)]
+pub struct Splits {
+    /// By virtual host and route; a host without weighted clusters has none.
+    hosts: Box<[HostSplits]>,
+}
+
+type HostSplits = Box<[Option<Box<Split>>]>;
+
+impl Splits {
+    /// All at their beginning.
+    #[must_use]
+    pub fn new(table: &RouteTable) -> Self {
+        Splits { hosts: table.virtual_hosts().iter().map(|host| splits(&host.routes)).collect() }
+    }
+
+    /// Which of its weighted clusters gets the next request of a route; 0 if it has none.
+    #[must_use]
+    pub fn pick(&self, route: &Routed<'_>) -> usize {
+        let host = self.hosts.get(route.virtual_host);
+        let split = host.and_then(|splits| splits.get(route.index)?.as_ref());
+        split.map_or(0, |split| split.pick())
+    }
+}
+
+/// Nothing at all where no route of the host has weighted clusters.
+fn splits(routes: &[Route]) -> HostSplits {
+    let split = |route: &Route| match &route.action {
+        RouteAction::Forward(forward) => Split::new(&forward.weighted_clusters).map(Box::new),
+        _ => None,
+    };
+    let splits: HostSplits = routes.iter().map(split).collect();
+    if splits.iter().all(Option::is_none) { Box::default() } else { splits }
+}
 
 /// The turn of one route on one core. In any run of as many requests as the weights add up to, that begins where such a
 /// run ended, each cluster gets exactly its weight, spread out (smooth weighted round robin). A reload begins anew.

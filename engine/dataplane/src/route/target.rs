@@ -1,7 +1,7 @@
 //! The target that a route makes of a request's: the path that is forwarded, the location that a redirect names. Only
 //! bytes that were checked (by the codec or by the control side) come in, so that what goes out is a valid field value.
 
-use super::table::path_without_query;
+use super::request::path_without_query;
 use crate::config::{PathMatch, Redirect, RedirectPath};
 
 /// `path` (with query) with `prefix` in the place of what `matched` takes of it, in two parts. A path that `matched` does
@@ -11,6 +11,8 @@ pub fn replace_prefix<'a>(matched: &PathMatch, path: &'a [u8], prefix: &'a str) 
         PathMatch::Any => path.strip_prefix(b"/"),
         PathMatch::Exact(_) => Some(&path[path_without_query(path).len()..]),
         PathMatch::Prefix(taken) => path.strip_prefix(taken.as_bytes()),
+        // Of these there is no prefix that was taken.
+        PathMatch::Regex(_) | PathMatch::Template(_) => None,
     };
     rest.map_or([path, b""], |rest| [prefix.as_bytes(), rest])
 }

@@ -9,6 +9,7 @@ use sidering_dataplane::message::{ClusterUpdate, Message, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
+use sidering_dataplane::route::RouteTable;
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -347,7 +348,12 @@ pub(crate) fn http(endpoints: u16) -> Snapshot {
         protocol: "http1",
         codec: CodecOptions::default(),
         options,
-        virtual_hosts: vec![VirtualHost { domains: vec!["*".into()], routes, ..VirtualHost::default() }],
+        routes: RouteTable::compile(vec![VirtualHost {
+            domains: vec!["*".into()],
+            routes,
+            ..VirtualHost::default()
+        }])
+        .into(),
         ..HttpListener::default()
     };
     snapshot(ListenerKind::Http(Box::new(listener)), cluster(endpoints, "http1"))

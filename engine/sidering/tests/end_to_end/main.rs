@@ -28,6 +28,7 @@ mod kills;
 mod load;
 mod pool;
 mod reload;
+mod routes;
 mod seccomp;
 mod slow_peers;
 mod support;

@@ -4,7 +4,7 @@ use super::super::matcher::string;
 use super::super::problem::Problems;
 use super::super::section::{Section, list, scalar, text};
 use super::super::tree::Tree;
-use sidering_dataplane::config::{StringMatch, StringPattern};
+use sidering_dataplane::config::StringMatch;
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::filter::cors::Config;
 
@@ -31,7 +31,7 @@ pub(super) fn read(section: &mut Section<'_>, _workers: u32) -> FilterConfig {
 /// A text is an origin as it stands.
 fn origin(tree: &Tree, problems: &Problems) -> StringMatch {
     match scalar(tree) {
-        Some(exact) => StringMatch { pattern: StringPattern::Exact(exact.to_owned()), ignore_case: false },
+        Some(exact) => StringMatch::exact(exact),
         None => string(tree, problems),
     }
 }

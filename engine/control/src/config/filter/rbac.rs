@@ -1,9 +1,10 @@
 //! Reads access control.
 
-use super::super::matcher::{cidr, header, is_token, string};
+use super::super::matcher::{cidr, header, string};
 use super::super::problem::Problems;
 use super::super::section::{Section, list, text};
 use super::super::tree::{Tree, Value};
+use super::super::units::is_token;
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::filter::rbac::{Action, Condition, Config, Policy, Rules};
 

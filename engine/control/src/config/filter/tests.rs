@@ -49,7 +49,7 @@ fn only(filter: &str) -> FilterConfig {
 }
 
 fn exact(text: &str) -> StringMatch {
-    StringMatch { pattern: StringPattern::Exact(text.into()), ignore_case: false }
+    StringMatch::exact(text)
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn virtual_hosts_and_routes_have_words_of_their_own() {
     ))
     .unwrap();
     assert_eq!([http.filters[0].disabled, http.filters[1].disabled], [true, false]);
-    let host = &http.virtual_hosts[0];
+    let host = &http.routes.virtual_hosts()[0];
     let said = |overrides: &[sidering_dataplane::config::FilterOverride]| {
         overrides.iter().map(|special| (special.filter, special.config.is_some())).collect::<Vec<_>>()
     };

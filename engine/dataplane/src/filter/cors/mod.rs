@@ -5,7 +5,6 @@ mod config;
 
 pub use config::Config;
 
-use super::matching::StringMatcher;
 use super::{Filter, Memory, Parts, Reply, RequestView, ResponseView, Settings, Verdict};
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::{Counter, ListenerCounters};
@@ -22,16 +21,14 @@ pub struct Counters {
 struct Cors {
     config: Config,
     says_nothing: bool,
-    allow_origin: Vec<StringMatcher>,
     counters: Arc<ListenerCounters>,
 }
 
 impl Settings for Config {
     fn compile(&self, parts: &Parts<'_>) -> Rc<dyn Filter> {
-        let allow_origin = self.allow_origin.iter().map(StringMatcher::compile).collect();
         let says_nothing = *self == Config::default();
         let counters = Arc::clone(parts.counters);
-        Rc::new(Cors { config: self.clone(), says_nothing, allow_origin, counters })
+        Rc::new(Cors { config: self.clone(), says_nothing, counters })
     }
 
     fn over(&self, general: &Self) -> Self {
@@ -64,7 +61,8 @@ impl Filter for Cors {
         let Some(origin) = request.first_value(b"origin").filter(|origin| !origin.is_empty()) else {
             return Verdict::Continue;
         };
-        let is_allowed = self.allow_origin.iter().any(|allowed| allowed.takes(b"*") || allowed.takes(origin));
+        let is_allowed =
+            self.config.allow_origin.iter().any(|allowed| allowed.takes(b"*") || allowed.takes(origin));
         let counters = &self.counters.filters.cors;
         if is_allowed {
             counters.origin_valid.add(1);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::{StringMatch, StringPattern};
 use crate::filter::test_request::{Alone, Asked};
+use crate::route::Pattern;
 use sidering_codecs::{Edits, Fields};
 
 fn origins(patterns: Vec<StringPattern>) -> Vec<StringMatch> {
@@ -10,7 +11,7 @@ fn origins(patterns: Vec<StringPattern>) -> Vec<StringMatch> {
 }
 
 fn config() -> Config {
-    let pattern = StringPattern::Regex(r"https://.*\.example\.com".into());
+    let pattern = StringPattern::Regex(Pattern::new(r"https://.*\.example\.com").unwrap());
     Config {
         allow_origin: origins(vec![StringPattern::Exact("https://a".into()), pattern]),
         allow_methods: "GET, PUT".into(),

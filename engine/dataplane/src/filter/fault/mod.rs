@@ -4,7 +4,6 @@ mod config;
 
 pub use config::{Abort, Config, Delay};
 
-use super::matching::HeaderMatcher;
 use super::{EndView, Filter, Memory, Parts, Reply, RequestView, Settings, Verdict};
 use crate::config::{HeaderMatch, Share};
 use crate::observe::access_log::ResponseFlags;
@@ -28,7 +27,6 @@ pub struct Counters {
 
 struct Fault {
     config: Config,
-    headers: Vec<HeaderMatcher>,
     counters: Arc<ListenerCounters>,
 }
 
@@ -37,8 +35,7 @@ const ACTIVE: u64 = 1;
 
 impl Settings for Config {
     fn compile(&self, parts: &Parts<'_>) -> Rc<dyn Filter> {
-        let headers = self.headers.iter().map(HeaderMatcher::compile).collect();
-        Rc::new(Fault { config: self.clone(), headers, counters: Arc::clone(parts.counters) })
+        Rc::new(Fault { config: self.clone(), counters: Arc::clone(parts.counters) })
     }
 
     fn looks_at_paths(&self) -> bool {
@@ -48,7 +45,7 @@ impl Settings for Config {
 
 impl Filter for Fault {
     fn on_request(&self, request: &mut RequestView<'_>, memory: &mut Memory<'_>) -> Verdict {
-        if !self.headers.iter().all(|header| header.takes(request)) {
+        if !self.config.headers.iter().all(|header| request.fulfils(header)) {
             return Verdict::Continue;
         }
         if let Some(ms) = self.delay_ms(request)

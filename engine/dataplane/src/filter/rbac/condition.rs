@@ -1,9 +1,8 @@
 //! Conditions at work. They look at a request and change nothing.
 
 use super::Condition;
-use crate::config::Cidr;
+use crate::config::{Cidr, HeaderMatch, StringMatch};
 use crate::filter::RequestView;
-use crate::filter::matching::{HeaderMatcher, StringMatcher};
 
 /// A compiled [`Condition`].
 pub(super) enum Compiled {
@@ -11,8 +10,8 @@ pub(super) enum Compiled {
     All(Vec<Compiled>),
     AnyOf(Vec<Compiled>),
     Not(Box<Compiled>),
-    Header(HeaderMatcher),
-    UrlPath(StringMatcher),
+    Header(HeaderMatch),
+    UrlPath(StringMatch),
     Methods(Vec<Box<[u8]>>),
     DirectRemoteIp(Cidr),
     RemoteIp(Cidr),
@@ -26,8 +25,8 @@ impl Compiled {
             Condition::All(conditions) => Compiled::All(all(conditions)),
             Condition::AnyOf(conditions) => Compiled::AnyOf(all(conditions)),
             Condition::Not(condition) => Compiled::Not(Box::new(Compiled::new(condition))),
-            Condition::Header(header) => Compiled::Header(HeaderMatcher::compile(header)),
-            Condition::UrlPath(path) => Compiled::UrlPath(StringMatcher::compile(path)),
+            Condition::Header(header) => Compiled::Header(header.clone()),
+            Condition::UrlPath(path) => Compiled::UrlPath(path.clone()),
             Condition::Methods(methods) => {
                 Compiled::Methods(methods.iter().map(|method| method.as_bytes().into()).collect())
             }
@@ -42,7 +41,7 @@ impl Compiled {
             Compiled::All(conditions) => conditions.iter().all(|condition| condition.holds(request)),
             Compiled::AnyOf(conditions) => conditions.iter().any(|condition| condition.holds(request)),
             Compiled::Not(condition) => !condition.holds(request),
-            Compiled::Header(header) => header.takes(request),
+            Compiled::Header(header) => request.fulfils(header),
             Compiled::UrlPath(path) => path.takes(path_of(request.path())),
             Compiled::Methods(methods) => methods.iter().any(|method| **method == *request.method()),
             Compiled::DirectRemoteIp(block) => request.peer.is_some_and(|peer| block.contains(peer.ip())),
