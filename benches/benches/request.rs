@@ -111,6 +111,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         underscores: Underscores::Allow,
         normalize_path: true,
         merge_slashes: false,
+        envoy_headers: EnvoyHeaders::Ignore,
     };
     let route = Route {
         matcher: RouteMatch { path: PathMatch::Prefix("/".into()), ..RouteMatch::default() },
@@ -144,6 +145,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         connect_timeout_ms: 5_000,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
+        circuit_breaker: CircuitBreaker::default(),
     };
     let kind = ListenerKind::Http(Box::new(http));
     Snapshot {
@@ -152,6 +154,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         clusters: vec![cluster],
         drain_timeout_ms: 1_000,
         access_log: None,
+        cores: 1,
     }
 }
 

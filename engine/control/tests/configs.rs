@@ -24,6 +24,7 @@ fn every_example_loads() {
         "actions.yaml",
         "filters.yaml",
         "routes.yaml",
+        "resilience.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

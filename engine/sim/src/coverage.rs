@@ -74,6 +74,7 @@ situations! {
     OriginClosesIdle: "upstreams that close idle connections",
     OriginUnasked: "upstreams that say what nobody asked for",
     OriginTires: "upstreams that close a used connection instead of answering",
+    Retried: "requests sent again in a run with retries",
     SentAgain: "requests sent again on another connection",
     Overflow: "503 for a full queue (UO)",
     RequestsWaited: "requests that waited for a connection",

@@ -43,6 +43,8 @@ pub(crate) struct Request {
     pub(crate) ended_at: Option<u64>,
     pub(crate) sights: Vec<Sight>,
     pub(crate) outcome: Option<Outcome>,
+    /// Its client has read something of an answer.
+    pub(crate) answer_begun: bool,
     /// When an upstream had read all of it.
     pub(crate) seen_whole_at: Option<u64>,
     /// Access-log records with its tag.
@@ -75,6 +77,7 @@ impl Ledger {
             ended_at: None,
             sights: vec![],
             outcome: None,
+            answer_begun: false,
             seen_whole_at: None,
             records: 0,
             may_go_unanswered: false,
@@ -153,6 +156,34 @@ impl Stage<'_> {
         assert!(overtaken.len() <= under_way, "request {tag} has overtaken requests {overtaken:?}");
     }
 
+    /// A request that was seen before may be seen once more: because of a stale connection, or by the retry policy.
+    #[track_caller]
+    fn check_sent_again(&mut self, tag: u32, link: u32, answered: u64) {
+        let request = self.ledger.get(tag);
+        let kind = request.exchange.kind;
+        // What was given up may still be read here, long after.
+        let is_given_up = self.engine.links[link as usize].proxy_closed;
+        let stale = if kind.may_be_sent_twice() { 1 } else { 0 };
+        let attempts =
+            self.plan.retry.as_ref().filter(|_| kind != Kind::Connect).map(|policy| policy.attempts);
+        let most = (1 + attempts.unwrap_or(0) as usize) * (1 + stale);
+        let seen = request.sights.len();
+        assert!(seen < most || most > 1, "request {tag} ({kind:?}) was sent twice");
+        assert!(seen < most, "request {tag} ({kind:?}) was sent more than {most} times");
+        assert!(
+            !request.answer_begun || is_given_up,
+            "request {tag} was sent again after its client saw a part of its answer"
+        );
+        if attempts.is_none() {
+            assert_eq!(answered, 0, "request {tag} was sent again after a part of its answer");
+        }
+        let body = request.exchange.body;
+        let kept = self.plan.retry.as_ref().map_or(0, |policy| policy.body_bytes as usize);
+        let is_kept = !kind.has_body() || body <= kept || request.seen_whole_at.is_none();
+        assert!(is_kept, "request {tag} was sent again with a body of {body} bytes, and {kept} are kept");
+        self.meet(if attempts.is_some() { Situation::Retried } else { Situation::SentAgain });
+    }
+
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
     #[track_caller]
     pub(crate) fn sight(&mut self, tag: u32, link: u32) {
@@ -176,11 +207,8 @@ impl Stage<'_> {
         assert_eq!(cluster, Some(expected), "request {tag} went to the wrong cluster");
         self.check_turn(tag);
         if let Some(before) = request.sights.last() {
-            assert!(kind.may_be_sent_twice(), "request {tag} ({kind:?}) was sent twice");
-            assert!(request.sights.len() < 2, "request {tag} was sent more than twice");
             let answered = self.taken_by_proxy(before.link) - before.taken;
-            assert_eq!(answered, 0, "request {tag} was sent again after a part of its answer");
-            self.meet(Situation::SentAgain);
+            self.check_sent_again(tag, link, answered);
         }
         self.ledger.get_mut(tag).sights.push(Sight { link, taken });
     }

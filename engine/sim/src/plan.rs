@@ -2,6 +2,7 @@
 
 use crate::choices::Choices;
 use crate::engine::Temper;
+use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 
 /// How rough a run is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,6 +46,10 @@ pub(crate) struct Plan {
     pub(crate) makes_ids: bool,
     pub(crate) normalizes: bool,
     pub(crate) temper: Temper,
+    /// What all routes retry, if they do.
+    pub(crate) retry: Option<RetryPolicy>,
+    /// Retries of a cluster at once.
+    pub(crate) retries_max: u32,
 }
 
 impl Plan {
@@ -77,6 +82,8 @@ impl Plan {
             makes_ids: choices.chance(30),
             normalizes: choices.chance(50),
             temper: temper(is_calm, is_bulky, choices),
+            retry: retry(is_calm, choices),
+            retries_max: choices.pick(&[100, 3, 1]) as u32,
         }
     }
 
@@ -94,6 +101,28 @@ impl Plan {
     pub(crate) fn raw_cluster(&self) -> usize {
         self.http_clusters
     }
+}
+
+/// Where nothing goes wrong but what answers themselves say, only those are retried.
+fn retry(is_calm: bool, choices: &mut Choices) -> Option<RetryPolicy> {
+    if !choices.chance(40) {
+        return None;
+    }
+    let failures = RetryOn::RESET.with(RetryOn::CONNECT_FAILURE);
+    let on = match choices.below(3) {
+        0 if !is_calm => failures,
+        1 if !is_calm => failures.with(RetryOn::SERVER_ERROR),
+        _ => RetryOn::RETRIABLE_STATUS_CODES,
+    };
+    Some(RetryPolicy {
+        on,
+        attempts: choices.pick(&[1, 2, 0, 3]) as u32,
+        per_try_timeout_ms: if is_calm { 0 } else { choices.pick(&[0, 300]) },
+        back_off: BackOff { base_ms: choices.pick(&[25, 1, 200]), max_ms: 250 },
+        status_codes: vec![500],
+        body_bytes: choices.pick(&[65_536, 500]) as u32,
+        ..RetryPolicy::default()
+    })
 }
 
 fn temper(is_calm: bool, is_bulky: bool, choices: &mut Choices) -> Temper {

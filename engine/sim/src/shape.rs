@@ -51,6 +51,8 @@ pub(crate) struct Shape {
     codec: CodecOptions,
     ends_connect: bool,
     is_calm: bool,
+    retry: Option<RetryPolicy>,
+    retries_max: u32,
 }
 
 impl Shape {
@@ -75,6 +77,7 @@ impl Shape {
             underscores: Underscores::Allow,
             normalize_path: plan.normalizes,
             merge_slashes: choices.chance(30),
+            envoy_headers: EnvoyHeaders::Ignore,
         };
         Shape {
             version: 1,
@@ -88,6 +91,8 @@ impl Shape {
             codec: CodecOptions { header_bytes: 4096, headers: 40, uri_bytes: 1024, ..Default::default() },
             ends_connect: plan.ends_connect,
             is_calm,
+            retry: plan.retry.clone(),
+            retries_max: plan.retries_max,
         }
     }
 
@@ -203,7 +208,12 @@ impl Shape {
 
     /// The snapshot that says so.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let clusters = self.clusters.iter().enumerate().map(|(number, shape)| shape.config(number)).collect();
+        let clusters = self
+            .clusters
+            .iter()
+            .enumerate()
+            .map(|(number, shape)| shape.config(number, self.retries_max))
+            .collect();
         Snapshot {
             version: self.version,
             listeners: self.listeners().into_iter().map(|id| self.listener(id)).collect(),
@@ -213,6 +223,7 @@ impl Shape {
                 request_fields: vec!["x-tag".into()],
                 response_fields: vec!["x-tag".into()],
             }),
+            cores: 1,
         }
     }
 
@@ -225,7 +236,10 @@ impl Shape {
 
     fn http(&self, raw: ClusterIndex) -> ListenerKind {
         let timeout_ms = self.route_timeout_ms;
-        let forward = |cluster| RouteAction::Forward(Forward { cluster, timeout_ms, ..Forward::default() });
+        let forward = |cluster| {
+            let retry = self.retry.clone().map(Box::new);
+            RouteAction::Forward(Forward { cluster, timeout_ms, retry, ..Forward::default() })
+        };
         let route = |prefix: &str, action| Route {
             matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() },
             action,
@@ -300,7 +314,7 @@ impl ClusterShape {
         }
     }
 
-    fn config(&self, number: usize) -> Cluster {
+    fn config(&self, number: usize, max_retries: u32) -> Cluster {
         Cluster {
             name: format!("c{number}"),
             protocol: self.protocol,
@@ -308,6 +322,7 @@ impl ClusterShape {
             lb: self.lb,
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
+            circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
         }
     }
 }

@@ -5,8 +5,8 @@ use super::dump_match;
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    Cluster, Forward, HttpListener, Listener, ListenerKind, LoadBalancing, Redirect, RedirectPath, Rewrite,
-    Route, RouteAction, Snapshot, Underscores,
+    CircuitBreaker, Cluster, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind, LoadBalancing,
+    Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
 };
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
@@ -76,6 +76,11 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
     });
     json.key("normalize_path").boolean(options.normalize_path);
     json.key("merge_slashes").boolean(options.merge_slashes);
+    json.key("envoy_headers").text(match options.envoy_headers {
+        EnvoyHeaders::Ignore => "ignore",
+        EnvoyHeaders::Obey => "obey",
+        EnvoyHeaders::Strip => "strip",
+    });
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
     chain(json, &http.filters, workers);
     json.key("virtual_hosts").list(http.routes.virtual_hosts(), |json, host| {
@@ -119,6 +124,15 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
         });
     }
     json.key("timeout").text(&show_ms(forward.timeout_ms));
+    if let Some(idle_timeout_ms) = forward.idle_timeout_ms {
+        json.key("idle_timeout").text(&show_ms(idle_timeout_ms));
+    }
+    if forward.max_stream_duration_ms > 0 {
+        json.key("max_stream_duration").text(&show_ms(forward.max_stream_duration_ms));
+    }
+    if let Some(policy) = &forward.retry {
+        json.key("retry").object(|json| retry(json, policy));
+    }
 }
 
 fn write_redirect(json: &mut Json, redirect: &Redirect) {
@@ -142,6 +156,37 @@ fn optional(json: &mut Json, key: &str, value: Option<&str>) {
     }
 }
 
+fn retry(json: &mut Json, policy: &RetryPolicy) {
+    let on: Vec<&str> = policy.on.names().collect();
+    json.key("on").list(&on, |json, name| json.text(name));
+    json.key("attempts").number(u64::from(policy.attempts));
+    json.key("per_try_timeout").text(&show_ms(policy.per_try_timeout_ms));
+    json.key("back_off").object(|json| {
+        json.key("base").text(&show_ms(policy.back_off.base_ms));
+        json.key("max").text(&show_ms(policy.back_off.max_ms));
+    });
+    if !policy.status_codes.is_empty() {
+        json.key("status_codes").list(&policy.status_codes, |json, code| json.number(u64::from(*code)));
+    }
+    if !policy.headers.is_empty() {
+        json.key("headers").list(&policy.headers, |json, name| json.text(name));
+    }
+    json.key("body_bytes").text(&show_bytes(u64::from(policy.body_bytes)));
+}
+
+fn circuit_breaker(json: &mut Json, breaker: &CircuitBreaker) {
+    if breaker.max_requests != u32::MAX {
+        json.key("max_requests").number(u64::from(breaker.max_requests));
+    }
+    match breaker.retry_budget {
+        None => json.key("max_retries").number(u64::from(breaker.max_retries)),
+        Some(budget) => json.key("retry_budget").object(|json| {
+            json.key("percent").number(u64::from(budget.percent));
+            json.key("min_concurrency").number(u64::from(budget.min_concurrency));
+        }),
+    }
+}
+
 fn cluster(json: &mut Json, cluster: &Cluster) {
     json.key("name").text(&cluster.name);
     json.key("protocol").text(cluster.protocol);
@@ -157,6 +202,7 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
         LoadBalancing::Random => "random",
     });
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
+    json.key("circuit_breaker").object(|json| circuit_breaker(json, &cluster.circuit_breaker));
     json.key("pool").object(|json| {
         json.key("max_connections").number(u64::from(cluster.pool.max_connections));
         json.key("max_pending").number(u64::from(cluster.pool.max_pending));

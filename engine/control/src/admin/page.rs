@@ -63,6 +63,11 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
         let _ = writeln!(text, "{name}::default_priority::max_connections::{}", cluster.pool.max_connections);
         let _ =
             writeln!(text, "{name}::default_priority::max_pending_requests::{}", cluster.pool.max_pending);
+        let breaker = &cluster.circuit_breaker;
+        if breaker.max_requests != u32::MAX {
+            let _ = writeln!(text, "{name}::default_priority::max_requests::{}", breaker.max_requests);
+        }
+        let _ = writeln!(text, "{name}::default_priority::max_retries::{}", breaker.max_retries);
         for endpoint in cluster.endpoints.iter() {
             let address = show_address(&endpoint.address);
             let sum = |counter: fn(&EndpointCounters) -> &Counter| {

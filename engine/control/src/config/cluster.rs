@@ -1,11 +1,11 @@
 //! Reads clusters, and keeps their names so that routes can refer to them.
 
-use super::endpoint;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
-use sidering_dataplane::config::{Cluster, ClusterIndex, LoadBalancing, PoolLimits};
+use super::{circuit_breaker, endpoint};
+use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits};
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
@@ -92,26 +92,17 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
     let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
-    if let Some(tree) = section.find("circuit_breaker") {
-        let mut breaker = Section::open("a circuit breaker", tree, problems);
-        let max_pending = breaker.integer("max_pending", 0..=LARGEST_COUNT, u64::from(pool.max_pending));
-        breaker.later(&["max_requests", "max_retries", "max_connections"]);
-        match (pool_pending, breaker.place_of("max_pending")) {
-            (Some(first), Some(second)) => {
-                let expected = format!("it once; `pool` has it on line {}", first.line);
-                problems.error(second, "`max_pending` is given in `pool` and here", expected);
-            }
-            _ => pool.max_pending = max_pending as u32,
-        }
-        breaker.finish();
-    }
+    let circuit_breaker = section.find("circuit_breaker").map_or_else(CircuitBreaker::default, |tree| {
+        circuit_breaker::read(tree, &mut pool, pool_pending, problems)
+    });
     section.later(&["tls", "health_check", "outlier_detection"]);
     section.finish();
     let place = name_tree.map_or(tree.place, |tree| tree.place);
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
     let protocol = protocol.unwrap_or("tcp");
-    (Cluster { name, protocol, endpoints, lb, connect_timeout_ms, pool }, place, explicit)
+    let cluster = Cluster { name, protocol, endpoints, lb, connect_timeout_ms, pool, circuit_breaker };
+    (cluster, place, explicit)
 }
 
 fn default_pool() -> PoolLimits {

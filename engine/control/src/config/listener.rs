@@ -9,8 +9,8 @@ use super::tree::{Tree, Value};
 use super::units;
 use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
 use sidering_dataplane::config::{
-    ChainedFilter, ClusterIndex, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits,
-    Underscores, VirtualHost,
+    ChainedFilter, ClusterIndex, EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind,
+    ListenerLimits, Underscores, VirtualHost,
 };
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::io::{Address, ListenerId};
@@ -33,6 +33,7 @@ const HTTP_KEYS: &[&str] = &[
     "underscores",
     "normalize_path",
     "merge_slashes",
+    "envoy_headers",
     "lenient_line_ends",
 ];
 const HTTP_LIMITS: &[&str] = &[
@@ -193,6 +194,9 @@ fn limits(
     (limits, codec)
 }
 
+const ENVOY_HEADERS: [(&str, EnvoyHeaders); 3] =
+    [("ignore", EnvoyHeaders::Ignore), ("obey", EnvoyHeaders::Obey), ("strip", EnvoyHeaders::Strip)];
+
 fn http_options(
     section: &mut Section<'_>,
     filters: &[ChainedFilter],
@@ -212,6 +216,7 @@ fn http_options(
         underscores: section.choice("underscores", &underscores, &[]).unwrap_or(Underscores::Allow),
         normalize_path: section.boolean("normalize_path", normalize_path),
         merge_slashes: section.boolean("merge_slashes", false),
+        envoy_headers: section.choice("envoy_headers", &ENVOY_HEADERS, &[]).unwrap_or_default(),
     }
 }
 

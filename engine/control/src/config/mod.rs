@@ -1,6 +1,7 @@
 //! The native configuration file: from YAML to a checked [`Snapshot`] and the process's [`Settings`]. It opens no
 //! socket and starts nothing; all mistakes of a file are told in one go.
 
+mod circuit_breaker;
 mod cluster;
 mod endpoint;
 mod filter;
@@ -8,6 +9,7 @@ mod listener;
 mod matcher;
 mod problem;
 mod redirect;
+mod retry;
 mod rewrite;
 mod route;
 mod route_action;
@@ -93,7 +95,8 @@ fn read(tree: &tree::Tree, overrides: &Overrides, problems: &Problems) -> (Setti
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     let clusters = clusters.into_clusters();
-    (settings, Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log })
+    let cores = settings.workers;
+    (settings, Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log, cores })
 }
 
 fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
@@ -107,6 +110,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod resilience_tests;
 #[cfg(test)]
 mod route_tests;
 #[cfg(test)]

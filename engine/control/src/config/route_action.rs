@@ -4,7 +4,7 @@ use super::cluster::Clusters;
 use super::problem::Problems;
 use super::section::{Section, integer, list, text};
 use super::tree::Tree;
-use super::{redirect, rewrite};
+use super::{redirect, retry, rewrite};
 use sidering_dataplane::config::{ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster};
 
 /// The largest body of a direct response: what is larger belongs behind a server.
@@ -14,8 +14,9 @@ const MOST_CLUSTERS: usize = 64;
 const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
 const ACTIONS: [&str; 4] = ["cluster", "weighted_clusters", "redirect", "direct_response"];
-const LATER_ROUTE_KEYS: &[&str] =
-    &["retry", "request_headers", "response_headers", "mirror", "subset", "hash"];
+const LATER_ROUTE_KEYS: &[&str] = &["request_headers", "response_headers", "mirror", "subset", "hash"];
+/// What only means something for requests that are sent on.
+const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -44,6 +45,12 @@ pub(super) fn read(
     if let Some(place) = section.place_of("rewrite").filter(|_| redirect.is_some() || direct.is_some()) {
         problems.error(place, "a rewrite of what is not forwarded", "it on a route to a cluster");
     }
+    let idle_timeout_ms = section.find("idle_timeout").map(|_| section.duration_ms("idle_timeout", 0, 0));
+    let max_stream_duration_ms = section.duration_ms("max_stream_duration", 0, 0);
+    let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
+    if redirect.is_some() || direct.is_some() {
+        section.misplaced(FORWARD_KEYS, "routes with a cluster");
+    }
     section.later(LATER_ROUTE_KEYS);
     match (redirect, direct) {
         (Some(redirect), _) => RouteAction::Redirect(Box::new(redirect)),
@@ -53,6 +60,9 @@ pub(super) fn read(
             weighted_clusters,
             rewrite: rewrite.unwrap_or_default(),
             timeout_ms,
+            idle_timeout_ms,
+            max_stream_duration_ms,
+            retry,
         }),
     }
 }

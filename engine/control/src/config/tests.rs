@@ -1,9 +1,7 @@
 //! Whole files: what is understood, and every mistake with its place.
 
 use super::*;
-use sidering_dataplane::config::{
-    ClusterIndex, Forward, Listener, ListenerKind, LoadBalancing, PathMatch, RouteAction, Underscores,
-};
+use sidering_dataplane::config::*;
 use sidering_dataplane::io::ListenerId;
 
 pub(super) fn load(text: &str) -> Result<Loaded, Report> {
@@ -22,7 +20,7 @@ pub(super) fn problems(text: &str) -> Vec<String> {
     report.problems.iter().map(line).collect()
 }
 
-fn http(listener: &Listener) -> &sidering_dataplane::config::HttpListener {
+pub(super) fn http(listener: &Listener) -> &sidering_dataplane::config::HttpListener {
     match &listener.kind {
         ListenerKind::Http(http) => http,
         ListenerKind::Tcp { .. } => panic!("not http"),
@@ -148,7 +146,7 @@ listeners:
     routes:
     - match: { prefix: v1 }
       cluster: apo
-      retry: { on: [5xx] }
+      mirror: { cluster: api }
 clusters:
 - name: api
   endpoints: []
@@ -175,9 +173,9 @@ test.yaml:11:24: error: `v1` is not a path
 test.yaml:12:16: error: there is no cluster `apo`
    12 |       cluster: apo
       |                ^^^ the name of a cluster; did you mean `api`?
-test.yaml:13:7: error: `retry` is in the format but not in this version
-   13 |       retry: { on: [5xx] }
-      |       ^^^^^ no such key yet
+test.yaml:13:7: error: `mirror` is in the format but not in this version
+   13 |       mirror: { cluster: api }
+      |       ^^^^^^ no such key yet
 test.yaml:16:14: error: an empty list
    16 |   endpoints: []
       |              ^ at least one of endpoints
@@ -192,13 +190,13 @@ test.yaml:18:15: error: `localhost:80` is not an address
 }
 
 /// `SMALL` with one text replaced by another.
-fn changed(from: &str, to: &str) -> String {
+pub(super) fn changed(from: &str, to: &str) -> String {
     assert!(SMALL.contains(from), "{from}");
     SMALL.replacen(from, to, 1)
 }
 
 /// The end of the route and what follows it.
-const ROUTE: &str = "cluster: api\nclusters";
+pub(super) const ROUTE: &str = "cluster: api\nclusters";
 
 /// What to change in `SMALL`, into what, and how the first problem then begins.
 const MISTAKES: &[(&str, &str, &str)] = &[

@@ -49,7 +49,7 @@ mod tests {
         let endpoints = weights.iter().enumerate().map(endpoint).collect();
         let counters = weights.iter().map(|_| Arc::default()).collect();
         let update = ClusterUpdate { endpoints: counters, ..ClusterUpdate::default() };
-        CoreCluster::new(Cluster { endpoints, lb, ..Cluster::default() }, &update, 0)
+        CoreCluster::new(Cluster { endpoints, lb, ..Cluster::default() }, &update, 0, 1)
     }
 
     #[test]

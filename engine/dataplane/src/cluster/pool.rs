@@ -1,9 +1,9 @@
 //! One cluster's connections on one core: the idle ones of each endpoint, the bound on all of them, and the requests that
 //! wait for one. It opens and closes nothing itself.
 
-use crate::cluster::HostTable;
 use crate::cluster::host::Entry;
 use crate::cluster::lb::Balancer;
+use crate::cluster::{Breaker, HostTable};
 use crate::config::{Cluster, Endpoint};
 use crate::io::ConnId;
 use crate::message::ClusterUpdate;
@@ -28,6 +28,7 @@ pub struct CoreCluster {
     /// Requests that have not come to their end with it: until then it is not forgotten.
     requests: u32,
     waiting: VecDeque<StreamKey>,
+    pub(super) breaker: Breaker,
     /// A newer configuration has replaced it: it only finishes what it has.
     pub retired: bool,
 }
@@ -39,8 +40,9 @@ pub struct Evicted {
 }
 
 impl CoreCluster {
-    /// `start` spreads the first picks of the cores.
-    pub fn new(config: Cluster, update: &ClusterUpdate, start: usize) -> Self {
+    /// For core number `core` of `cores`, whose number also spreads the first picks.
+    pub fn new(config: Cluster, update: &ClusterUpdate, core: u32, cores: u32) -> Self {
+        let start = core as usize;
         let mut hosts = HostTable::default();
         hosts.update(&config.endpoints, &update.endpoints);
         CoreCluster {
@@ -52,6 +54,7 @@ impl CoreCluster {
             idle_connections: 0,
             requests: 0,
             waiting: VecDeque::new(),
+            breaker: Breaker::new(&config.circuit_breaker, core, cores),
             retired: false,
             config,
             counters: Arc::clone(&update.counters),
@@ -80,11 +83,27 @@ impl CoreCluster {
         !self.retired && self.hosts.is_member(endpoint)
     }
 
-    /// A request comes to the cluster.
-    pub fn begin_request(&mut self) {
+    /// A request comes to the cluster; `false` if its circuit breaker is open. It is to be ended in any case.
+    #[must_use]
+    pub fn begin_request(&mut self) -> bool {
+        let admitted = self.breaker.admits_request(self.requests);
         self.requests += 1;
         self.counters.requests_total.add(1);
         self.counters.requests_active.add(1);
+        admitted
+    }
+
+    /// Takes a place among the retries under way; `false` if there is none.
+    pub fn begin_retry(&mut self) -> bool {
+        let admitted = self.breaker.begin_retry(self.requests);
+        self.counters.retries_active.add(u64::from(admitted));
+        admitted
+    }
+
+    /// A retry is over.
+    pub fn end_retry(&mut self) {
+        self.breaker.end_retry();
+        self.counters.retries_active.subtract(1);
     }
 
     /// A request has come to its end with the cluster.

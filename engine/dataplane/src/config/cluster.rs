@@ -1,5 +1,6 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
+use super::CircuitBreaker;
 use crate::io::Address;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct Cluster {
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub pool: PoolLimits,
+    pub circuit_breaker: CircuitBreaker,
 }
 
 impl Cluster {

@@ -73,6 +73,20 @@ pub struct HttpOptions {
     pub normalize_path: bool,
     /// Runs of slashes become one.
     pub merge_slashes: bool,
+    /// What becomes of the fields with which a request sets its own retries and timeouts.
+    pub envoy_headers: EnvoyHeaders,
+}
+
+/// What becomes of `x-envoy-retry-on` and its like in requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EnvoyHeaders {
+    /// They mean nothing, and are forwarded like any other field.
+    #[default]
+    Ignore,
+    /// They are obeyed and not forwarded: right where clients are trusted.
+    Obey,
+    /// They mean nothing and are not forwarded: right at the edge.
+    Strip,
 }
 
 /// What happens to request field names with an underscore (some servers take `a_b` and `a-b` for the same).

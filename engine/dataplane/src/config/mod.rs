@@ -4,18 +4,24 @@
 //! are indices that have been checked; all durations are milliseconds.
 
 mod action;
+mod circuit_breaker;
 mod cluster;
 mod filter;
 mod listener;
 mod matcher;
+mod retry;
 mod route;
 mod route_match;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
+pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
 pub use filter::{ChainedFilter, FilterOverride};
-pub use listener::{HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores};
+pub use listener::{
+    EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
+};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
+pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{Forward, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 
@@ -30,6 +36,8 @@ pub struct Snapshot {
     pub drain_timeout_ms: u64,
     /// `None`: no access log is written.
     pub access_log: Option<AccessLogFields>,
+    /// How many cores there are to share what is bounded for all of them; 0 is 1.
+    pub cores: u32,
 }
 
 /// What access-log records must carry beyond the fixed part: the fields named by `%REQ(..)%` and `%RESP(..)%`.

@@ -1,6 +1,6 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
-use super::{ClusterIndex, FilterOverride, Redirect, Rewrite, RouteMatch, WeightedCluster};
+use super::{ClusterIndex, FilterOverride, Redirect, RetryPolicy, Rewrite, RouteMatch, WeightedCluster};
 
 /// A set of domains and their routes, first match wins.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -58,4 +58,9 @@ pub struct Forward {
     pub rewrite: Rewrite,
     /// From the end of the request to the end of the response; 0 is off. 504.
     pub timeout_ms: u64,
+    /// No byte in either direction: instead of the listener's `stream_idle_timeout_ms`; 0 is off.
+    pub idle_timeout_ms: Option<u64>,
+    /// From the request's first byte to the end of everything; 0 is off. 504, or 408 while the request is awaited.
+    pub max_stream_duration_ms: u64,
+    pub retry: Option<Box<RetryPolicy>>,
 }

@@ -38,6 +38,11 @@ impl ResponseFlags {
         Self(self.0 | other.0)
     }
 
+    /// Whether the two sets have anything in common.
+    pub fn has(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// The short names of the flags set, in a fixed order.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.iter().enumerate().filter(move |(bit, _)| self.0 & (1 << bit) != 0).map(|(_, name)| *name)

@@ -78,6 +78,8 @@ pub struct ListenerCounters {
     pub protocol_errors: Counter,
     /// Requests or connections ended by a timeout of the listener.
     pub timeouts: Counter,
+    /// Requests ended because of their route's `max_stream_duration`.
+    pub durations_reached: Counter,
     /// Bytes of messages received from and sent to downstream, heads included, relayed ones too.
     pub received_bytes: Counter,
     pub sent_bytes: Counter,
@@ -107,6 +109,22 @@ pub struct ClusterCounters {
     pub requests_overflow: Counter,
     /// Requests sent again because their pooled connection turned out to be closed.
     pub requests_retried_stale: Counter,
+    /// Requests sent again by a retry policy.
+    pub retries: Counter,
+    /// Of those, the ones whose answer was no reason for another retry.
+    pub retries_succeeded: Counter,
+    /// Retries refused by the circuit breaker or the budget.
+    pub retries_overflow: Counter,
+    /// Failures that would have been retried, had there been any retries left.
+    pub retries_exhausted: Counter,
+    /// Retries that waited for an exponential back-off.
+    pub retries_backed_off: Counter,
+    /// Requests whose body was too long to be kept for a retry.
+    pub retries_body_too_large: Counter,
+    /// Gauge: retries under way, those that back off included.
+    pub retries_active: Counter,
+    /// Attempts not answered within the timeout of one try.
+    pub per_try_timeouts: Counter,
     pub request_timeouts: Counter,
     /// Responses cut short or broken by the upstream.
     pub response_errors: Counter,
@@ -138,6 +156,8 @@ pub struct CoreCounters {
     pub body_bytes_copied: Counter,
     /// Body bytes of tails of at most 2 KiB that were copied behind their head so that their slot goes home early.
     pub tail_bytes_copied: Counter,
+    /// Body bytes of requests that were kept, to be sent again if need be: 0 without retries.
+    pub replay_bytes_kept: Counter,
     /// Body bytes that went by inside the kernel.
     pub body_bytes_relayed: Counter,
     /// Access-log records dropped because the writer was behind.

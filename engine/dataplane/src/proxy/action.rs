@@ -7,7 +7,7 @@ use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
 use crate::route::Routed;
 use crate::route::target::{Asked, replace_prefix, write_location};
-use crate::stream::{LocalReply, StreamKey};
+use crate::stream::{LocalReply, Retry, Stream, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{FieldName, Method, RequestHead};
 use std::rc::Rc;
@@ -43,16 +43,19 @@ impl<I: Io> Worker<I> {
             }
             RouteAction::Redirect(redirect) => self.redirect(redirect, found, asking),
             RouteAction::Forward(forward) => {
+                let is_connect = asking.head.method == Method::Connect;
                 let picked = listener.pick_weighted(&found);
                 let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
                 let cluster = weighted.unwrap_or(forward.cluster);
                 let Some(cluster) = self.cluster_key(listener, cluster) else { return Some(NO_CLUSTER) };
                 let stream = self.streams.get_mut(asking.key)?;
                 stream.cluster = cluster;
-                stream.route_timeout_ms = forward.timeout_ms;
+                set_limits(stream, forward, found, is_connect);
+                self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
+                self.prepare_retries(asking.key, asking.head);
                 self.rewrite(forward, found, asking.path);
                 self.edit_request(io, asking.key, asking.downstream, asking.options, asking.head);
-                self.dispatch_request(io, asking.key, asking.head, asking.head.method == Method::Connect)
+                self.dispatch_request(io, asking.key, asking.head, is_connect)
             }
         }
     }
@@ -107,6 +110,19 @@ impl<I: Io> Worker<I> {
         if lines.capacity() > 0 && self.spare_lines.len() < SPARE_LINES {
             self.spare_lines.push(lines);
         }
+    }
+}
+
+/// How long it may take, and how often it may be tried.
+fn set_limits(stream: &mut Stream, forward: &Forward, found: Routed<'_>, is_connect: bool) {
+    stream.route_timeout_ms = forward.timeout_ms;
+    stream.route = Some((found.virtual_host as u32, found.index as u32));
+    stream.max_duration_ms = forward.max_stream_duration_ms;
+    if let Some(idle_timeout_ms) = forward.idle_timeout_ms {
+        stream.idle_timeout_ms = idle_timeout_ms;
+    }
+    if let Some(policy) = forward.retry.as_deref().filter(|_| !is_connect) {
+        stream.retry = Retry::by_policy(policy);
     }
 }
 

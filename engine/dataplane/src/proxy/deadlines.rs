@@ -1,11 +1,14 @@
 //! Timeouts. A connection has one timer, set at or before its earliest deadline; when it fires, the deadlines are
 //! worked out anew, and only then something may have timed out.
 
+use crate::cluster::Outcome;
 use crate::config::ListenerLimits;
 use crate::io::{CloseMode, ConnId, Io, Time};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{Progress, Stream, Upstream};
+use crate::proxy::attempts::Verdict;
+use crate::proxy::upstream::RESET_REASONS;
+use crate::stream::{Progress, Stream, StreamKey, Upstream};
 use crate::worker::{TimerToken, Worker};
 
 /// How long a client that was answered may go on sending before it is cut off.
@@ -21,6 +24,9 @@ enum Limit {
     RequestHead,
     Request,
     Route,
+    PerTry,
+    BackOff,
+    Duration,
     StreamIdle,
     FilterDelay,
     Connect,
@@ -103,6 +109,9 @@ impl<I: Io> Worker<I> {
                 self.fail_stream(stream, 504, ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout");
             }
             (Limit::FilterDelay, Some(stream)) => self.resume_filtered(io, id, stream),
+            (Limit::PerTry, Some(stream)) => self.expire_try(io, stream),
+            (Limit::BackOff, Some(stream)) => self.try_again(io, stream),
+            (Limit::Duration, Some(stream)) => self.expire_duration(io, stream),
             (Limit::StreamIdle, Some(stream)) => {
                 self.count_timeout(id);
                 self.expire_idle_stream(io, stream);
@@ -111,7 +120,7 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn expire_idle_stream(&mut self, io: &mut I, key: crate::stream::StreamKey) {
+    fn expire_idle_stream(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get(key) else { return };
         if stream.is_tunnel {
             self.abort_tunnel(io, key, ResponseFlags::STREAM_IDLE_TIMEOUT, "idle_timeout");
@@ -126,6 +135,35 @@ impl<I: Io> Worker<I> {
         self.fail_stream(key, status, ResponseFlags::STREAM_IDLE_TIMEOUT, "stream_idle_timeout");
     }
 
+    /// The attempt under way takes too long, and the request may have another one.
+    fn expire_try(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
+        if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) {
+            cluster.counters.per_try_timeouts.add(1);
+        }
+        if self.retries_after(key, RESET_REASONS) == Verdict::Again {
+            self.back_off(io, key, Outcome::Timeout);
+        } else if let Some(stream) = self.streams.get(key) {
+            let details = stream.details_of_failure("upstream_per_try_timeout");
+            self.fail_stream(key, 504, ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, details);
+        }
+    }
+
+    fn expire_duration(&mut self, io: &mut I, key: StreamKey) {
+        const DETAILS: &str = "max_duration_timeout";
+        let Some(stream) = self.streams.get(key) else { return };
+        stream.listener.counters.durations_reached.add(1);
+        let none = ResponseFlags::default();
+        if stream.is_tunnel {
+            self.abort_tunnel(io, key, none, DETAILS);
+        } else if stream.response == Progress::Ended {
+            self.cut_off(io, key, none, DETAILS);
+        } else {
+            let status = if is_whole(stream) { 504 } else { 408 };
+            self.fail_stream(key, status, none, DETAILS);
+        }
+    }
+
     fn count_timeout(&self, id: ConnId) {
         if let Some(Role::Downstream { listener } | Role::TunnelDownstream { listener }) = self.role(id)
             && let Some(Some(listener)) = self.listeners.get(listener.0 as usize).map(|slot| &slot.listener)
@@ -134,7 +172,7 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn count_request_timeout(&self, key: crate::stream::StreamKey) {
+    fn count_request_timeout(&self, key: StreamKey) {
         if let Some(stream) = self.streams.get(key)
             && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
         {
@@ -154,12 +192,13 @@ fn waiting_deadline<C>(conn: &Conn<C>, limits: &ListenerLimits) -> Option<(Time,
 
 fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     let limits = &stream.listener.config.limits;
+    let duration = after(stream.started, stream.max_duration_ms, Limit::Duration);
     if stream.is_tunnel {
         let plain = stream.downstream_stream.is_none();
-        let idle_ms = if plain { limits.idle_timeout_ms } else { limits.stream_idle_timeout_ms };
-        return after(stream.last_activity, idle_ms, Limit::StreamIdle);
+        let idle_ms = if plain { limits.idle_timeout_ms } else { stream.idle_timeout_ms };
+        return earliest([after(stream.last_activity, idle_ms, Limit::StreamIdle), duration]);
     }
-    let idle = after(stream.last_activity, limits.stream_idle_timeout_ms, Limit::StreamIdle);
+    let idle = after(stream.last_activity, stream.idle_timeout_ms, Limit::StreamIdle);
     let other = if stream.response == Progress::Ended {
         None
     } else if !is_whole(stream) {
@@ -171,7 +210,25 @@ fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     };
     let delay = stream.filters.as_ref().and_then(|filters| filters.resumes_at);
     let delay = delay.map(|at| (at, Limit::FilterDelay));
-    [idle, other, delay].into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    earliest([idle, other, duration, delay, attempt_deadline(stream)])
+}
+
+/// The one for the attempt under way, or for the next one.
+fn attempt_deadline(stream: &Stream) -> Option<(Time, Limit)> {
+    let retry = &stream.retry;
+    match stream.upstream {
+        Upstream::BackingOff => Some((retry.due, Limit::BackOff)),
+        Upstream::Attached(_) if stream.response == Progress::Awaited && is_whole(stream) => {
+            let since = retry.attempt_started.max(stream.request_ended);
+            after(since, retry.per_try_timeout_ms, Limit::PerTry)
+        }
+        _ => None,
+    }
+}
+
+/// The first of several; of those at the same time, the one named first.
+fn earliest<const N: usize>(deadlines: [Option<(Time, Limit)>; N]) -> Option<(Time, Limit)> {
+    deadlines.into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
 }
 
 /// Whether nothing is awaited of the client.

@@ -108,6 +108,10 @@ impl<I: Io> Worker<I> {
                     self.forward_request_data(io, id, chunk.as_ref(), bytes);
                 }
                 Ok(Some(Event::Trailers { fields, .. })) => {
+                    // They are not kept.
+                    if let Some(key) = self.stream_of(id) {
+                        self.make_final(key);
+                    }
                     self.with_upstream(id, |codec, stream, out| codec.encode_trailers(stream, &fields, out));
                 }
                 Ok(Some(Event::End { .. })) => self.end_request(id),
@@ -188,10 +192,15 @@ impl<I: Io> Worker<I> {
     }
 
     fn forward_request_data(&mut self, io: &mut I, id: ConnId, chunk: Option<&I::Chunk>, bytes: &[u8]) {
-        let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get_mut(key)) else { return };
+        let Some(key) = self.stream_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(key) else { return };
         stream.request_body_bytes += bytes.len() as u64;
         stream.last_activity = self.now;
         let Some(upstream) = stream.attached() else { return };
+        if stream.retry.body.is_some() {
+            self.keep_body(key, bytes);
+        }
+        let Some(stream) = self.streams.get(key) else { return };
         let Some(conn) = self.conns.get_mut(upstream) else { return };
         let staged = conn.outbox.stage(&mut self.buffers);
         let grant = match &mut conn.codec {

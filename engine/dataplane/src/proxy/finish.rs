@@ -1,5 +1,6 @@
 //! The end of streams: counters, the access-log record, and what becomes of the downstream connection.
 
+use crate::cluster::Outcome;
 use crate::io::{CloseMode, Io};
 use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
@@ -46,9 +47,11 @@ impl<I: Io> Worker<I> {
         flags: ResponseFlags,
         details: impl Into<Details>,
     ) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.flags = stream.flags.with(flags);
+        }
         self.detach_upstream(io, key, CloseMode::Reset);
         let Some(mut stream) = self.streams.remove(key) else { return };
-        stream.flags = stream.flags.with(flags);
         stream.details = details.into();
         self.record_end(io, &mut stream);
         self.reclaim(&mut stream);
@@ -63,7 +66,7 @@ impl<I: Io> Worker<I> {
         let (upstream, cluster) =
             (std::mem::replace(&mut stream.upstream, Upstream::Released), stream.cluster);
         match upstream {
-            Upstream::Unrouted | Upstream::Delayed | Upstream::Released => {}
+            Upstream::Unrouted | Upstream::Delayed | Upstream::Released | Upstream::BackingOff => {}
             Upstream::Waiting => {
                 if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
                     cluster.stop_waiting(key);
@@ -85,6 +88,10 @@ impl<I: Io> Worker<I> {
 
     /// Counts the end of the request's time with its cluster.
     pub(crate) fn record_upstream_end(&mut self, key: StreamKey) {
+        self.end_retry(key);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let outcome = outcome_of(stream);
+        self.record_attempt_end(key, outcome);
         let Some(stream) = self.streams.get_mut(key) else { return };
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
@@ -98,16 +105,23 @@ impl<I: Io> Worker<I> {
         {
             counters.responses[class].add(1);
         }
-        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
-        if std::mem::take(&mut stream.is_at_endpoint)
-            && let Some(host) = &stream.host
-        {
-            host.counters.requests_active.subtract(1);
-            if stream.response != Progress::Ended || stream.status >= 500 {
-                host.counters.requests_error.add(1);
-            }
-        }
         self.forget_cluster_if_done(cluster_key);
+    }
+
+    /// Counts the end of an attempt at its endpoint, if it had got there.
+    pub(crate) fn record_attempt_end(&mut self, key: StreamKey, outcome: Outcome) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
+        let Some(host) = &stream.host else { return };
+        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
+        if !std::mem::take(&mut stream.is_at_endpoint) {
+            if outcome == Outcome::ConnectFailure {
+                cluster.on_result(host.index, outcome);
+            }
+            return;
+        }
+        host.counters.requests_active.subtract(1);
+        cluster.on_result(host.index, outcome);
     }
 
     fn record_end(&mut self, io: &mut I, stream: &mut Stream) {
@@ -178,6 +192,19 @@ impl<I: Io> Worker<I> {
     }
 }
 
+/// How the last attempt went, by what has become of its stream. An answer of the proxy's own stands in for the failure.
+fn outcome_of(stream: &Stream) -> Outcome {
+    let is_whole = stream.response == Progress::Ended;
+    match stream.response_started {
+        _ if stream.flags.has(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION) => Outcome::Abandoned,
+        Some(_) if is_whole => Outcome::Status(stream.status),
+        Some(_) => Outcome::Reset,
+        None if stream.flags.has(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Timeout,
+        None if is_whole && stream.status >= 500 => Outcome::Reset,
+        None => Outcome::Abandoned,
+    }
+}
+
 /// The index of a status's class among the counters of classes.
 fn class_of(status: u16) -> Option<usize> {
     (100..600).contains(&status).then(|| usize::from(status / 100) - 1)
@@ -187,7 +214,8 @@ fn class_of(status: u16) -> Option<usize> {
 /// to its bytes with the kernel, and from the answer's last byte in to its bytes with the kernel.
 fn process_micros(stream: &Stream, now: crate::io::Time) -> u64 {
     let behind = now.micros_since(stream.response_ended);
-    let opened = stream.attempts > 0;
+    // Nor was what former attempts took, and the wait for this one.
+    let opened = stream.attempts > 0 || stream.retry.made > 0;
     let ahead =
         stream.upstream_sent.filter(|_| !opened).map_or(0, |sent| sent.micros_since(stream.request_ended));
     behind + ahead

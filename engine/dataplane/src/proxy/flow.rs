@@ -141,7 +141,7 @@ impl<I: Io> Worker<I> {
         }
         if conn.input_ended {
             if let Some(key) = conn.stream {
-                self.handle_upstream_failed(key, upstream, false);
+                self.handle_upstream_failed(io, key, upstream, false);
             } else {
                 self.close_conn(io, upstream, CloseMode::Graceful);
             }

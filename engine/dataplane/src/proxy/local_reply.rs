@@ -72,6 +72,9 @@ impl<I: Io> Worker<I> {
                 codec.close_after_current();
             }
             let staged = conn.outbox.stage(&mut self.buffers);
+            if reply.flags == ResponseFlags::UPSTREAM_OVERFLOW {
+                reply.lines.extend_from_slice(OVERLOADED);
+            }
             codec.encode_local_reply(stream.downstream_stream, reply.status, &reply.lines, body, staged);
             stream.response_body_bytes = body_bytes;
         }
@@ -112,6 +115,9 @@ impl<I: Io> Worker<I> {
         }
     }
 }
+
+/// Tells that a circuit breaker is open, so that nobody in front sends it again.
+const OVERLOADED: &[u8] = b"x-envoy-overloaded: true\r\n";
 
 /// The text of an error reply; empty for those that bring their own.
 fn error_text(reply: &LocalReply) -> String {

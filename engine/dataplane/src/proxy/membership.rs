@@ -29,7 +29,8 @@ impl<I: Io> Worker<I> {
             if same.is_some() {
                 self.set_endpoints(io, at, &config.endpoints, &counted.endpoints);
             } else {
-                self.clusters[at] = Some(CoreCluster::new(config.clone(), counted, self.core as usize));
+                self.clusters[at] =
+                    Some(CoreCluster::new(config.clone(), counted, self.core, update.snapshot.cores));
             }
             keys.push(at as u32);
         }

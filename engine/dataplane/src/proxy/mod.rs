@@ -6,6 +6,7 @@
 
 mod accept;
 mod action;
+mod attempts;
 mod close;
 mod deadlines;
 mod downstream;
@@ -16,6 +17,7 @@ mod flow;
 mod forwarding;
 mod local_reply;
 mod membership;
+mod overrides;
 mod pick;
 mod relay;
 mod retry;

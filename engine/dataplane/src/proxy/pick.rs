@@ -1,9 +1,11 @@
 //! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
 
-use crate::cluster::PickRequest;
+use crate::cluster::{Outcome, PickRequest};
+use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::observe::access_log::ResponseFlags;
+use crate::proxy::attempts::Verdict;
 use crate::stream::{OwnedHead, Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::RequestHead;
@@ -32,7 +34,10 @@ impl<I: Io> Worker<I> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
-        cluster.begin_request();
+        if !cluster.begin_request() {
+            cluster.counters.requests_overflow.add(1);
+            return Some(OVERFLOW);
+        }
         let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random }) else {
             return Some(NO_HEALTHY_UPSTREAM);
         };
@@ -42,7 +47,8 @@ impl<I: Io> Worker<I> {
             return Some(NO_CLUSTER);
         }
         let idle = if stream.terminates_connect { None } else { cluster.take_idle(endpoint) };
-        if idle.is_none() || (stream.is_idempotent && !stream.request_has_body) {
+        let may_go_again = stream.is_idempotent && !stream.request_has_body || stream.retry.is_on();
+        if idle.is_none() || may_go_again {
             self.keep_head(key, head);
         }
         match idle {
@@ -73,7 +79,7 @@ impl<I: Io> Worker<I> {
                 }
                 None => {
                     cluster.counters.requests_overflow.add(1);
-                    return Some((503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow"));
+                    return Some(OVERFLOW);
                 }
             }
         }
@@ -127,6 +133,11 @@ impl<I: Io> Worker<I> {
             host.counters.requests_active.add(1);
             stream.is_at_endpoint = true;
         }
+        stream.retry.attempt_started = self.now;
+        if stream.retry.per_try_timeout_ms > 0 {
+            let downstream = stream.downstream;
+            self.arm_deadline(downstream);
+        }
     }
 
     /// Writes the head, as the edits at hand change it, for the connection; it goes out with the next flush.
@@ -149,6 +160,14 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.head = Some(head);
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if let (Some(codec), Some(body)) = (&mut conn.codec, &stream.retry.body)
+            && !body.is_empty()
+        {
+            let staged = conn.outbox.stage(&mut self.buffers);
+            let grant = codec.encode_data(stream.upstream_stream, body.len(), staged);
+            staged.extend_from_slice(&body[..grant.allowed]);
+            staged.extend_from_slice(grant.suffix);
+        }
         // Sent again, its end was told long ago and will not be told once more.
         if stream.request == Progress::Ended
             && let Some(codec) = &mut conn.codec
@@ -183,11 +202,16 @@ impl<I: Io> Worker<I> {
 
     fn try_another_endpoint(&mut self, io: &mut I, key: StreamKey, failed: u32, timed_out: bool) {
         let random = self.next_random();
+        let verdict = self.retries_after(key, CONNECT_REASONS);
+        if verdict == Verdict::Again {
+            self.back_off(io, key, Outcome::ConnectFailure);
+            return;
+        }
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
-            Some(Some(cluster)) if stream.attempts < CONNECT_ATTEMPTS => {
+            Some(Some(cluster)) if verdict == Verdict::No && stream.attempts < CONNECT_ATTEMPTS => {
                 cluster.pick(&PickRequest { avoid: &[failed], random }).filter(|other| *other != failed)
             }
             _ => None,
@@ -258,6 +282,9 @@ impl<I: Io> Worker<I> {
         if let Some(head) = stream.head.take() {
             self.reclaim_head(head);
         }
+        if let Some(body) = stream.retry.body.take() {
+            self.spare_body(body);
+        }
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS
         {
@@ -266,7 +293,13 @@ impl<I: Io> Worker<I> {
     }
 }
 
+/// The conditions that a connect meets which failed or took too long.
+const CONNECT_REASONS: RetryOn = RetryOn(
+    RetryOn::CONNECT_FAILURE.0 | RetryOn::RESET.0 | RetryOn::SERVER_ERROR.0 | RetryOn::GATEWAY_ERROR.0,
+);
+
 pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
+const OVERFLOW: Refusal = (503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow");
 pub(crate) const NO_HEALTHY_UPSTREAM: Refusal =
     (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
 const CONNECT_FAILURE: Refusal =

@@ -34,7 +34,8 @@ impl<I: Io> Worker<I> {
         let random = self.next_random();
         let picked = match self.clusters.get_mut(cluster_key as usize) {
             Some(Some(cluster)) => {
-                cluster.begin_request();
+                // Bounded by its connections alone, as in Envoy.
+                let _ = cluster.begin_request();
                 cluster.pick(&PickRequest { avoid: &[], random })
             }
             _ => None,

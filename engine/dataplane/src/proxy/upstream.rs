@@ -1,8 +1,11 @@
 //! The upstream's side: connections established, answers in, the upstream's end.
 
+use crate::cluster::Outcome;
+use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Phase, Role};
 use crate::observe::access_log::{ResponseFlags, capture};
+use crate::proxy::attempts::Verdict;
 use crate::stream::{Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{BodyLength, Codec, Event, FieldName, Fields, InputEnd, ResponseHead, Version};
@@ -15,6 +18,10 @@ enum Decoded {
         clean: bool,
     },
     Broken(&'static str),
+    /// The answer is dropped for another attempt; `whole` if all of it has come.
+    Dropped {
+        whole: bool,
+    },
 }
 
 impl<I: Io> Worker<I> {
@@ -72,10 +79,19 @@ impl<I: Io> Worker<I> {
         let Some(mut codec) = conn.codec.take() else { return };
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut input: &[u8] = chunk.map(|chunk| &chunk[..]).unwrap_or_default();
+        let mut dropped = None;
         let outcome = loop {
             match codec.decode(&mut scratch, &mut input) {
+                Ok(Some(Event::End { .. })) if dropped.is_some() => {
+                    break Decoded::Dropped { whole: input.is_empty() };
+                }
+                Ok(None) | Err(_) if dropped.is_some() => break Decoded::Dropped { whole: false },
+                Ok(Some(_)) if dropped.is_some() => {}
                 Ok(None) => break Decoded::More,
                 Err(error) => break Decoded::Broken(error.reason),
+                Ok(Some(Event::Response { head, .. })) if self.retries_instead(key, &head) => {
+                    dropped = Some(head.status);
+                }
                 Ok(Some(Event::Response { head, .. })) => {
                     if let Err(reason) = self.forward_response_head(key, &head) {
                         break Decoded::Broken(reason);
@@ -94,9 +110,11 @@ impl<I: Io> Worker<I> {
         match outcome {
             Decoded::More => self.flush_response(io, key, id),
             Decoded::Ended { clean } => self.end_response(io, key, id, clean),
-            Decoded::Broken(reason) => {
-                self.count_response_error(key);
-                self.fail_stream(key, 502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);
+            Decoded::Broken(reason) => self.handle_answer_broken(io, key, reason),
+            Decoded::Dropped { whole } => {
+                let request_ended = self.streams.get(key).is_some_and(|s| s.request == Progress::Ended);
+                self.release_upstream(io, key, id, whole && request_ended);
+                self.back_off(io, key, Outcome::Status(dropped.unwrap_or_default()));
             }
         }
     }
@@ -262,19 +280,34 @@ impl<I: Io> Worker<I> {
         match end {
             Some(Ok(InputEnd::Message(_))) if self.is_tunnel(key) => self.end_tunnel_input(io, key, id),
             Some(Ok(InputEnd::Message(_))) => self.end_response(io, key, id, true),
-            _ => self.handle_upstream_failed(key, id, clean),
+            _ => self.handle_upstream_failed(io, key, id, clean),
         }
     }
 
     /// The upstream went away before its answer was whole.
-    pub(crate) fn handle_upstream_failed(&mut self, key: StreamKey, id: ConnId, clean: bool) {
+    pub(crate) fn handle_upstream_failed(&mut self, io: &mut I, key: StreamKey, id: ConnId, clean: bool) {
         if self.may_send_again(key, id) {
             self.work.push_back(Work::Retry(key));
             return;
         }
         self.count_response_error(key);
+        if self.retries_after(key, RESET_REASONS) == Verdict::Again {
+            self.back_off(io, key, Outcome::Reset);
+            return;
+        }
         let details = if clean { "upstream_connection_termination" } else { "upstream_connection_reset" };
+        let details = self.streams.get(key).map_or(details, |stream| stream.details_of_failure(details));
         self.fail_stream(key, 503, ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, details);
+    }
+
+    /// The upstream's bytes are no answer.
+    fn handle_answer_broken(&mut self, io: &mut I, key: StreamKey, reason: &'static str) {
+        self.count_response_error(key);
+        if self.retries_after(key, RESET_REASONS) == Verdict::Again {
+            self.back_off(io, key, Outcome::Reset);
+        } else {
+            self.fail_stream(key, 502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);
+        }
     }
 
     fn count_response_error(&self, key: StreamKey) {
@@ -286,12 +319,16 @@ impl<I: Io> Worker<I> {
     }
 }
 
+/// The conditions that an exchange meets which ended without an answer, or not in time.
+pub(crate) const RESET_REASONS: RetryOn =
+    RetryOn(RetryOn::RESET.0 | RetryOn::SERVER_ERROR.0 | RetryOn::GATEWAY_ERROR.0);
+
 fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::Time) {
     stream.response = Progress::Open;
     stream.response_started = Some(now);
     stream.upstream_sent.get_or_insert(now);
     stream.status = head.status;
-    stream.details = "via_upstream".into();
+    stream.details = stream.details_of_failure("via_upstream").into();
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;
     if let (Some(log), Some(fields)) = (&mut stream.log, &stream.listener.snapshot.access_log) {
         for name in &fields.response_fields {

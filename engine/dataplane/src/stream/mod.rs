@@ -2,10 +2,12 @@
 
 mod details;
 mod owned_head;
+mod retry;
 mod table;
 
 pub use details::Details;
 pub use owned_head::OwnedHead;
+pub use retry::{NAMED_STATUS_CODES, Retry};
 pub use table::{StreamKey, StreamTable};
 
 use crate::cluster::Host;
@@ -44,6 +46,7 @@ pub enum Relay {
 ///
 /// ```text
 /// Unrouted -> Delayed -> Waiting -> Connecting -> Attached -> Released
+///                           ^-------------------- BackingOff <-'
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upstream {
@@ -55,6 +58,8 @@ pub enum Upstream {
     Waiting,
     Connecting(ConnId),
     Attached(ConnId),
+    /// An attempt came to nothing, and the next one is not due yet.
+    BackingOff,
     /// The response is whole, or the upstream failed.
     Released,
 }
@@ -95,7 +100,12 @@ pub struct Stream {
     /// Counted among the endpoint's active requests.
     pub is_at_endpoint: bool,
     pub route_line: u32,
+    /// Its virtual host and its place therein; `None` without a route that forwards.
+    pub route: Option<(u32, u32)>,
     pub route_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    /// 0 is off.
+    pub max_duration_ms: u64,
     pub request: Progress,
     pub response: Progress,
     pub request_relay: Relay,
@@ -111,7 +121,9 @@ pub struct Stream {
     pub wants_upgrade: bool,
     /// The response's end is the connection's end, so a cut must be shown by RST.
     pub is_close_delimited: bool,
+    /// Connections that were opened for the attempt under way.
     pub attempts: u8,
+    pub retry: Retry,
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
     pub reply: Option<LocalReply>,
@@ -149,6 +161,7 @@ pub struct LogText {
 impl Stream {
     /// A stream on `downstream` whose first byte came at `started`.
     pub fn new(listener: Rc<CoreListener>, downstream: ConnId, started: Time, now: Time) -> Self {
+        let idle_timeout_ms = listener.config.limits.stream_idle_timeout_ms;
         Stream {
             listener,
             downstream,
@@ -159,7 +172,10 @@ impl Stream {
             host: None,
             is_at_endpoint: false,
             route_line: 0,
+            route: None,
             route_timeout_ms: 0,
+            idle_timeout_ms,
+            max_duration_ms: 0,
             request: Progress::Open,
             response: Progress::Awaited,
             request_relay: Relay::Off,
@@ -172,6 +188,7 @@ impl Stream {
             wants_upgrade: false,
             is_close_delimited: false,
             attempts: 0,
+            retry: Retry::default(),
             head: None,
             reply: None,
             filters: None,
@@ -206,6 +223,7 @@ impl Stream {
 
     /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
-        matches!(self.upstream, Upstream::Delayed | Upstream::Waiting | Upstream::Connecting(_))
+        use Upstream::*;
+        matches!(self.upstream, Delayed | Waiting | Connecting(_) | BackingOff)
     }
 }

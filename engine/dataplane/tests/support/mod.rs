@@ -326,6 +326,7 @@ pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
         connect_timeout_ms: 500,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000 },
+        circuit_breaker: CircuitBreaker::default(),
     }
 }
 
@@ -339,6 +340,7 @@ pub(crate) fn http(endpoints: u16) -> Snapshot {
         underscores: Underscores::Allow,
         normalize_path: false,
         merge_slashes: false,
+        envoy_headers: EnvoyHeaders::Ignore,
     };
     let direct = RouteAction::DirectResponse { status: 204, body: vec![] };
     let mut connect = route("/", forward());
@@ -371,5 +373,6 @@ fn snapshot(kind: ListenerKind, cluster: Cluster) -> Snapshot {
         clusters: vec![cluster],
         drain_timeout_ms: 10_000,
         access_log: None,
+        cores: 1,
     }
 }

@@ -147,7 +147,7 @@ fn connections_killed_at_random_moments_leave_nothing_behind() {
     for happened in [
         "sidering_body_bytes_relayed",
         "sidering_cluster_upstream_rq_rx_reset",
-        "sidering_cluster_upstream_rq_retry",
+        "sidering_cluster_upstream_rq_retry_stale",
     ] {
         assert!(metrics.sum(happened) > 0.0, "a storm without {happened} shows nothing");
     }

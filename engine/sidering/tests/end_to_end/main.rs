@@ -28,6 +28,7 @@ mod kills;
 mod load;
 mod pool;
 mod reload;
+mod retries;
 mod routes;
 mod seccomp;
 mod slow_peers;

@@ -38,6 +38,8 @@ mod load;
 mod pool;
 #[path = "../end_to_end/reload.rs"]
 mod reload;
+#[path = "../end_to_end/retries.rs"]
+mod retries;
 #[path = "../end_to_end/routes.rs"]
 mod routes;
 #[path = "../end_to_end/slow_peers.rs"]

@@ -11,6 +11,10 @@ impl World {
             let told = counters.connections_active.get();
             assert_eq!(told, truth, "connections_active of cluster {number}, and the sockets that are open");
             let idle = counters.connections_idle.get();
+            let (retries, most) = (counters.retries_active.get(), u64::from(self.plan.retries_max));
+            // A cluster that was replaced has bounds of its own.
+            let is_bounded = retries <= most || self.plan.reloads > 0;
+            assert!(is_bounded, "{retries} retries of cluster {number}, and {most} may be");
             assert!(idle <= told, "cluster {number} has {idle} idle connections of {told}");
             for (at, endpoint) in self.oracle.endpoints[number].iter().enumerate() {
                 let truth = self.engine.truth.open_to_endpoint(number, at);

@@ -165,6 +165,8 @@ impl World {
         for (number, cluster) in self.oracle.clusters.iter().enumerate() {
             let gauges = [&cluster.requests_active, &cluster.requests_pending].map(Counter::get);
             assert_eq!(gauges, [0; 2], "requests active and pending of cluster {number} at the end");
+            let retries = cluster.retries_active.get();
+            assert_eq!(retries, 0, "retries of cluster {number} at the end");
             for (at, endpoint) in self.oracle.endpoints[number].iter().enumerate() {
                 let active = endpoint.requests_active.get();
                 assert_eq!(active, 0, "requests of endpoint {at} of cluster {number} at the end");

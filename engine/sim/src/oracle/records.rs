@@ -60,7 +60,8 @@ impl World {
             let told = sum(&|id| self.oracle.listeners[id].responses[class - 1].get());
             assert!(told == seen || may_differ && told <= seen, "{told} responses {class}xx, {seen} records");
         }
-        let told: u64 = self.oracle.clusters.iter().map(|cluster| cluster.requests_overflow.get()).sum();
+        let told = self.oracle.clusters.iter();
+        let told: u64 = told.map(|c| c.requests_overflow.get() + c.retries_overflow.get()).sum();
         // A client that is gone by the time of its refusal is logged for that.
         let suits = overflows == told || !self.plan.is_calm && overflows < told;
         assert!(suits, "{overflows} records with UO, and requests_overflow is {told}");
@@ -112,7 +113,12 @@ impl World {
                 assert_eq!(record.sent_bytes, sent, "the bytes sent that are logged of request {tag}");
                 // A client that reads slowly may have it all although the proxy gave up on it.
                 let gave_up = matches!(details.as_str(), "stream_idle_timeout" | "stopped");
-                let suits = details == "via_upstream" || gave_up && !self.plan.is_calm;
+                let policy = self.plan.retry.as_ref();
+                let kept = policy.map_or(usize::MAX, |policy| policy.body_bytes as usize);
+                let is_missed = status == 500 && request.exchange.body > kept;
+                let is_said = details == "via_upstream,request_too_large_to_retry";
+                let suits =
+                    details == "via_upstream" || gave_up && !self.plan.is_calm || is_missed && is_said;
                 assert!(suits, "the details of request {tag}, which was answered, are {details}");
                 let exchange = &request.exchange;
                 let (body, is_whole) = (exchange.body as u64, exchange.fate != Fate::Early);

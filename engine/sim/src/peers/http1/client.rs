@@ -230,6 +230,7 @@ impl Client {
         let bytes = bytes[..bytes.len().min(most)].to_vec();
         let (taken, read) = answer.feed(&bytes, stage);
         stage.consume(self.link, taken);
+        stage.ledger.get_mut(tag).answer_begun |= taken > 0;
         self.read += taken as u64;
         self.is_stuck = taken == 0;
         if let Some((_, micros)) = sips

@@ -1,0 +1,111 @@
+//! Reads when requests of a route are sent again.
+
+use super::problem::Problems;
+use super::section::{Section, integer, list, text};
+use super::suggest::nearest;
+use super::tree::Tree;
+use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
+
+/// Between attempts at most; more is no retry but a load.
+const ATTEMPTS: std::ops::RangeInclusive<u64> = 0..=100;
+/// What may be kept of a request's body.
+const BODY_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
+const LATER_KEYS: &[&str] = &["hedge_on_per_try_timeout", "rate_limited_back_off", "previous_hosts"];
+
+/// Reads `retry` of a route whose requests may take `timeout_ms`.
+pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPolicy {
+    let default = RetryPolicy::default();
+    let mut section = Section::open("a retry policy", tree, problems);
+    let on = section.require("on", "a list of conditions such as [connect-failure, 5xx]");
+    let on = on.map_or_else(RetryOn::default, |tree| conditions(tree, problems));
+    let attempts = section.integer("attempts", ATTEMPTS, u64::from(default.attempts)) as u32;
+    let per_try_timeout_ms = section.duration_ms("per_try_timeout", 0, 0);
+    if let Some(place) = section.place_of("per_try_timeout")
+        && timeout_ms > 0
+        && per_try_timeout_ms >= timeout_ms
+    {
+        let expected = "less than `timeout`, or it never comes to a second one";
+        problems.warning(place, "one try may take as long as all of them", expected);
+    }
+    let back_off = section.find("back_off").map_or(default.back_off, |tree| back_off(tree, problems));
+    let status_codes = section.find("status_codes");
+    let status_codes = status_codes.map_or(vec![], |tree| statuses(tree, problems));
+    let headers = section.find("headers").map_or(vec![], |tree| names(tree, problems));
+    let body_bytes = section.size_bytes("body_bytes", BODY_BYTES, u64::from(default.body_bytes)) as u32;
+    section.later(LATER_KEYS);
+    for (condition, key, is_empty) in [
+        (RetryOn::RETRIABLE_STATUS_CODES, "status_codes", status_codes.is_empty()),
+        (RetryOn::RETRIABLE_HEADERS, "headers", headers.is_empty()),
+    ] {
+        let name = condition.names().next().unwrap_or_default();
+        match section.place_of(key) {
+            Some(place) if !on.has(condition) => {
+                let expected = format!("`{name}` in `on`, without which it means nothing");
+                problems.error(place, format!("`{key}` that nobody asks for"), expected);
+            }
+            None if on.has(condition) && is_empty => {
+                problems.error(
+                    section.place,
+                    format!("`{name}` without `{key}`"),
+                    format!("`{key}`: a list"),
+                );
+            }
+            _ => {}
+        }
+    }
+    section.finish();
+    RetryPolicy { on, attempts, per_try_timeout_ms, back_off, status_codes, headers, body_bytes }
+}
+
+fn conditions(tree: &Tree, problems: &Problems) -> RetryOn {
+    let mut on = RetryOn::default();
+    for item in list(tree, "conditions", problems) {
+        let Some(given) = text(item, "a condition such as 5xx", problems) else { continue };
+        match RetryOn::named(given.as_bytes()) {
+            Some(condition) => on = on.with(condition),
+            None => {
+                let known = RetryOn::NAMES.map(|(name, _)| name);
+                let expected = match nearest(given, known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("one of {}", known.join(", ")),
+                };
+                problems.error(item.place, format!("{} is not a condition", item.describe()), expected);
+            }
+        }
+    }
+    on
+}
+
+fn back_off(tree: &Tree, problems: &Problems) -> BackOff {
+    let default = BackOff::default();
+    let mut section = Section::open("a back-off", tree, problems);
+    let base_ms = section.duration_ms("base", 1, default.base_ms);
+    let max_ms = section.duration_ms("max", 1, base_ms.saturating_mul(10));
+    if let Some(place) = section.place_of("max").filter(|_| max_ms < base_ms) {
+        problems.error(place, "a back-off that is over before it has begun", "at least `base`");
+    }
+    section.finish();
+    BackOff { base_ms, max_ms: max_ms.max(base_ms) }
+}
+
+fn statuses(tree: &Tree, problems: &Problems) -> Vec<u16> {
+    let items = list(tree, "statuses", problems).iter();
+    items.filter_map(|item| integer(item, 200..=599, problems)).map(|status| status as u16).collect()
+}
+
+fn names(tree: &Tree, problems: &Problems) -> Vec<String> {
+    let mut names = vec![];
+    for item in list(tree, "field names", problems) {
+        let Some(given) = text(item, "a field name", problems) else { continue };
+        if super::units::is_token(given) {
+            names.push(given.to_ascii_lowercase());
+        } else {
+            problems.error(
+                item.place,
+                format!("{} is no field name", item.describe()),
+                "a name such as x-retry",
+            );
+        }
+    }
+    names
+}

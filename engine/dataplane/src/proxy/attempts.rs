@@ -1,0 +1,342 @@
+//! Retries by policy: whether an attempt that came to nothing is followed by another one, when, and where. Envoy's rules
+//! (docs/root/configuration/http/http_filters/router_filter.rst). Once anything of an answer has reached the client,
+//! there is no further attempt. A pooled connection that was found closed is another matter: see `retry.rs`.
+
+use crate::cluster::{Outcome, PickRequest};
+use crate::config::{RetryOn, RetryPolicy, RouteAction};
+use crate::io::{CloseMode, Io};
+use crate::net::listener::CoreListenerKind;
+use crate::observe::access_log::ResponseFlags;
+use crate::proxy::pick::NO_HEALTHY_UPSTREAM;
+use crate::stream::{Progress, Retry, Stream, StreamKey, Upstream};
+use crate::worker::Worker;
+use sidering_codecs::{BodyLength, RequestHead, ResponseHead};
+
+/// Request bodies kept for reuse of their memory, and the most that one of them may hold.
+const SPARE_BODIES: usize = 64;
+const SPARE_BODY_BYTES: usize = 64 * 1024;
+
+/// What is decided about another attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is no reason for one, or it is not possible any more.
+    No,
+    /// It is due when the back-off is over.
+    Again,
+    /// There is a reason, and nothing left.
+    Exhausted,
+    /// There is a reason, and the circuit breaker is open.
+    Overflow,
+}
+
+impl Verdict {
+    /// What the access log says of it.
+    fn flags(self) -> ResponseFlags {
+        match self {
+            Verdict::No | Verdict::Again => ResponseFlags::default(),
+            Verdict::Exhausted => ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED,
+            Verdict::Overflow => ResponseFlags::UPSTREAM_OVERFLOW,
+        }
+    }
+}
+
+impl<I: Io> Worker<I> {
+    /// A request is routed, and it is known what is wanted for it: its body is kept from now on.
+    pub(crate) fn prepare_retries(&mut self, key: StreamKey, head: &RequestHead<'_>) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if stream.retry.on.is_empty() {
+            return;
+        }
+        // A try that may take as long as the whole is not limited by itself.
+        if stream.route_timeout_ms > 0 && stream.retry.per_try_timeout_ms >= stream.route_timeout_ms {
+            stream.retry.per_try_timeout_ms = 0;
+        }
+        if head.body == BodyLength::None {
+            return;
+        }
+        if matches!(head.body, BodyLength::Sized(length) if length > u64::from(stream.retry.body_bytes)) {
+            self.forget_body(key);
+        } else {
+            stream.retry.body = Some(self.spare_bodies.pop().unwrap_or_default());
+        }
+    }
+
+    /// Body bytes on their way upstream, which may be needed once more.
+    pub(crate) fn keep_body(&mut self, key: StreamKey, bytes: &[u8]) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(body) = &mut stream.retry.body else { return };
+        if body.len() + bytes.len() > stream.retry.body_bytes as usize {
+            self.forget_body(key);
+            return;
+        }
+        body.extend_from_slice(bytes);
+        self.counters.replay_bytes_kept.add(bytes.len() as u64);
+    }
+
+    /// The body is longer than what is kept, so that the attempt under way is the last one.
+    fn forget_body(&mut self, key: StreamKey) {
+        self.make_final(key);
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.retry.is_too_large = true;
+        }
+        if let Some(stream) = self.streams.get(key)
+            && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
+        {
+            cluster.counters.retries_body_too_large.add(1);
+        }
+    }
+
+    /// The attempt under way is the last one: what was kept for another is not needed any more.
+    pub(crate) fn make_final(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.retry.is_final = true;
+        if let Some(body) = stream.retry.body.take() {
+            self.spare_body(body);
+        }
+    }
+
+    pub(crate) fn spare_body(&mut self, mut body: Vec<u8>) {
+        if self.spare_bodies.len() < SPARE_BODIES && body.capacity() <= SPARE_BODY_BYTES {
+            body.clear();
+            self.spare_bodies.push(body);
+        }
+    }
+
+    /// The head of an answer has come, of which the client has seen nothing yet: whether it is dropped for another attempt.
+    pub(crate) fn retries_instead(&mut self, key: StreamKey, head: &ResponseHead<'_>) -> bool {
+        let Some(stream) = self.streams.get_mut(key) else { return false };
+        if stream.retry.on.is_empty() {
+            return false;
+        }
+        if head.is_interim() {
+            // It goes on to the client, who must not get another one of another attempt.
+            self.make_final(key);
+            return false;
+        }
+        let would = answer_is_retriable(stream, head);
+        let verdict = self.decide(key, would);
+        self.note_verdict(key, verdict);
+        if verdict == Verdict::Again {
+            return true;
+        }
+        if let Some(stream) = self.streams.get_mut(key)
+            && !would
+            && stream.retry.made > 0
+            && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
+        {
+            cluster.counters.retries_succeeded.add(1);
+        }
+        false
+    }
+
+    /// No answer came: whether there will be another attempt. `reasons` are the conditions that this failure meets.
+    pub(crate) fn retries_after(&mut self, key: StreamKey, reasons: RetryOn) -> Verdict {
+        let Some(stream) = self.streams.get(key) else { return Verdict::No };
+        if stream.retry.on.is_empty() {
+            return Verdict::No;
+        }
+        let nothing_sent = stream.upstream_sent.is_none();
+        let before_request = nothing_sent && stream.retry.on.has(RetryOn::RESET_BEFORE_REQUEST);
+        let would = stream.retry.on.has(reasons) || before_request && reasons.has(RetryOn::RESET);
+        let verdict = self.decide(key, would);
+        self.note_verdict(key, verdict);
+        verdict
+    }
+
+    fn note_verdict(&mut self, key: StreamKey, verdict: Verdict) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.flags = stream.flags.with(verdict.flags());
+        }
+    }
+
+    /// Whether an attempt that there is a reason for is made: then its place is taken, and its time set.
+    fn decide(&mut self, key: StreamKey, would: bool) -> Verdict {
+        self.end_retry(key);
+        let random = self.next_random();
+        let Some(stream) = self.streams.get_mut(key) else { return Verdict::No };
+        let is_possible = stream.retry.is_on()
+            && stream.response == Progress::Awaited
+            && stream.head.is_some()
+            && stream.reply.is_none();
+        stream.retry.is_missed = would && stream.retry.is_too_large;
+        if !would || !is_possible {
+            return Verdict::No;
+        }
+        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return Verdict::No };
+        if stream.retry.remaining == 0 {
+            cluster.counters.retries_exhausted.add(1);
+            return Verdict::Exhausted;
+        }
+        stream.retry.remaining -= 1;
+        if !cluster.begin_retry() {
+            cluster.counters.retries_overflow.add(1);
+            return Verdict::Overflow;
+        }
+        stream.retry.is_counted = true;
+        stream.retry.made += 1;
+        cluster.counters.retries.add(1);
+        cluster.counters.retries_backed_off.add(1);
+        let back_off = policy(stream).map_or_else(Default::default, |policy| policy.back_off);
+        stream.retry.due = self.now.after_ms(random % back_off_bound(back_off, stream.retry.made));
+        Verdict::Again
+    }
+
+    /// The attempt under way is given up; the next one waits for its time. The connection must be gone or returned.
+    pub(crate) fn back_off(&mut self, io: &mut I, key: StreamKey, outcome: Outcome) {
+        self.record_attempt_end(key, outcome);
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let downstream = stream.downstream;
+        let upstream = std::mem::replace(&mut stream.upstream, Upstream::BackingOff);
+        stream.upstream_sent = None;
+        if let Upstream::Attached(id) | Upstream::Connecting(id) = upstream {
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.stream = None;
+            }
+            self.close_conn(io, id, CloseMode::Reset);
+        }
+        self.arm_deadline(downstream);
+    }
+
+    /// The back-off is over: the request goes out again, to another endpoint than before if there is one.
+    pub(crate) fn try_again(&mut self, io: &mut I, key: StreamKey) {
+        let random = self.next_random();
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.upstream = Upstream::Unrouted;
+        let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
+        let failed = stream.host.as_ref().map(|host| host.index);
+        let request = PickRequest { avoid: failed.as_slice(), random };
+        let picked = cluster.and_then(|cluster| Some((cluster.pick(&request)?, cluster)));
+        let Some((endpoint, cluster)) = picked else {
+            let (status, flags, details) = NO_HEALTHY_UPSTREAM;
+            self.fail_stream(key, status, flags, details);
+            return;
+        };
+        cluster.counters.requests_total.add(1);
+        stream.host = cluster.hosts.get(endpoint).cloned();
+        let downstream = stream.downstream;
+        // What a connect may be tried is a matter of each attempt.
+        stream.attempts = 0;
+        if let Some(conn) = cluster.take_idle(endpoint) {
+            self.attach(key, conn);
+            self.send_kept_head(io, key, conn);
+            self.resume_after_attach(key);
+        } else if let Some((status, flags, details)) = self.open_or_wait(io, key, endpoint) {
+            self.fail_stream(key, status, flags, details);
+        }
+        // The timer has fired for the back-off, and the other deadlines still hold.
+        self.arm_deadline(downstream);
+    }
+
+    /// The retry under way is over, however it went.
+    pub(crate) fn end_retry(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && std::mem::take(&mut stream.retry.is_counted)
+            && let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize)
+        {
+            cluster.end_retry();
+        }
+    }
+}
+
+impl Stream {
+    /// The words for a failure, which also tell where its request could not be sent again for its length.
+    pub(crate) fn details_of_failure(&self, details: &'static str) -> &'static str {
+        if !self.retry.is_missed {
+            return details;
+        }
+        match details {
+            "upstream_connection_reset" => "upstream_connection_reset,request_too_large_to_retry",
+            "upstream_connection_termination" => "upstream_connection_termination,request_too_large_to_retry",
+            "upstream_per_try_timeout" => "upstream_per_try_timeout,request_too_large_to_retry",
+            "via_upstream" => "via_upstream,request_too_large_to_retry",
+            other => other,
+        }
+    }
+}
+
+/// The retry policy of the stream's route.
+pub(crate) fn policy(stream: &Stream) -> Option<&RetryPolicy> {
+    let (virtual_host, index) = stream.route?;
+    let CoreListenerKind::Http { routes, .. } = &stream.listener.kind else { return None };
+    match &routes.route(virtual_host as usize, index as usize)?.action {
+        RouteAction::Forward(forward) => forward.retry.as_deref(),
+        RouteAction::DirectResponse { .. } | RouteAction::Redirect(_) => None,
+    }
+}
+
+/// The wait before retry number `made` is shorter than this many milliseconds.
+fn back_off_bound(back_off: crate::config::BackOff, made: u32) -> u64 {
+    let factor = 1u64.checked_shl(made).map_or(u64::MAX, |power| power - 1);
+    back_off.base_ms.saturating_mul(factor).min(back_off.max_ms).max(1)
+}
+
+fn answer_is_retriable(stream: &Stream, head: &ResponseHead<'_>) -> bool {
+    let on = stream.retry.on;
+    let has = |name: &[u8]| head.fields.find_by_name(name).is_some();
+    if has(b"x-envoy-overloaded") {
+        return false;
+    }
+    if has(b"x-envoy-ratelimited") {
+        return on.has(RetryOn::ENVOY_RATELIMITED);
+    }
+    let status = head.status;
+    on.has(RetryOn::SERVER_ERROR) && (500..600).contains(&status)
+        || on.has(RetryOn::GATEWAY_ERROR) && matches!(status, 502..=504)
+        || on.has(RetryOn::RETRIABLE_4XX) && status == 409
+        || on.has(RetryOn::RETRIABLE_STATUS_CODES) && is_named(stream, status)
+        || on.has(RetryOn::RETRIABLE_HEADERS)
+            && policy(stream).is_some_and(|policy| policy.headers.iter().any(|name| has(name.as_bytes())))
+        || on.has(GRPC) && on.has(grpc_condition(head))
+}
+
+fn is_named(stream: &Stream, status: u16) -> bool {
+    stream.retry.status_codes.contains(&status)
+        || policy(stream).is_some_and(|policy| policy.status_codes.contains(&status))
+}
+
+const GRPC: RetryOn = RetryOn(
+    RetryOn::GRPC_CANCELLED.0
+        | RetryOn::GRPC_DEADLINE_EXCEEDED.0
+        | RetryOn::GRPC_INTERNAL.0
+        | RetryOn::GRPC_RESOURCE_EXHAUSTED.0
+        | RetryOn::GRPC_UNAVAILABLE.0,
+);
+
+/// The condition that the answer's `grpc-status` meets, where the head has one (a trailers-only answer).
+fn grpc_condition(head: &ResponseHead<'_>) -> RetryOn {
+    match head.fields.find_by_name(b"grpc-status").map(|field| field.value) {
+        Some(b"1") => RetryOn::GRPC_CANCELLED,
+        Some(b"4") => RetryOn::GRPC_DEADLINE_EXCEEDED,
+        Some(b"8") => RetryOn::GRPC_RESOURCE_EXHAUSTED,
+        Some(b"13") => RetryOn::GRPC_INTERNAL,
+        Some(b"14") => RetryOn::GRPC_UNAVAILABLE,
+        _ => RetryOn::default(),
+    }
+}
+
+impl Retry {
+    /// As the policy says.
+    pub(crate) fn by_policy(policy: &RetryPolicy) -> Retry {
+        Retry {
+            on: policy.on,
+            remaining: policy.attempts,
+            per_try_timeout_ms: policy.per_try_timeout_ms,
+            body_bytes: policy.body_bytes,
+            ..Retry::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::BackOff;
+
+    #[test]
+    fn back_offs_grow_to_their_bound() {
+        let default = BackOff::default();
+        let bounds = [1, 2, 3, 4, 5, 63, 64, 1000].map(|made| back_off_bound(default, made));
+        assert_eq!(bounds, [25, 75, 175, 250, 250, 250, 250, 250]);
+        assert_eq!(back_off_bound(BackOff { base_ms: 1, max_ms: 1 }, 9), 1);
+    }
+}

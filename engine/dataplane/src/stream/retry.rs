@@ -1,0 +1,45 @@
+//! What a stream knows of its attempts. Plain state; what follows from it is decided in `proxy/attempts.rs`.
+
+use crate::config::RetryOn;
+use crate::io::Time;
+
+/// Statuses that a request may itself name as retriable; more are not heard.
+pub const NAMED_STATUS_CODES: usize = 8;
+
+/// The attempts of one request. The default is a request that is never sent again.
+#[derive(Debug, Default)]
+pub struct Retry {
+    /// Empty where the request is not to be sent again.
+    pub on: RetryOn,
+    /// Retries left.
+    pub remaining: u32,
+    /// Retries made.
+    pub made: u32,
+    /// It counts among the cluster's retries under way.
+    pub is_counted: bool,
+    /// Something of an answer has reached the client, or what would be sent again is no longer there.
+    pub is_final: bool,
+    /// Of the latter: the request's body is longer than what is kept.
+    pub is_too_large: bool,
+    /// There was a reason to send it again, and it could not be, for its length.
+    pub is_missed: bool,
+    /// 0 is off.
+    pub per_try_timeout_ms: u64,
+    /// When the attempt got its connection.
+    pub attempt_started: Time,
+    /// When the back-off is over.
+    pub due: Time,
+    /// What has come of the body, while it may have to be sent again.
+    pub body: Option<Vec<u8>>,
+    /// The most that is kept of it.
+    pub body_bytes: u32,
+    /// By `x-envoy-retriable-status-codes`; 0 is none.
+    pub status_codes: [u16; NAMED_STATUS_CODES],
+}
+
+impl Retry {
+    /// Whether another attempt is thought of at all.
+    pub fn is_on(&self) -> bool {
+        !self.on.is_empty() && !self.is_final
+    }
+}
