@@ -200,13 +200,24 @@ impl<I: Io> Worker<I> {
         self.conns.get(conn).map(|conn| conn.role)
     }
 
-    /// A random number (xorshift64*): for ids, picks and shares, where nothing depends on its being hard to guess.
+    /// A random number: for ids, picks and shares, where nothing depends on its being hard to guess.
     pub(crate) fn next_random(&mut self) -> u64 {
-        self.random ^= self.random >> 12;
-        self.random ^= self.random << 25;
-        self.random ^= self.random >> 27;
-        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D)
+        draw(&mut self.random)
     }
+}
+
+/// The first random number of a worker with this seed, for who explains what depends on it.
+#[must_use]
+pub fn first_random(seed: u64) -> u64 {
+    draw(&mut (seed | 1))
+}
+
+/// xorshift64*.
+fn draw(state: &mut u64) -> u64 {
+    *state ^= *state >> 12;
+    *state ^= *state << 25;
+    *state ^= *state >> 27;
+    state.wrapping_mul(0x2545_F491_4F6C_DD1D)
 }
 
 impl<I: Io> Machine<I> for Worker<I> {

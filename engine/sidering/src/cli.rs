@@ -1,8 +1,10 @@
 //! The command line: its grammar and its exit codes. It starts nothing.
 
 use clap::{Args, Parser, Subcommand};
-use sidering_control::config::{EngineChoice, MOST_WORKERS, Overrides};
+use sidering_control::config::{EngineChoice, MOST_WORKERS, Overrides, parse_address};
+use sidering_dataplane::io::Address;
 use std::io::Write;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -37,8 +39,8 @@ pub(crate) enum Command {
     Doctor(DoctorArguments),
     /// Tell the version
     Version,
-    #[command(hide = true)]
-    Explain(LaterArguments),
+    /// Tell what becomes of a request, and why: listener, virtual host, route, cluster, endpoint
+    Explain(ExplainArguments),
     #[command(hide = true)]
     Upgrade(LaterArguments),
 }
@@ -69,6 +71,57 @@ pub(crate) struct DoctorArguments {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+/// Nothing is opened: the data plane carries the request in memory, and endpoints answer as they are told to here.
+#[derive(Debug, Args)]
+#[command(after_help = EXPLAIN_HELP)]
+pub(crate) struct ExplainArguments {
+    /// The configuration file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// METHOD and URL, or a URL alone for GET; nothing with the --listener of a TCP listener
+    #[arg(value_name = "REQUEST", num_args = 0..=2, conflicts_with = "expect")]
+    pub(crate) request: Vec<String>,
+    /// A header of the request, `name: value`; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "LINE", conflicts_with = "expect")]
+    pub(crate) headers: Vec<String>,
+    /// The request's body
+    #[arg(short, long, value_name = "TEXT", conflicts_with = "expect")]
+    pub(crate) data: Option<String>,
+    /// The listener, instead of the one that the URL's port leads to
+    #[arg(long, value_name = "NAME", conflicts_with = "expect")]
+    pub(crate) listener: Option<String>,
+    /// The client's address [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "expect")]
+    pub(crate) source: Option<IpAddr>,
+    /// Where chance decides: another number is another throw [default: 1]
+    #[arg(long, value_name = "N", conflicts_with = "expect")]
+    pub(crate) random: Option<u64>,
+    /// An endpoint that refuses connections; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "expect")]
+    pub(crate) down: Vec<Address>,
+    /// What endpoints answer; several, with commas, in turn [default: 200]
+    #[arg(long = "answer", value_name = "STATUS", value_delimiter = ',', conflicts_with = "expect",
+        value_parser = clap::value_parser!(u16).range(200..=599))]
+    pub(crate) answers: Vec<u16>,
+    /// Ask so many times, and tell how many requests went where
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
+        conflicts_with = "expect")]
+    pub(crate) count: Option<u32>,
+    /// Show every route that did not match
+    #[arg(long, conflicts_with = "expect")]
+    pub(crate) all: bool,
+    /// Print JSON, for machines
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Check the expectations of this file (YAML), and print TAP; 1 if one does not hold
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect: Option<PathBuf>,
+}
+
+const EXPLAIN_HELP: &str = "Examples:
+  sidering explain -c configs/routes.yaml GET 'http://shop.example.com/v1/a?b' -H 'x-version: 2'
+  sidering explain -c configs/routes.yaml --expect configs/expectations.yaml";
 
 /// Whatever a command of a later version would take.
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ mod check;
 mod cli;
 mod doctor;
 mod engine;
+mod explain;
 mod fleet;
 mod host;
 mod run;
@@ -20,7 +21,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => check::check(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
         Command::Version => cli::say(&format!("sidering {}", cli::VERSION)),
-        Command::Explain(_) => cli::later("explain"),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Upgrade(_) => cli::later("upgrade"),
     }
 }

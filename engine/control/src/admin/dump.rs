@@ -196,11 +196,7 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
             json.key("weight").number(u64::from(endpoint.weight));
         });
     });
-    json.key("lb").text(match cluster.lb {
-        LoadBalancing::RoundRobin => "round_robin",
-        LoadBalancing::LeastRequest => "least_request",
-        LoadBalancing::Random => "random",
-    });
+    json.key("lb").text(lb_name(cluster));
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
     json.key("circuit_breaker").object(|json| circuit_breaker(json, &cluster.circuit_breaker));
     json.key("pool").object(|json| {
@@ -212,4 +208,13 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
 
 fn cluster_name(clusters: &[Cluster], index: u32) -> &str {
     clusters.get(index as usize).map_or("", |cluster| &cluster.name)
+}
+
+/// The load balancer's name in the configuration.
+pub(crate) fn lb_name(cluster: &Cluster) -> &'static str {
+    match cluster.lb {
+        LoadBalancing::RoundRobin => "round_robin",
+        LoadBalancing::LeastRequest => "least_request",
+        LoadBalancing::Random => "random",
+    }
 }

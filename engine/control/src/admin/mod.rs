@@ -8,6 +8,8 @@ mod dump_match;
 mod dump_matcher;
 mod page;
 
+pub(crate) use dump::lb_name;
+
 use crate::control::{Control, Next};
 use crate::cores::{Event, Signal};
 use crate::http_server::{Answer, Bounds, Listening, Service};

@@ -4,6 +4,7 @@
 mod circuit_breaker;
 mod cluster;
 mod endpoint;
+mod expectations;
 mod filter;
 mod listener;
 mod matcher;
@@ -21,11 +22,13 @@ mod suggest;
 mod tree;
 mod units;
 
+pub use expectations::expectations;
 pub(crate) use listener::is_port_zero;
 pub(crate) use matcher::show_share;
 pub use problem::{Place, Problem, Report, Severity};
 pub use settings::{AccessLogSettings, EngineChoice, MOST_WORKERS, Overrides, Settings, usable_cpus};
 pub(crate) use suggest::nearest;
+pub use units::address as parse_address;
 pub(crate) use units::{show_address, show_bytes, show_ms};
 
 use problem::Problems;

@@ -70,7 +70,7 @@ pub(crate) fn show_address(address: &Address) -> String {
 }
 
 /// Reads an address; an error says what was expected.
-pub(super) fn address(text: &str) -> Result<Address, &'static str> {
+pub fn address(text: &str) -> Result<Address, &'static str> {
     if let Some(path) = text.strip_prefix("unix:") {
         return match path.len() {
             0 => Err("unix: and a path"),

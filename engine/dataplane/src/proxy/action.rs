@@ -35,7 +35,6 @@ impl<I: Io> Worker<I> {
         asking: &Asking<'_>,
     ) -> Option<Refusal> {
         let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
-        self.streams.get_mut(asking.key)?.route_line = found.route.line;
         match &found.route.action {
             RouteAction::DirectResponse { status, .. } => {
                 self.reply_as_configured(asking.key, *status, found, vec![]);

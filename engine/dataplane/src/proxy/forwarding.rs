@@ -95,6 +95,9 @@ impl<I: Io> Worker<I> {
         let matched = if changed { path.as_slice() } else { head.path };
         let view = self.view(io, id, routes.asks(), head, matched);
         let found = routes.find(&view);
+        if let (Some(found), Some(stream)) = (found, self.streams.get_mut(key)) {
+            stream.route_line = found.route.line;
+        }
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
             self.act(io, listener, found, &asking)

@@ -21,6 +21,7 @@ mod drain;
 mod engines;
 mod envoys_choices;
 mod exchanges;
+mod explain;
 mod failures;
 mod filters;
 mod forwarded;

@@ -1,0 +1,244 @@
+//! A request to be explained, and the world it is asked in: read from words, written as HTTP/1.1. It routes nothing.
+
+use sidering_dataplane::io::Address;
+use sidering_dataplane::worker::first_random;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// A request. Its parts were checked to be one line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// As the user wrote it.
+    pub words: String,
+    pub method: String,
+    /// As it is sent: a path with query, `*`, or the authority of CONNECT.
+    pub target: String,
+    /// Of the URL.
+    pub authority: Option<String>,
+    pub is_https: bool,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    /// The listener to ask, instead of the one that the URL suggests.
+    pub listener: Option<String>,
+    pub world: World,
+}
+
+/// What the request meets, beside the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct World {
+    /// The client.
+    pub source: Option<IpAddr>,
+    /// The seed of the core's random numbers.
+    pub random: u64,
+    /// Endpoints that refuse connections.
+    pub down: Vec<Address>,
+    /// What endpoints answer, in turn; the last one stays.
+    pub answers: Vec<u16>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        World { source: Some(Ipv4Addr::LOCALHOST.into()), random: 1, down: vec![], answers: vec![200] }
+    }
+}
+
+impl World {
+    /// What routes see as the first request's random number.
+    #[must_use]
+    pub fn first_random(&self) -> u64 {
+        first_random(self.random)
+    }
+}
+
+impl Question {
+    /// Reads a method and a URL: `http://host/path`, a path alone where a header names the host, `*`, or `host:port` of
+    /// CONNECT. The error says what is wrong with it.
+    pub fn new(method: &str, url: &str, headers: Vec<(String, String)>) -> Result<Question, String> {
+        if !is_token(method) {
+            return Err(format!("`{}` is not a method: expected one such as GET", method.escape_debug()));
+        }
+        if url.is_empty() || url.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(format!("`{}` is not a URL: percent-encode what is not ASCII", url.escape_debug()));
+        }
+        let (is_https, authority, target) = split(method, url)?;
+        let has_host = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        if authority.is_none() && !has_host {
+            return Err(format!("`{url}` names no host: give http://host/path, or a `host` header"));
+        }
+        Ok(Question {
+            words: format!("{method} {url}"),
+            method: method.to_owned(),
+            target,
+            authority,
+            is_https,
+            headers,
+            body: String::new(),
+            listener: None,
+            world: World::default(),
+        })
+    }
+
+    /// The words `METHOD URL`, or a URL alone for GET.
+    pub fn from_words(words: &str, headers: Vec<(String, String)>) -> Result<Question, String> {
+        match words.split_whitespace().collect::<Vec<_>>()[..] {
+            [url] => Question::new("GET", url, headers),
+            [method, url] => Question::new(method, url, headers),
+            _ => Err(format!(
+                "`{}` is not a request: expected one such as GET http://host/path",
+                words.escape_debug()
+            )),
+        }
+    }
+
+    /// A connection to a TCP listener.
+    #[must_use]
+    pub fn connection(listener: &str) -> Question {
+        Question {
+            words: format!("a connection to {listener}"),
+            method: String::new(),
+            target: String::new(),
+            authority: None,
+            is_https: false,
+            headers: vec![],
+            body: String::new(),
+            listener: Some(listener.to_owned()),
+            world: World::default(),
+        }
+    }
+
+    /// A line `name: value`.
+    pub fn header(line: &str) -> Result<(String, String), String> {
+        let wrong = |expected: &str| format!("`{}` is not a header: {expected}", line.escape_debug());
+        let (name, value) = line.split_once(':').ok_or_else(|| wrong("expected `name: value`"))?;
+        if !is_token(name) {
+            return Err(wrong("its name is not a token"));
+        }
+        if value.contains(['\r', '\n', '\0']) {
+            return Err(wrong("a value is one line"));
+        }
+        Ok((name.to_owned(), value.trim().to_owned()))
+    }
+
+    /// The request as a client sends it.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        if self.method.is_empty() {
+            return vec![];
+        }
+        let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
+        let named = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        if let Some(authority) = self.authority.as_ref().filter(|_| !named("host")) {
+            text += &format!("host: {authority}\r\n");
+        }
+        for (name, value) in &self.headers {
+            text += &format!("{name}: {value}\r\n");
+        }
+        if !self.body.is_empty() && !named("content-length") {
+            text += &format!("content-length: {}\r\n", self.body.len());
+        }
+        text += "\r\n";
+        text += &self.body;
+        text.into_bytes()
+    }
+
+    /// Whether what follows is bytes, without an end of its own.
+    #[must_use]
+    pub fn is_tunnel(&self) -> bool {
+        self.method.is_empty() || self.method == "CONNECT"
+    }
+
+    /// The port of the URL, or the one that goes with its scheme, and whether it was named.
+    #[must_use]
+    pub fn port(&self) -> Option<(u16, bool)> {
+        let authority = self.authority.as_deref()?;
+        let named =
+            authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+        match named {
+            Some((_, port)) => port.parse().ok().map(|port| (port, true)),
+            None => Some((if self.is_https { 443 } else { 80 }, false)),
+        }
+    }
+}
+
+/// Whether it is https, the authority, and what stands in the request line.
+fn split(method: &str, url: &str) -> Result<(bool, Option<String>, String), String> {
+    if method == "CONNECT" {
+        return Ok((false, Some(url.to_owned()), url.to_owned()));
+    }
+    if url.starts_with('/') || url == "*" {
+        return Ok((false, None, without_fragment(url).to_owned()));
+    }
+    let (is_https, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
+        (Some(rest), _) => (false, rest),
+        (_, Some(rest)) => (true, rest),
+        _ => return Err(format!("`{url}` is not a URL: expected http://host/path")),
+    };
+    let rest = without_fragment(rest);
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    if authority.is_empty() || authority.contains('@') {
+        return Err(format!("`{url}` is not a URL: expected http://host/path, without user and password"));
+    }
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Ok((is_https, Some(authority.to_owned()), path))
+}
+
+fn without_fragment(url: &str) -> &str {
+    url.split('#').next().unwrap_or(url)
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (words, target, authority) in [
+            ("GET http://a.b/c?d#e", "/c?d", Some("a.b")),
+            ("http://a.b:81", "/", Some("a.b:81")),
+            ("GET http://a?x=/", "/?x=/", Some("a")),
+            ("GET https://[::1]:443/%2F//..", "/%2F//..", Some("[::1]:443")),
+            ("CONNECT a:443", "a:443", Some("a:443")),
+        ] {
+            let question = Question::from_words(words, vec![]).unwrap();
+            assert_eq!(
+                (question.target.as_str(), question.authority.as_deref()),
+                (target, authority),
+                "{words}"
+            );
+        }
+        for bad in [
+            "",
+            "GET",
+            "GET a b",
+            "GET /a",
+            "GET ftp://a/",
+            "GET http:///a",
+            "G@T http://a/",
+            "GET http://u@a/",
+        ] {
+            assert!(Question::from_words(bad, vec![]).is_err(), "{bad}");
+        }
+        assert!(Question::new("GET", "http://a/b c", vec![]).is_err());
+        assert!(Question::new("GET", "http://ä/", vec![]).is_err());
+    }
+
+    #[test]
+    fn headers_and_bytes() {
+        let header = |line| Question::header(line).unwrap();
+        assert_eq!(header("X-A:  b: c "), ("X-A".to_owned(), "b: c".to_owned()));
+        for bad in ["", "a", ": b", "a b: c", "a: b\r\nc: d"] {
+            assert!(Question::header(bad).is_err(), "{bad:?}");
+        }
+        let mut question = Question::new("POST", "/x", vec![header("Host: h")]).unwrap();
+        question.body = "ab".to_owned();
+        let text = String::from_utf8(question.bytes()).unwrap();
+        assert_eq!(text, "POST /x HTTP/1.1\r\nHost: h\r\ncontent-length: 2\r\n\r\nab");
+        let question = Question::new("OPTIONS", "*", vec![header("host: h:1")]).unwrap();
+        assert_eq!(String::from_utf8(question.bytes()).unwrap(), "OPTIONS * HTTP/1.1\r\nhost: h:1\r\n\r\n");
+    }
+}
