@@ -15,7 +15,9 @@ const COUNTS: [usize; 3] = [10, 1000, 10_000];
 /// Weights of 1 to `largest`.
 fn endpoints(count: usize, largest: usize) -> Vec<Endpoint> {
     let address = |at: usize| Address::Ip(([10, 0, (at >> 8) as u8, at as u8], 80).into());
-    (0..count).map(|at| Endpoint { address: address(at), weight: (at % largest) as u32 + 1 }).collect()
+    (0..count)
+        .map(|at| Endpoint { weight: (at % largest) as u32 + 1, ..Endpoint::new(address(at)) })
+        .collect()
 }
 
 fn balancers(criterion: &mut Criterion) {
@@ -34,7 +36,7 @@ fn balancers(criterion: &mut Criterion) {
             let mut hosts = HostTable::default();
             hosts.update(&endpoints, &counters);
             let candidates = hosts.candidates();
-            let mut balancer = Balancer::new(kind, candidates, 0);
+            let mut balancer = Balancer::new(kind, largest > 1, candidates, 0);
             let mut random: u64 = 1;
             group.bench_function(BenchmarkId::new("pick", count), |bencher| {
                 bencher.iter(|| {
@@ -43,7 +45,7 @@ fn balancers(criterion: &mut Criterion) {
                 });
             });
             group.bench_function(BenchmarkId::new("make", count), |bencher| {
-                bencher.iter(|| Balancer::new(kind, black_box(candidates), 0));
+                bencher.iter(|| Balancer::new(kind, largest > 1, black_box(candidates), 0));
             });
         }
         group.finish();

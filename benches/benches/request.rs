@@ -145,7 +145,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         connect_timeout_ms: 5_000,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
-        circuit_breaker: CircuitBreaker::default(),
+        ..Cluster::default()
     };
     let kind = ListenerKind::Http(Box::new(http));
     Snapshot {

@@ -1,6 +1,7 @@
 //! What the control thread may tell a core.
 
-use crate::config::{ClusterIndex, Endpoint, Snapshot};
+use crate::config::{ClusterIndex, Endpoint, HealthFlags, Snapshot};
+use crate::io::Address;
 use crate::observe::counters::{ClusterCounters, EndpointCounters, ListenerCounters};
 use std::sync::Arc;
 
@@ -11,6 +12,8 @@ pub enum Message {
     Apply(Update),
     /// A cluster has other endpoints from now on, or other weights of them.
     Endpoints(EndpointsUpdate),
+    /// Some endpoints of a cluster are in better or worse health.
+    Health(HealthUpdate),
     /// Stop accepting, finish what is in flight within the snapshot's drain timeout, then be finished.
     Drain,
     /// Be finished at once.
@@ -43,4 +46,21 @@ pub struct EndpointsUpdate {
     pub endpoints: Arc<[Endpoint]>,
     /// One for each endpoint, in this order.
     pub counters: Vec<Arc<EndpointCounters>>,
+}
+
+/// The health of some endpoints of one cluster.
+#[derive(Debug, Clone)]
+pub struct HealthUpdate {
+    /// In the snapshot that was applied last.
+    pub cluster: ClusterIndex,
+    /// Those that the cluster does not have are passed over.
+    pub changes: Arc<[HealthChange]>,
+}
+
+/// What is known about an endpoint now. Flags that are in neither set stay as they are: each has an owner of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthChange {
+    pub address: Address,
+    pub set: HealthFlags,
+    pub clear: HealthFlags,
 }

@@ -234,6 +234,7 @@ impl<I: Io> Machine<I> for Worker<I> {
         match message {
             Message::Apply(update) => self.apply(io, &update),
             Message::Endpoints(update) => self.apply_endpoints(io, &update),
+            Message::Health(update) => self.apply_health(&update),
             Message::Drain => self.begin_drain(io),
             Message::Stop => self.stop(io),
         }

@@ -88,6 +88,8 @@ situations! {
     Reloaded: "configurations swapped in mid-stream",
     EndpointsChanged: "endpoints changed in mid-stream",
     ConnectionsSurvived: "connections that outlived a change of their cluster's endpoints",
+    HealthChanged: "endpoints that became healthy or unhealthy in mid-stream",
+    Panic: "connects to unhealthy endpoints because too few were healthy",
     ListenerRemoved: "listeners taken away in mid-stream",
     DrainInMidRequest: "drains in mid-request",
     DrainFinished: "drains that came to their end by themselves",

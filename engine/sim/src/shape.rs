@@ -2,11 +2,12 @@
 //! own, so that each connection tells which configuration it belongs to.
 
 use crate::choices::Choices;
-use crate::engine::truth::{ClusterTruth, Truth};
+use crate::engine::truth::{ClusterTruth, Membership, Truth};
 use crate::plan::Plan;
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Address, ListenerId};
+use sidering_dataplane::message::HealthChange;
 use sidering_dataplane::route::RouteTable;
 
 /// HTTP, bytes, and HTTP once more on a listener that may go away.
@@ -35,6 +36,9 @@ pub(crate) struct ClusterShape {
     pub(crate) pool: PoolLimits,
     weights: [u32; ENDPOINTS],
     lb: LoadBalancing,
+    panic_threshold_percent: u32,
+    /// Which of its addresses are said to be unhealthy.
+    unwell: [bool; ENDPOINTS],
 }
 
 /// The whole configuration now.
@@ -139,6 +143,21 @@ impl Shape {
         number
     }
 
+    /// Other health of endpoints of a cluster, which need not be there; tells the cluster's number and which.
+    pub(crate) fn change_health(&mut self, choices: &mut Choices) -> (usize, Vec<HealthChange>) {
+        let number = choices.below(self.clusters.len());
+        let shape = &mut self.clusters[number];
+        let changed: Vec<usize> = (0..choices.between(1, 3)).map(|_| choices.below(ENDPOINTS)).collect();
+        for at in &changed {
+            shape.unwell[*at] = !shape.unwell[*at];
+        }
+        let change = |at: usize| {
+            let (unwell, well) = (shape.health(at), HealthFlags::FAILED_DISCOVERY.without(shape.health(at)));
+            HealthChange { address: shape.address(number, at), set: unwell, clear: well }
+        };
+        (number, changed.into_iter().map(change).collect())
+    }
+
     /// The longest that a connection may go without anything happening on it, by any timeout.
     pub(crate) fn longest_timeout_ms(&self) -> u64 {
         let limits = &self.limits;
@@ -193,6 +212,8 @@ impl Shape {
                 is_current: true,
                 came_back: false,
                 is_member: vec![false; ENDPOINTS],
+                is_unwell: vec![false; ENDPOINTS],
+                panic_threshold_percent: shape.panic_threshold_percent,
                 has_several: shape.has_several,
                 seen_version: self.version,
                 received_bytes: 0,
@@ -200,10 +221,14 @@ impl Shape {
         }
     }
 
-    /// Which addresses are endpoints of the clusters that the books have as current.
-    pub(crate) fn memberships(&self, truth: &Truth) -> Vec<(usize, Vec<bool>)> {
+    /// Which addresses are endpoints of the clusters that the books have as current, and which are unhealthy.
+    pub(crate) fn memberships(&self, truth: &Truth) -> Vec<Membership> {
         let current = truth.clusters.iter().enumerate().filter(|(_, known)| known.is_current);
-        current.map(|(at, known)| (at, self.clusters[known.cluster].members.to_vec())).collect()
+        let membership = |(at, known): (usize, &ClusterTruth)| {
+            let shape = &self.clusters[known.cluster];
+            Membership { at, is_member: shape.members.to_vec(), is_unwell: shape.unwell.to_vec() }
+        };
+        current.map(membership).collect()
     }
 
     /// The snapshot that says so.
@@ -292,8 +317,16 @@ impl ClusterShape {
     }
 
     pub(crate) fn endpoints_of(&self, number: usize) -> impl Iterator<Item = Endpoint> {
-        let endpoint = move |at| Endpoint { address: self.address(number, at), weight: self.weights[at] };
+        let endpoint = move |at| Endpoint {
+            weight: self.weights[at],
+            health: self.health(at),
+            ..Endpoint::new(self.address(number, at))
+        };
         self.members().map(endpoint)
+    }
+
+    fn health(&self, at: usize) -> HealthFlags {
+        if self.unwell[at] { HealthFlags::FAILED_DISCOVERY } else { HealthFlags::NONE }
     }
 
     /// Endpoints come and go, or weigh something else.
@@ -320,6 +353,10 @@ impl ClusterShape {
             protocol: self.protocol,
             endpoints: self.endpoints_of(number).collect(),
             lb: self.lb,
+            priorities: PriorityPolicy {
+                panic_threshold_percent: self.panic_threshold_percent,
+                ..PriorityPolicy::default()
+            },
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
             circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
@@ -347,5 +384,7 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
         pool,
         weights,
         lb,
+        panic_threshold_percent: choices.pick(&[50, 50, 0, 100]),
+        unwell: [false; ENDPOINTS],
     }
 }

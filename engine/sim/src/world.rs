@@ -3,6 +3,7 @@
 use crate::agenda::Event;
 use crate::choices::Choices;
 use crate::coverage::Situation;
+use crate::engine::truth::Membership;
 use crate::engine::{Engine, Side, SimChunk};
 use crate::journal::{Journal, Who};
 use crate::ledger::{Ledger, Outcome};
@@ -14,7 +15,7 @@ use crate::shape::{HTTP, RAW, SECOND, Shape};
 use crate::stage::Stage;
 use sidering_dataplane::config::ClusterIndex;
 use sidering_dataplane::io::{Completion, Machine, Time};
-use sidering_dataplane::message::{EndpointsUpdate, Message, Update};
+use sidering_dataplane::message::{EndpointsUpdate, HealthUpdate, Message, Update};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ enum Mail {
     /// The socket of a listener.
     Listen(u32),
     Message(Message),
-    /// A configuration or endpoints, and what it makes endpoints.
-    Members(Message, Vec<(usize, Vec<bool>)>),
+    /// A configuration, endpoints or health, and what it makes endpoints.
+    Members(Message, Vec<Membership>),
 }
 
 /// What the control thread does, and when.
@@ -240,8 +241,9 @@ impl World {
                 }
                 Mail::Message(message) => message,
                 Mail::Members(message, members) => {
-                    for (at, is_member) in members {
-                        self.engine.truth.clusters[at].is_member = is_member;
+                    for Membership { at, is_member, is_unwell } in members {
+                        let known = &mut self.engine.truth.clusters[at];
+                        (known.is_member, known.is_unwell) = (is_member, is_unwell);
                     }
                     message
                 }
@@ -251,7 +253,7 @@ impl World {
                     let listeners = update.snapshot.listeners.iter().map(|listener| listener.id.0);
                     self.oracle.applied = listeners.collect();
                 }
-                Message::Endpoints(_) => {}
+                Message::Endpoints(_) | Message::Health(_) => {}
                 Message::Stop => self.oracle.applied.clear(),
                 Message::Drain => self.ledger.drained_at = Some(self.engine.now),
             }
@@ -376,6 +378,13 @@ impl World {
                 }
                 self.change_endpoints();
             }
+            Control::Reload if !self.plan.is_calm && self.engine.choices.chance(30) => {
+                self.reloads += 1;
+                if is_busy {
+                    self.engine.meet(Situation::HealthChanged);
+                }
+                self.change_health();
+            }
             Control::Reload => {
                 self.reloads += 1;
                 let had_second = self.shape.has_second;
@@ -414,6 +423,15 @@ impl World {
         let update = EndpointsUpdate { cluster: ClusterIndex(number as u32), endpoints, counters };
         let members = self.shape.memberships(&self.engine.truth);
         self.mail.push(Mail::Members(Message::Endpoints(update), members));
+        self.engine.is_ready = true;
+    }
+
+    /// Tells the machine of endpoints of a cluster whose health is another.
+    fn change_health(&mut self) {
+        let (number, changes) = self.shape.change_health(&mut self.engine.choices);
+        let update = HealthUpdate { cluster: ClusterIndex(number as u32), changes: changes.into() };
+        let members = self.shape.memberships(&self.engine.truth);
+        self.mail.push(Mail::Members(Message::Health(update), members));
         self.engine.is_ready = true;
     }
 

@@ -194,9 +194,13 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
         json.object(|json| {
             json.key("address").text(&show_address(&endpoint.address));
             json.key("weight").number(u64::from(endpoint.weight));
+            json.key("priority").number(u64::from(endpoint.priority));
         });
     });
     json.key("lb").text(lb_name(cluster));
+    let priorities = cluster.priorities;
+    json.key("healthy_panic_threshold").number(u64::from(priorities.panic_threshold_percent));
+    json.key("overprovisioning_factor").number(u64::from(priorities.overprovisioning_percent));
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
     json.key("circuit_breaker").object(|json| circuit_breaker(json, &cluster.circuit_breaker));
     json.key("pool").object(|json| {

@@ -5,7 +5,9 @@ use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
 use super::{circuit_breaker, endpoint};
-use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits};
+use sidering_dataplane::config::{
+    CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits, PriorityPolicy,
+};
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
@@ -89,6 +91,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
     let endpoints = endpoint::read_all(endpoints, problems).into();
     let lb = section.choice("lb", BALANCERS, LATER_BALANCERS).unwrap_or_default();
+    let priorities = priorities(&mut section);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
     let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
@@ -101,8 +104,20 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
     let protocol = protocol.unwrap_or("tcp");
-    let cluster = Cluster { name, protocol, endpoints, lb, connect_timeout_ms, pool, circuit_breaker };
+    let cluster =
+        Cluster { name, protocol, endpoints, lb, priorities, connect_timeout_ms, pool, circuit_breaker };
     (cluster, place, explicit)
+}
+
+/// Keys of the cluster itself, as Envoy names them.
+fn priorities(section: &mut Section<'_>) -> PriorityPolicy {
+    let default = PriorityPolicy::default();
+    let threshold = u64::from(default.panic_threshold_percent);
+    let factor = u64::from(default.overprovisioning_percent);
+    PriorityPolicy {
+        panic_threshold_percent: section.integer("healthy_panic_threshold", 0..=100, threshold) as u32,
+        overprovisioning_percent: section.integer("overprovisioning_factor", 1..=10_000, factor) as u32,
+    }
 }
 
 fn default_pool() -> PoolLimits {

@@ -26,7 +26,7 @@ pub(super) fn read_all(trees: &[Tree], problems: &Problems) -> Vec<Endpoint> {
     endpoints
 }
 
-/// An address alone, or a mapping with a weight.
+/// An address alone, or a mapping.
 fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
     if !matches!(tree.value, Value::Mapping(_)) {
         let address = endpoint_address(tree, problems)?;
@@ -35,9 +35,10 @@ fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
     let mut section = Section::open("an endpoint", tree, problems);
     let address = section.require("address", "ip:port").and_then(|tree| endpoint_address(tree, problems));
     let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
-    section.later(&["metadata", "zone", "priority"]);
+    let priority = section.integer("priority", 0..=u64::from(Endpoint::LAST_PRIORITY), 0) as u32;
+    section.later(&["metadata", "zone"]);
     section.finish();
-    Some(Endpoint { address: address?, weight: weight? as u32 })
+    Some(Endpoint { weight: weight? as u32, priority, ..Endpoint::new(address?) })
 }
 
 fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {

@@ -114,6 +114,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 #[cfg(test)]
 mod action_tests;
 #[cfg(test)]
+mod cluster_tests;
+#[cfg(test)]
 mod resilience_tests;
 #[cfg(test)]
 mod route_tests;

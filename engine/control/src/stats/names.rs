@@ -249,6 +249,13 @@ pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
         |c| &c.request_timeouts,
     ),
     (
+        "cluster_lb_healthy_panic",
+        "lb_healthy_panic",
+        Kind::Counter,
+        "Picks among all endpoints of a priority because too few were healthy.",
+        |c| &c.lb_healthy_panic,
+    ),
+    (
         "cluster_upstream_rq_rx_reset",
         "upstream_rq_rx_reset",
         Kind::Counter,

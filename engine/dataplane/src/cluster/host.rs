@@ -2,7 +2,7 @@
 //! for as long as a connection or a request refers to it. It picks nothing.
 
 use super::lb::Candidates;
-use crate::config::Endpoint;
+use crate::config::{Endpoint, HealthFlags};
 use crate::io::{Address, ConnId};
 use crate::observe::counters::EndpointCounters;
 use std::collections::HashMap;
@@ -27,6 +27,8 @@ pub struct HostTable {
     members: Vec<u32>,
     leaving: Vec<u32>,
     free: Vec<u32>,
+    /// Of members and of those that leave.
+    by_address: HashMap<Address, u32>,
 }
 
 /// A host and this core's connections to it.
@@ -34,41 +36,42 @@ pub struct HostTable {
 pub(super) struct Entry {
     pub(super) host: Rc<Host>,
     pub(super) weight: u32,
+    pub(super) priority: u32,
+    pub(super) health: HealthFlags,
     pub(super) is_member: bool,
+    /// It was no member when the members changed last.
+    has_left: bool,
     /// The last one used is taken first, so that the others can time out.
     pub(super) idle: Vec<ConnId>,
     pub(super) connections: u32,
 }
 
 impl HostTable {
-    /// Makes these the members, with their counters at the same index. Who was a member under the same address keeps its place
-    /// and its connections; an address that is there twice counts once. Tells whether a balancer must be made anew.
-    pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>]) -> bool {
+    /// Makes these the members, with their counters at the same index. Who was a member under the same address keeps its place,
+    /// its connections and its health; an address that is there twice counts once.
+    pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>]) {
         let before = std::mem::take(&mut self.members);
-        let mut known = HashMap::with_capacity(before.len());
-        for &index in before.iter().chain(&self.leaving) {
+        for &index in &before {
             if let Some(entry) = &mut self.entries[index as usize] {
                 entry.is_member = false;
-                known.insert(entry.host.address.clone(), index);
             }
         }
-        let mut has_changed = false;
         for (endpoint, counters) in endpoints.iter().zip(counters) {
-            let same =
-                known.get(&endpoint.address).copied().filter(|index| self.counts_with(*index, counters));
+            let known = self.by_address.get(&endpoint.address).copied();
+            let same = known.filter(|index| self.counts_with(*index, counters));
             let index = same.unwrap_or_else(|| self.insert(endpoint, counters));
-            known.insert(endpoint.address.clone(), index);
             let Some(entry) = self.entry_mut(index) else { continue };
             if std::mem::replace(&mut entry.is_member, true) {
                 continue;
             }
-            has_changed |= std::mem::replace(&mut entry.weight, endpoint.weight) != endpoint.weight;
+            (entry.weight, entry.priority) = (endpoint.weight, endpoint.priority);
+            if std::mem::take(&mut entry.has_left) {
+                entry.health = endpoint.health;
+            }
             self.members.push(index);
         }
-        has_changed |= self.members != before;
         self.leaving.extend(before);
         self.sweep();
-        has_changed
     }
 
     /// Who left before and came back meanwhile with other counters would be counted twice.
@@ -90,28 +93,39 @@ impl HostTable {
         let entry = Entry {
             host: Rc::new(host),
             weight: endpoint.weight,
+            priority: endpoint.priority,
+            health: endpoint.health,
             is_member: false,
+            has_left: false,
             idle: Vec::new(),
             connections: 0,
         };
         self.entries[index as usize] = Some(entry);
+        self.by_address.insert(endpoint.address.clone(), index);
         index
     }
 
     /// Gives the places of those that have left and have nothing any more to others.
     fn sweep(&mut self) {
         for index in std::mem::take(&mut self.leaving) {
-            match self.entry(index) {
+            match self.entry_mut(index) {
                 Some(entry) if entry.is_member => {}
                 Some(entry) if entry.connections > 0 || Rc::strong_count(&entry.host) > 1 => {
+                    entry.has_left = true;
                     self.leaving.push(index);
                 }
-                _ => {
-                    self.entries[index as usize] = None;
-                    self.free.push(index);
-                }
+                _ => self.free(index),
             }
         }
+    }
+
+    fn free(&mut self, index: u32) {
+        if let Some(entry) = self.entries[index as usize].take()
+            && self.by_address.get(&entry.host.address) == Some(&index)
+        {
+            self.by_address.remove(&entry.host.address);
+        }
+        self.free.push(index);
     }
 
     pub(super) fn entry(&self, index: u32) -> Option<&Entry> {
@@ -147,8 +161,73 @@ impl HostTable {
         self.entry(index).is_some_and(|entry| entry.is_member)
     }
 
+    /// The member with this address.
+    pub fn find(&self, address: &Address) -> Option<u32> {
+        self.by_address.get(address).copied().filter(|index| self.is_member(*index))
+    }
+
+    /// What is known against the endpoint.
+    pub fn health(&self, index: u32) -> HealthFlags {
+        self.entry(index).map_or(HealthFlags::default(), |entry| entry.health)
+    }
+
+    /// Tells what was known against it before, if there is such an endpoint.
+    pub(super) fn set_health(&mut self, index: u32, health: HealthFlags) -> Option<HealthFlags> {
+        self.entry_mut(index).map(|entry| std::mem::replace(&mut entry.health, health))
+    }
+
     /// The members as balancers see them.
     pub fn candidates(&self) -> Candidates<'_> {
         Candidates::new(self, &self.members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::lb::testing::endpoints;
+
+    fn counters(count: usize) -> Vec<Arc<EndpointCounters>> {
+        (0..count).map(|_| Arc::default()).collect()
+    }
+
+    #[test]
+    fn an_endpoint_keeps_its_place_while_anybody_refers_to_it() {
+        let (all, counters) = (endpoints(&[1, 1, 1]), counters(3));
+        let mut table = HostTable::default();
+        table.update(&all, &counters);
+        let held = table.get(0).cloned();
+        table.update(&all[1..], &counters[1..]);
+        assert_eq!((table.members(), table.is_member(0)), (&[1, 2][..], false));
+        assert_eq!(table.find(&all[0].address), None);
+        table.update(&all, &counters);
+        assert_eq!((table.members(), table.find(&all[0].address)), (&[0, 1, 2][..], Some(0)));
+        drop(held);
+        table.update(&all[1..], &counters[1..]);
+        assert!(table.get(0).is_none());
+        let other = &endpoints(&[1, 1, 1, 1])[3];
+        table.update(&[all[1].clone(), other.clone()], &[Arc::clone(&counters[1]), Arc::default()]);
+        assert_eq!(table.members(), [1, 0], "in its place");
+    }
+
+    /// Nobody tells of the health of endpoints that the cluster does not have.
+    #[test]
+    fn health_stays_with_a_member_and_is_told_anew_of_one_that_comes_back() {
+        let (mut all, counters) = (endpoints(&[1, 1]), counters(2));
+        let mut table = HostTable::default();
+        table.update(&all, &counters);
+        let failed = HealthFlags::FAILED_ACTIVE_CHECK;
+        assert_eq!(
+            [0, 1, 2].map(|host| table.set_health(host, failed)),
+            [Some(HealthFlags::NONE), Some(HealthFlags::NONE), None]
+        );
+        let held = table.get(0).cloned();
+        all[1].weight = 2;
+        table.update(&all[1..], &counters[1..]);
+        assert_eq!(table.health(1), failed, "it stays");
+        all[0].health = HealthFlags::DRAINING;
+        table.update(&all, &counters);
+        assert_eq!((table.health(0), table.health(1)), (HealthFlags::DRAINING, failed));
+        drop(held);
     }
 }

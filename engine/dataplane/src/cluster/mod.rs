@@ -1,14 +1,18 @@
 //! Clusters as one core runs them: which endpoint a request goes to, and the connections to it.
 
 mod breaker;
+mod group;
 mod host;
 pub mod lb;
 mod outcome;
 mod pick;
 mod pool;
+mod priority_load;
+mod priority_set;
 
 pub use breaker::Breaker;
 pub use host::{Host, HostTable};
 pub use outcome::Outcome;
 pub use pick::PickRequest;
 pub use pool::{CoreCluster, Evicted};
+pub use priority_set::{Pick, PrioritySet};

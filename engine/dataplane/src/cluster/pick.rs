@@ -1,10 +1,16 @@
 //! Which endpoint of a cluster a request goes to, and the next one if that has failed it.
 
 use super::CoreCluster;
+use crate::config::HealthFlags;
+use crate::io::Time;
+use crate::message::HealthChange;
 
 /// What a balancer may go by.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PickRequest<'a> {
+    pub now: Time,
+    /// Requests with the same hash go to the same endpoint where the balancer goes by it.
+    pub hash: Option<u64>,
     /// Endpoints that have failed the request already.
     pub avoid: &'a [u32],
     /// A random number, a new one for each pick.
@@ -12,66 +18,34 @@ pub struct PickRequest<'a> {
 }
 
 impl CoreCluster {
-    /// An endpoint for a request: none of those to be avoided as long as there is another.
+    /// An endpoint for a request: none of those to be avoided as long as there is another one that will do. `None` if there is
+    /// none, or none that is of use.
     pub fn pick(&mut self, request: &PickRequest<'_>) -> Option<u32> {
-        let first = self.balance(request.random)?;
-        if !request.avoid.contains(&first) {
-            return Some(first);
+        let pick = self.priorities.pick(&self.hosts, request)?;
+        if pick.is_panic {
+            self.counters.lb_healthy_panic.add(1);
         }
-        // One of a large weight may have several turns in a row.
-        let second = self.balance(request.random.rotate_left(17))?;
-        let members = self.hosts.members();
-        let at = members.iter().position(|member| *member == second)?;
-        let mut others = members[at..].iter().chain(&members[..at]).copied();
-        others.find(|endpoint| !request.avoid.contains(endpoint)).or(Some(first))
+        Some(pick.host)
     }
 
-    fn balance(&mut self, random: u64) -> Option<u32> {
-        let position = self.balancer.pick(self.hosts.candidates(), random)?;
-        self.hosts.members().get(position).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{Cluster, Endpoint, LoadBalancing};
-    use crate::io::Address;
-    use crate::message::ClusterUpdate;
-    use std::sync::Arc;
-
-    const KINDS: [LoadBalancing; 3] =
-        [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random];
-
-    fn cluster(lb: LoadBalancing, weights: &[u32]) -> CoreCluster {
-        let address = |at| Address::Ip(([127, 0, 0, 1], at as u16 + 1).into());
-        let endpoint = |(at, weight): (usize, &u32)| Endpoint { address: address(at), weight: *weight };
-        let endpoints = weights.iter().enumerate().map(endpoint).collect();
-        let counters = weights.iter().map(|_| Arc::default()).collect();
-        let update = ClusterUpdate { endpoints: counters, ..ClusterUpdate::default() };
-        CoreCluster::new(Cluster { endpoints, lb, ..Cluster::default() }, &update, 0, 1)
+    /// Whether a request may go to the endpoint now.
+    pub fn admits(&self, endpoint: u32) -> bool {
+        self.priorities.admits(&self.hosts, endpoint)
     }
 
-    #[test]
-    fn what_has_failed_is_avoided_while_there_is_another() {
-        for lb in KINDS {
-            for weights in [&[1, 1, 1, 1][..], &[100, 1, 1, 1]] {
-                let mut cluster = cluster(lb, weights);
-                for turn in 0..200_u64 {
-                    let random = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-                    let picked = cluster.pick(&PickRequest { avoid: &[0, 2, 3], random });
-                    assert_eq!(picked, Some(1), "{lb:?} {weights:?}");
-                }
-                let picked = cluster.pick(&PickRequest { avoid: &[0, 1, 2, 3], random: 5 });
-                assert!(picked.is_some(), "{lb:?}: all have failed, and one of them gets it");
+    /// What is known about endpoints has changed. Requests and connections that they have stay with them.
+    pub fn change_health(&mut self, changes: &[HealthChange]) {
+        for change in changes {
+            if let Some(host) = self.hosts.find(&change.address) {
+                self.set_health(host, self.hosts.health(host).without(change.clear).with(change.set));
             }
         }
     }
 
-    #[test]
-    fn without_endpoints_nobody_is_picked() {
-        for lb in KINDS {
-            assert_eq!(cluster(lb, &[]).pick(&PickRequest { avoid: &[], random: 1 }), None);
+    /// What is known about an endpoint now.
+    pub fn set_health(&mut self, host: u32, health: HealthFlags) {
+        if let Some(before) = self.hosts.set_health(host, health) {
+            self.priorities.on_health(&self.hosts, host, before.health());
         }
     }
 }

@@ -2,8 +2,7 @@
 //! wait for one. It opens and closes nothing itself.
 
 use crate::cluster::host::Entry;
-use crate::cluster::lb::Balancer;
-use crate::cluster::{Breaker, HostTable};
+use crate::cluster::{Breaker, HostTable, PrioritySet};
 use crate::config::{Cluster, Endpoint};
 use crate::io::ConnId;
 use crate::message::ClusterUpdate;
@@ -20,9 +19,7 @@ pub struct CoreCluster {
     /// `None` for clusters whose bytes are carried unseen.
     pub protocol: Option<&'static Protocol>,
     pub hosts: HostTable,
-    pub(super) balancer: Balancer,
-    /// Spreads the first picks of the cores.
-    start: usize,
+    pub(super) priorities: PrioritySet,
     connections: u32,
     idle_connections: u32,
     /// Requests that have not come to their end with it: until then it is not forgotten.
@@ -46,10 +43,9 @@ impl CoreCluster {
         let mut hosts = HostTable::default();
         hosts.update(&config.endpoints, &update.endpoints);
         CoreCluster {
-            balancer: Balancer::new(config.lb, hosts.candidates(), start),
+            priorities: PrioritySet::new(config.lb, config.priorities, &hosts, start),
             protocol: protocol(config.protocol),
             hosts,
-            start,
             connections: 0,
             idle_connections: 0,
             requests: 0,
@@ -72,9 +68,8 @@ impl CoreCluster {
             return vec![];
         }
         self.config.endpoints = Arc::clone(endpoints);
-        if self.hosts.update(endpoints, counters) {
-            self.balancer = Balancer::new(self.config.lb, self.hosts.candidates(), self.start);
-        }
+        self.hosts.update(endpoints, counters);
+        self.priorities.update(&self.hosts);
         self.hosts.idle_of_leaving()
     }
 
@@ -119,21 +114,22 @@ impl CoreCluster {
         Some(conn)
     }
 
-    /// Takes any idle connection, with its endpoint.
+    /// Takes any idle connection to an endpoint that requests may go to, with the endpoint.
     pub fn take_any_idle(&mut self) -> Option<(ConnId, u32)> {
-        let endpoint = self.idle_host()?.host.index;
+        let is_admitted = |entry: &&Entry| self.priorities.admits(&self.hosts, entry.host.index);
+        let endpoint = self.idle_hosts().find(is_admitted)?.host.index;
         self.take_idle(endpoint).map(|conn| (conn, endpoint))
     }
 
     /// An idle connection, the one of its endpoint unused for longest, to make room.
     pub fn victim(&self) -> Option<ConnId> {
-        self.idle_host()?.idle.first().copied()
+        self.idle_hosts().next()?.idle.first().copied()
     }
 
-    /// A host that has idle connections. Where none has, none is looked at.
-    fn idle_host(&self) -> Option<&Entry> {
-        let mut entries = self.hosts.entries().filter(|_| self.idle_connections > 0);
-        entries.find(|entry| !entry.idle.is_empty())
+    /// Those that have idle connections. Where none has, none is looked at.
+    fn idle_hosts(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.hosts.entries().filter(|entry| !entry.idle.is_empty());
+        entries.take(if self.idle_connections > 0 { usize::MAX } else { 0 })
     }
 
     fn on_idle_taken(&mut self) {

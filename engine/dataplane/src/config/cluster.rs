@@ -1,6 +1,6 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
-use super::CircuitBreaker;
+use super::{CircuitBreaker, HealthFlags};
 use crate::io::Address;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ pub struct Cluster {
     /// No address twice.
     pub endpoints: Arc<[Endpoint]>,
     pub lb: LoadBalancing,
+    pub priorities: PriorityPolicy,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub pool: PoolLimits,
@@ -44,6 +45,23 @@ pub enum LoadBalancing {
     Random,
 }
 
+/// When priorities and unhealthy endpoints get a share of the traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriorityPolicy {
+    /// With fewer healthy and degraded endpoints than this all are used (Envoy's `healthy_panic_threshold`); at most 100,
+    /// 0 is never.
+    pub panic_threshold_percent: u32,
+    /// How much of the traffic 100 % of a priority's endpoints could bear (Envoy's `overprovisioning_factor`), 1 to 10,000.
+    pub overprovisioning_percent: u32,
+}
+
+impl Default for PriorityPolicy {
+    /// Envoy's.
+    fn default() -> Self {
+        PriorityPolicy { panic_threshold_percent: 50, overprovisioning_percent: 140 }
+    }
+}
+
 /// Bounds of the connections to a cluster, per core.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PoolLimits {
@@ -61,11 +79,18 @@ pub struct Endpoint {
     pub address: Address,
     /// Share of the traffic relative to the others, 1..=128.
     pub weight: u32,
+    /// From 0, the first to be used, to [`Endpoint::LAST_PRIORITY`].
+    pub priority: u32,
+    /// What is known against it when the cluster gets it, or gets it back. From then on [`crate::message::Message::Health`] tells.
+    pub health: HealthFlags,
 }
 
 impl Endpoint {
+    /// Envoy's bound.
+    pub const LAST_PRIORITY: u32 = 127;
+
     /// An endpoint like any other.
     pub fn new(address: Address) -> Self {
-        Endpoint { address, weight: 1 }
+        Endpoint { address, weight: 1, priority: 0, health: HealthFlags::default() }
     }
 }

@@ -7,6 +7,7 @@ mod action;
 mod circuit_breaker;
 mod cluster;
 mod filter;
+mod health;
 mod listener;
 mod matcher;
 mod retry;
@@ -15,8 +16,9 @@ mod route_match;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
-pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits};
+pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits, PriorityPolicy};
 pub use filter::{ChainedFilter, FilterOverride};
+pub use health::{HealthFlags, HostHealth};
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
 };

@@ -126,6 +126,8 @@ pub struct ClusterCounters {
     /// Attempts not answered within the timeout of one try.
     pub per_try_timeouts: Counter,
     pub request_timeouts: Counter,
+    /// Picks among all endpoints of a priority because too few were healthy.
+    pub lb_healthy_panic: Counter,
     /// Responses cut short or broken by the upstream.
     pub response_errors: Counter,
     pub responses: [Counter; 5],

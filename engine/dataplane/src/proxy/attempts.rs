@@ -204,7 +204,7 @@ impl<I: Io> Worker<I> {
         stream.upstream = Upstream::Unrouted;
         let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
         let failed = stream.host.as_ref().map(|host| host.index);
-        let request = PickRequest { avoid: failed.as_slice(), random };
+        let request = PickRequest { avoid: failed.as_slice(), random, ..PickRequest::default() };
         let picked = cluster.and_then(|cluster| Some((cluster.pick(&request)?, cluster)));
         let Some((endpoint, cluster)) = picked else {
             let (status, flags, details) = NO_HEALTHY_UPSTREAM;

@@ -4,7 +4,7 @@
 use crate::cluster::CoreCluster;
 use crate::config::Endpoint;
 use crate::io::{CloseMode, Io};
-use crate::message::{EndpointsUpdate, Update};
+use crate::message::{EndpointsUpdate, HealthUpdate, Update};
 use crate::observe::counters::EndpointCounters;
 use crate::worker::Worker;
 use std::collections::HashMap;
@@ -53,6 +53,14 @@ impl<I: Io> Worker<I> {
     pub(crate) fn apply_endpoints(&mut self, io: &mut I, update: &EndpointsUpdate) {
         if let Some(key) = self.cluster_keys.get(update.cluster.0 as usize).copied() {
             self.set_endpoints(io, key as usize, &update.endpoints, &update.counters);
+        }
+    }
+
+    /// Some endpoints of one cluster are in better or worse health.
+    pub(crate) fn apply_health(&mut self, update: &HealthUpdate) {
+        let key = self.cluster_keys.get(update.cluster.0 as usize).copied();
+        if let Some(Some(cluster)) = key.and_then(|key| self.clusters.get_mut(key as usize)) {
+            cluster.change_health(&update.changes);
         }
     }
 

@@ -38,7 +38,8 @@ impl<I: Io> Worker<I> {
             cluster.counters.requests_overflow.add(1);
             return Some(OVERFLOW);
         }
-        let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random }) else {
+        let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() })
+        else {
             return Some(NO_HEALTHY_UPSTREAM);
         };
         stream.host = cluster.hosts.get(endpoint).cloned();
@@ -211,9 +212,9 @@ impl<I: Io> Worker<I> {
         stream.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
-            Some(Some(cluster)) if verdict == Verdict::No && stream.attempts < CONNECT_ATTEMPTS => {
-                cluster.pick(&PickRequest { avoid: &[failed], random }).filter(|other| *other != failed)
-            }
+            Some(Some(cluster)) if verdict == Verdict::No && stream.attempts < CONNECT_ATTEMPTS => cluster
+                .pick(&PickRequest { avoid: &[failed], random, ..PickRequest::default() })
+                .filter(|other| *other != failed),
             _ => None,
         };
         let refusal = match other {
@@ -240,7 +241,7 @@ impl<I: Io> Worker<I> {
                 continue;
             }
             let Some(key) = cluster.next_waiting() else { return };
-            let pick = || cluster.pick(&PickRequest { avoid: &[], random });
+            let pick = || cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() });
             let endpoint = idle.map(|(_, endpoint)| endpoint).or_else(pick);
             let host = endpoint.and_then(|endpoint| cluster.hosts.get(endpoint)).cloned();
             let Some(stream) = self.streams.get_mut(key) else { continue };

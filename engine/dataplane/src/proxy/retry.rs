@@ -24,13 +24,13 @@ impl<I: Io> Worker<I> {
             && stream.attempts < STALE_ATTEMPTS
     }
 
-    /// To the endpoint, or to another one if the cluster has lost it meanwhile.
+    /// To the endpoint, or to another one if the cluster has lost it meanwhile or it is unwell.
     fn open_to(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
         let random = self.next_random();
         let cluster = self.streams.get(key)?.cluster;
         match self.clusters.get_mut(cluster as usize) {
-            Some(Some(cluster)) if !cluster.hosts.is_member(endpoint) => {
-                match cluster.pick(&PickRequest { avoid: &[], random }) {
+            Some(Some(cluster)) if !cluster.admits(endpoint) => {
+                match cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() }) {
                     Some(other) => self.open_or_wait(io, key, other),
                     None => Some(NO_HEALTHY_UPSTREAM),
                 }

@@ -326,7 +326,7 @@ pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
         connect_timeout_ms: 500,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000 },
-        circuit_breaker: CircuitBreaker::default(),
+        ..Cluster::default()
     }
 }
 

@@ -60,8 +60,10 @@ fn compare<P: Fn(u64) -> Option<usize>>(lb: &str, weights: &[u32], balancer: fn(
     let origins: Vec<Origin> = weights.iter().map(|_| origin()).collect();
     let addresses: Vec<SocketAddr> = origins.iter().map(Origin::address).collect();
     let weighted: Vec<(SocketAddr, u32)> = addresses.iter().copied().zip(weights.iter().copied()).collect();
-    let endpoint =
-        |(address, weight): &(SocketAddr, u32)| Endpoint { address: Address::Ip(*address), weight: *weight };
+    let endpoint = |(address, weight): &(SocketAddr, u32)| Endpoint {
+        weight: *weight,
+        ..Endpoint::new(Address::Ip(*address))
+    };
     let endpoints: Vec<Endpoint> = weighted.iter().map(endpoint).collect();
     let pick = balancer(&endpoints);
 

@@ -163,6 +163,14 @@ impl Engine {
             known.is_member[endpoint] || known.came_back,
             "a connect to endpoint {endpoint} of cluster {number}, which has lost it"
         );
+        let is_unwell = known.is_current && !known.came_back && known.is_unwell[endpoint];
+        assert!(
+            !is_unwell || known.is_in_panic(),
+            "a connect to endpoint {endpoint} of cluster {number}, which is unhealthy"
+        );
+        if is_unwell {
+            self.meet(Situation::Panic);
+        }
         let link = self.open_link(u32::MAX);
         self.links[link as usize].upstream = address.to_string();
         self.links[link as usize].cluster = Some((self.truth.clusters[cluster].cluster, endpoint));

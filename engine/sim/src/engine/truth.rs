@@ -36,6 +36,9 @@ pub(crate) struct ClusterTruth {
     pub(crate) came_back: bool,
     /// Which addresses are endpoints of it, as far as the machine has been told.
     pub(crate) is_member: Vec<bool>,
+    /// Which are said to be unhealthy, as far as the machine has been told; and with how few healthy ones all are used.
+    pub(crate) is_unwell: Vec<bool>,
+    pub(crate) panic_threshold_percent: u32,
     /// There are always several, so that one of them may be down.
     pub(crate) has_several: bool,
     pub(crate) seen_version: u64,
@@ -47,6 +50,26 @@ pub(crate) struct Truth {
     pub(crate) listeners: Vec<ListenerTruth>,
     pub(crate) clusters: Vec<ClusterTruth>,
     pub(crate) relayed_bytes: u64,
+}
+
+/// Which addresses of a cluster are endpoints of it, and which are unhealthy.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    /// Its place in the books.
+    pub(crate) at: usize,
+    pub(crate) is_member: Vec<bool>,
+    pub(crate) is_unwell: Vec<bool>,
+}
+
+impl ClusterTruth {
+    /// Whether too few endpoints are healthy to look at health at all.
+    pub(crate) fn is_in_panic(&self) -> bool {
+        let members = self.is_member.iter().filter(|is_member| **is_member).count();
+        let both = self.is_member.iter().zip(&self.is_unwell);
+        let healthy = both.filter(|(is_member, is_unwell)| **is_member && !**is_unwell).count();
+        healthy * 140 / members.max(1) < 100
+            && healthy * 100 < self.panic_threshold_percent as usize * members.max(1)
+    }
 }
 
 impl Truth {

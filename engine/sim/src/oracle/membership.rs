@@ -8,7 +8,7 @@ use sidering_dataplane::message::Message;
 impl World {
     /// Links to upstreams that a message, of whose endpoints the books know already, is no reason to close.
     pub(crate) fn kept_by(&self, message: &Message) -> Vec<u32> {
-        if !matches!(message, Message::Endpoints(_)) {
+        if !matches!(message, Message::Endpoints(_) | Message::Health(_)) {
             return vec![];
         }
         let is_kept = |side| match side {

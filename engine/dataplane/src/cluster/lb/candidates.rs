@@ -15,6 +15,11 @@ impl<'a> Candidates<'a> {
         Candidates { table, hosts }
     }
 
+    /// By index in the table.
+    pub fn hosts(&self) -> &'a [u32] {
+        self.hosts
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.hosts.len()
@@ -25,25 +30,20 @@ impl<'a> Candidates<'a> {
         self.hosts.is_empty()
     }
 
-    /// The share of one of them, relative to the others.
-    pub fn weight(&self, position: usize) -> u32 {
-        self.hosts.get(position).and_then(|host| self.table.entry(*host)).map_or(1, |entry| entry.weight)
+    /// The share of a host, relative to the others.
+    pub fn weight(&self, host: u32) -> u32 {
+        self.table.entry(host).map_or(1, |entry| entry.weight)
     }
 
-    /// The shares of all.
-    pub fn weights(&self) -> Vec<u32> {
-        (0..self.len()).map(|position| self.weight(position)).collect()
-    }
-
-    /// Requests of this core that it has in hand.
-    pub fn active_requests(&self, position: usize) -> u64 {
-        let entry = self.hosts.get(position).and_then(|host| self.table.entry(*host));
-        entry.map_or(0, |entry| entry.host.counters.requests_active.get())
+    /// Requests of this core that a host has in hand.
+    pub fn active_requests(&self, host: u32) -> u64 {
+        self.table.entry(host).map_or(0, |entry| entry.host.counters.requests_active.get())
     }
 
     /// Whether any share is another than the first one's.
-    pub(super) fn weights_differ(&self) -> bool {
-        (1..self.len()).any(|position| self.weight(position) != self.weight(0))
+    pub fn weights_differ(&self) -> bool {
+        let Some((first, others)) = self.hosts.split_first() else { return false };
+        others.iter().any(|host| self.weight(*host) != self.weight(*first))
     }
 }
 

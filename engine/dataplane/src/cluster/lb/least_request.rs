@@ -3,56 +3,84 @@
 //! weight / (active requests + 1), Envoy's formula with `active_request_bias` 1.
 
 use super::candidates::{Candidates, scale};
+use super::turns::Turns;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// The state of one core: none where weights are equal.
 #[derive(Debug)]
 pub struct LeastRequest {
     /// Empty where weights are equal.
     schedule: BinaryHeap<Reverse<Turn>>,
+    turns: Turns,
+    /// When the last turn was due.
+    now: f64,
+    is_weighted: bool,
 }
 
-/// An endpoint's next turn in virtual time.
+/// A host's next turn in virtual time.
 #[derive(Debug)]
 struct Turn {
     deadline: f64,
-    index: u32,
+    host: u32,
 }
 
 impl LeastRequest {
-    /// A schedule where there must be one.
-    pub fn new(candidates: Candidates<'_>) -> Self {
-        let first = |index| Reverse(Turn { deadline: pause(candidates, index), index: index as u32 });
-        let scheduled = if candidates.weights_differ() { candidates.len() } else { 0 };
-        LeastRequest { schedule: (0..scheduled).map(first).collect() }
+    /// With a schedule if weights differ.
+    pub fn new(candidates: Candidates<'_>, is_weighted: bool) -> Self {
+        let (schedule, turns) = (BinaryHeap::new(), Turns::default());
+        let mut balancer = LeastRequest { schedule, turns, now: 0.0, is_weighted };
+        candidates.hosts().iter().for_each(|host| balancer.insert(candidates, *host));
+        balancer
     }
 
-    /// An endpoint's index; `None` only if there is none at all.
-    pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<usize> {
-        if let Some(mut due) = self.schedule.peek_mut() {
-            let index = due.0.index as usize;
-            due.0.deadline += pause(candidates, index);
-            return Some(index);
+    /// A host; `None` only if there is none at all.
+    pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<u32> {
+        if self.is_weighted {
+            return self.pick_scheduled(candidates);
         }
-        if candidates.is_empty() {
-            return None;
-        }
-        let first = scale((random >> 32) as u32, candidates.len());
-        let second = scale(random as u32, candidates.len());
+        let one = |random: u32| candidates.hosts().get(scale(random, candidates.len())).copied();
+        let (first, second) = (one((random >> 32) as u32)?, one(random as u32)?);
         let is_less_busy = candidates.active_requests(second) < candidates.active_requests(first);
         Some(if is_less_busy { second } else { first })
     }
+
+    fn pick_scheduled(&mut self, candidates: Candidates<'_>) -> Option<u32> {
+        loop {
+            let mut due = self.schedule.peek_mut()?;
+            let host = due.0.host;
+            if self.turns.come_up(host) {
+                self.now = due.0.deadline;
+                due.0.deadline += pause(candidates, host);
+                return Some(host);
+            }
+            PeekMut::pop(due);
+        }
+    }
+
+    /// One more candidate.
+    pub(super) fn insert(&mut self, candidates: Candidates<'_>, host: u32) {
+        if self.is_weighted && self.turns.insert(host) {
+            let deadline = self.now + pause(candidates, host);
+            self.schedule.push(Reverse(Turn { deadline, host }));
+        }
+    }
+
+    /// One candidate less.
+    pub(super) fn remove(&mut self, host: u32) {
+        self.turns.remove(host);
+    }
 }
 
-/// Virtual time between two turns of an endpoint as busy as it is now.
-fn pause(candidates: Candidates<'_>, index: usize) -> f64 {
-    (candidates.active_requests(index) + 1) as f64 / f64::from(candidates.weight(index))
+/// Virtual time between two turns of a host as busy as it is now.
+fn pause(candidates: Candidates<'_>, host: u32) -> f64 {
+    (candidates.active_requests(host) + 1) as f64 / f64::from(candidates.weight(host))
 }
 
 impl Ord for Turn {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.deadline.total_cmp(&other.deadline).then(self.index.cmp(&other.index))
+        self.deadline.total_cmp(&other.deadline).then(self.host.cmp(&other.host))
     }
 }
 
@@ -83,10 +111,11 @@ mod tests {
             hosts.get(*host).unwrap().counters.requests_active.set(*active);
         }
         let candidates = hosts.candidates();
-        let (mut balancer, mut random) = (LeastRequest::new(candidates), Random::new(11));
+        let (mut balancer, mut random) =
+            (LeastRequest::new(candidates, candidates.weights_differ()), Random::new(11));
         let mut counts = vec![0; weights.len()];
         for _ in 0..picks {
-            counts[balancer.pick(candidates, random.next()).unwrap()] += 1;
+            counts[balancer.pick(candidates, random.next()).unwrap() as usize] += 1;
         }
         counts
     }
@@ -116,9 +145,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_goes_gets_no_turn_and_comes_back_to_its_share() {
+        let hosts = hosts(&[2, 1, 1]);
+        let candidates = hosts.candidates();
+        let mut balancer = LeastRequest::new(candidates, true);
+        let picks = |balancer: &mut LeastRequest| {
+            let mut counts = [0_u32; 3];
+            (0..400).for_each(|_| counts[balancer.pick(candidates, 0).unwrap() as usize] += 1);
+            counts
+        };
+        balancer.remove(0);
+        assert_eq!(picks(&mut balancer), [0, 200, 200]);
+        balancer.insert(candidates, 0);
+        let counts = picks(&mut balancer);
+        assert!(counts[0].abs_diff(200) <= 1, "{counts:?}");
+    }
+
+    #[test]
     fn nobody_there_is_nobody_picked() {
         let nobody = HostTable::default();
         let candidates = nobody.candidates();
-        assert_eq!(LeastRequest::new(candidates).pick(candidates, 1), None);
+        assert_eq!(LeastRequest::new(candidates, false).pick(candidates, 1), None);
+        assert_eq!(LeastRequest::new(candidates, true).pick(candidates, 1), None);
     }
 }

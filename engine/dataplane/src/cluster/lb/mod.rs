@@ -8,7 +8,8 @@ mod random;
 mod ring_hash;
 mod round_robin;
 #[cfg(test)]
-mod testing;
+pub(super) mod testing;
+mod turns;
 mod weighted_round_robin;
 
 pub use candidates::Candidates;
@@ -21,7 +22,7 @@ pub use weighted_round_robin::WeightedRoundRobin;
 
 use crate::config::LoadBalancing;
 
-/// A cluster's balancer on one core.
+/// A balancer on one core. Its candidates come and go one by one: what it knows of the others stays.
 #[derive(Debug)]
 pub enum Balancer {
     RoundRobin(RoundRobin),
@@ -32,24 +33,55 @@ pub enum Balancer {
 
 impl Balancer {
     /// `start` spreads the first picks of the cores.
-    pub fn new(kind: LoadBalancing, candidates: Candidates<'_>, start: usize) -> Self {
+    pub fn new(kind: LoadBalancing, is_weighted: bool, candidates: Candidates<'_>, start: usize) -> Self {
         match kind {
-            LoadBalancing::RoundRobin if candidates.weights_differ() => {
-                Balancer::WeightedRoundRobin(WeightedRoundRobin::new(&candidates.weights(), start))
+            LoadBalancing::RoundRobin if is_weighted => {
+                Balancer::WeightedRoundRobin(WeightedRoundRobin::new(candidates, start))
             }
             LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(start, candidates.len())),
-            LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(candidates)),
+            LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(candidates, is_weighted)),
             LoadBalancing::Random => Balancer::Random,
         }
     }
 
-    /// A position among the candidates, which are those it was made for; `None` only if there is none at all.
-    pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<usize> {
+    /// One of the candidates; `None` only if there is none at all.
+    pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<u32> {
         match self {
-            Balancer::RoundRobin(balancer) => balancer.pick(candidates.len()),
-            Balancer::WeightedRoundRobin(balancer) => balancer.pick(),
+            Balancer::RoundRobin(balancer) => {
+                balancer.pick(candidates.len()).map(|position| candidates.hosts()[position])
+            }
+            Balancer::WeightedRoundRobin(balancer) => balancer.pick(candidates),
             Balancer::LeastRequest(balancer) => balancer.pick(candidates, random),
             Balancer::Random => random::pick(candidates, random),
+        }
+    }
+
+    /// There is one more candidate, at this position.
+    pub fn insert(&mut self, candidates: Candidates<'_>, position: usize) {
+        let host = candidates.hosts()[position];
+        match self {
+            Balancer::RoundRobin(balancer) => balancer.insert(position),
+            Balancer::WeightedRoundRobin(balancer) => balancer.insert(candidates, host),
+            Balancer::LeastRequest(balancer) => balancer.insert(candidates, host),
+            Balancer::Random => {}
+        }
+    }
+
+    /// This candidate, which was at this position, is none any more; so many are left.
+    pub fn remove(&mut self, host: u32, position: usize, left: usize) {
+        match self {
+            Balancer::RoundRobin(balancer) => balancer.remove(position, left),
+            Balancer::WeightedRoundRobin(balancer) => balancer.remove(host),
+            Balancer::LeastRequest(balancer) => balancer.remove(host),
+            Balancer::Random => {}
+        }
+    }
+
+    /// Where one that takes its place is to start.
+    pub fn turn(&self) -> usize {
+        match self {
+            Balancer::RoundRobin(balancer) => balancer.next(),
+            _ => 0,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::candidates::{Candidates, scale};
 
-/// An endpoint's index; `None` only if there is none at all.
-pub(super) fn pick(candidates: Candidates<'_>, random: u64) -> Option<usize> {
-    (!candidates.is_empty()).then(|| scale((random >> 32) as u32, candidates.len()))
+/// A host; `None` only if there is none at all.
+pub(super) fn pick(candidates: Candidates<'_>, random: u64) -> Option<u32> {
+    candidates.hosts().get(scale((random >> 32) as u32, candidates.len())).copied()
 }
 
 #[cfg(test)]
@@ -20,7 +20,7 @@ mod tests {
         let mut random = Random::new(7);
         let mut counts = [0; 4];
         for _ in 0..40_000 {
-            counts[pick(candidates, random.next()).unwrap()] += 1;
+            counts[pick(candidates, random.next()).unwrap() as usize] += 1;
         }
         assert!(counts.iter().all(|count| within_bounds(*count, 40_000, 0.25)), "{counts:?}");
     }

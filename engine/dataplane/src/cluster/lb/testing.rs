@@ -6,16 +6,16 @@ use crate::io::Address;
 use std::sync::Arc;
 
 /// Endpoints on ports from 1, of these weights.
-pub(super) fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
+pub(in crate::cluster) fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
     let endpoint = |(at, weight): (usize, &u32)| Endpoint {
-        address: Address::Ip(([127, 0, 0, 1], at as u16 + 1).into()),
         weight: *weight,
+        ..Endpoint::new(Address::Ip(([127, 0, 0, 1], at as u16 + 1).into()))
     };
     weights.iter().enumerate().map(endpoint).collect()
 }
 
 /// A table with them.
-pub(super) fn hosts(weights: &[u32]) -> HostTable {
+pub(in crate::cluster) fn hosts(weights: &[u32]) -> HostTable {
     let mut hosts = HostTable::default();
     let counters: Vec<_> = weights.iter().map(|_| Arc::default()).collect();
     hosts.update(&endpoints(weights), &counters);
@@ -23,14 +23,14 @@ pub(super) fn hosts(weights: &[u32]) -> HostTable {
 }
 
 /// The worker's generator (xorshift64*).
-pub(super) struct Random(u64);
+pub(in crate::cluster) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(in crate::cluster) fn new(seed: u64) -> Self {
         Random(seed | 1)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::cluster) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -39,7 +39,7 @@ impl Random {
 }
 
 /// Whether a count is within five standard deviations of its binomial distribution's mean.
-pub(super) fn within_bounds(count: u32, tries: u32, share: f64) -> bool {
+pub(in crate::cluster) fn within_bounds(count: u32, tries: u32, share: f64) -> bool {
     let mean = f64::from(tries) * share;
     let deviation = (mean * (1.0 - share)).sqrt();
     (f64::from(count) - mean).abs() < 5.0 * deviation

@@ -1,0 +1,332 @@
+//! A cluster's hosts by priority and health: which of them a request may go to. It opens no connections, and looks at nothing
+//! but what changed when the health of a host does.
+
+use super::group::{Group, GroupKind};
+use super::lb::Candidates;
+use super::priority_load::{Availability, PriorityLoad, distribute};
+use super::{HostTable, PickRequest};
+use crate::config::{HostHealth, LoadBalancing, PriorityPolicy};
+
+/// All priorities.
+#[derive(Debug)]
+pub struct PrioritySet {
+    lb: LoadBalancing,
+    policy: PriorityPolicy,
+    start: usize,
+    /// By priority; at least one.
+    sets: Vec<HostSet>,
+    loads: Vec<PriorityLoad>,
+}
+
+/// The hosts of one priority.
+#[derive(Debug)]
+struct HostSet {
+    kind: GroupKind,
+    /// In the order of their indices.
+    hosts: Vec<u32>,
+    healthy: Group,
+    degraded: Group,
+    /// Of all hosts, from its first panic on.
+    panic: Option<Group>,
+}
+
+/// A host that was found, and whether it was for want of healthy ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pick {
+    pub host: u32,
+    pub is_panic: bool,
+}
+
+impl PrioritySet {
+    /// `start` spreads the first picks of the cores.
+    pub fn new(lb: LoadBalancing, policy: PriorityPolicy, table: &HostTable, start: usize) -> Self {
+        let mut set = PrioritySet { lb, policy, start, sets: Vec::new(), loads: Vec::new() };
+        set.update(table);
+        set
+    }
+
+    /// The members of the table, their weights or their priorities have changed.
+    pub fn update(&mut self, table: &HostTable) {
+        let mut hosts: Vec<Vec<u32>> = vec![Vec::new()];
+        for &host in table.members() {
+            let priority = table.entry(host).map_or(0, |entry| entry.priority as usize);
+            if priority >= hosts.len() {
+                hosts.resize_with(priority + 1, Vec::new);
+            }
+            hosts[priority].push(host);
+        }
+        self.sets.truncate(hosts.len());
+        for (priority, mut hosts) in hosts.into_iter().enumerate() {
+            hosts.sort_unstable();
+            let is_weighted = Candidates::new(table, &hosts).weights_differ();
+            let kind = GroupKind { lb: self.lb, is_weighted, start: self.start };
+            match self.sets.get_mut(priority) {
+                Some(set) => set.update(kind, table, hosts),
+                None => self.sets.push(HostSet::new(kind, table, hosts)),
+            }
+        }
+        self.distribute(table);
+    }
+
+    /// A host's health has changed, in the table already.
+    pub fn on_health(&mut self, table: &HostTable, host: u32, before: HostHealth) {
+        let Some(entry) = table.entry(host).filter(|entry| entry.is_member) else { return };
+        let now = entry.health.health();
+        if now == before {
+            return;
+        }
+        let Some(set) = self.sets.get_mut(entry.priority as usize) else { return };
+        if let Some(group) = set.group(before) {
+            group.remove(host);
+        }
+        if let Some(group) = set.group(now) {
+            group.insert(table, host);
+        }
+        self.distribute(table);
+    }
+
+    fn distribute(&mut self, table: &HostTable) {
+        let availability: Vec<Availability> = self.sets.iter().map(HostSet::availability).collect();
+        self.loads = distribute(&availability, self.policy);
+        for (set, load) in self.sets.iter_mut().zip(&self.loads) {
+            if load.is_in_panic && set.panic.is_none() {
+                set.panic = Some(Group::new(set.kind, table, set.hosts.clone()));
+            }
+        }
+    }
+
+    /// A host for a request: none of those to be avoided as long as there is another one that will do.
+    pub fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<Pick> {
+        let (priority, health) = self.choose(request.random);
+        let set = &mut self.sets[priority];
+        let is_panic = self.loads[priority].is_in_panic;
+        let group = if is_panic { set.panic.as_mut() } else { set.group(health) };
+        group?.pick(table, request).map(|host| Pick { host, is_panic })
+    }
+
+    /// Whether a request may go to the host now.
+    pub fn admits(&self, table: &HostTable, host: u32) -> bool {
+        let Some(entry) = table.entry(host).filter(|entry| entry.is_member) else { return false };
+        let load = self.loads.get(entry.priority as usize).copied().unwrap_or_default();
+        let percent = match entry.health.health() {
+            _ if load.is_in_panic => load.healthy_percent,
+            HostHealth::Healthy => load.healthy_percent,
+            HostHealth::Degraded => load.degraded_percent,
+            HostHealth::Unhealthy => 0,
+        };
+        percent > 0
+    }
+
+    /// A priority by its load, and which of its hosts.
+    fn choose(&self, random: u64) -> (usize, HostHealth) {
+        if self.loads[0].healthy_percent == 100 {
+            return (0, HostHealth::Healthy);
+        }
+        // Other digits than those by which a host is chosen.
+        let mut left = (random.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32 % 100;
+        let healthy = self.loads.iter().map(|load| (load.healthy_percent, HostHealth::Healthy)).enumerate();
+        let degraded =
+            self.loads.iter().map(|load| (load.degraded_percent, HostHealth::Degraded)).enumerate();
+        for (priority, (percent, health)) in healthy.chain(degraded) {
+            if left < percent {
+                return (priority, health);
+            }
+            left -= percent;
+        }
+        (0, HostHealth::Healthy)
+    }
+}
+
+impl HostSet {
+    fn new(kind: GroupKind, table: &HostTable, hosts: Vec<u32>) -> Self {
+        let group = |health| Group::new(kind, table, of_health(table, &hosts, health));
+        let (healthy, degraded) = (group(HostHealth::Healthy), group(HostHealth::Degraded));
+        HostSet { kind, hosts, healthy, degraded, panic: None }
+    }
+
+    fn update(&mut self, kind: GroupKind, table: &HostTable, hosts: Vec<u32>) {
+        self.healthy.update(kind, table, of_health(table, &hosts, HostHealth::Healthy));
+        self.degraded.update(kind, table, of_health(table, &hosts, HostHealth::Degraded));
+        if let Some(panic) = &mut self.panic {
+            panic.update(kind, table, hosts.clone());
+        }
+        (self.kind, self.hosts) = (kind, hosts);
+    }
+
+    fn group(&mut self, health: HostHealth) -> Option<&mut Group> {
+        match health {
+            HostHealth::Healthy => Some(&mut self.healthy),
+            HostHealth::Degraded => Some(&mut self.degraded),
+            HostHealth::Unhealthy => None,
+        }
+    }
+
+    fn availability(&self) -> Availability {
+        let (hosts, healthy, degraded) = (self.hosts.len(), self.healthy.len(), self.degraded.len());
+        Availability { hosts, healthy, degraded }
+    }
+}
+
+fn of_health(table: &HostTable, hosts: &[u32], health: HostHealth) -> Vec<u32> {
+    hosts.iter().copied().filter(|host| table.health(*host).health() == health).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::lb::testing::{Random, endpoints, within_bounds};
+    use crate::config::HealthFlags;
+    use crate::observe::counters::EndpointCounters;
+    use std::sync::Arc;
+
+    const FAILED: HealthFlags = HealthFlags::FAILED_ACTIVE_CHECK;
+    const DEGRADED: HealthFlags = HealthFlags::DEGRADED_DISCOVERY;
+
+    /// A set with hosts of these weights and priorities, and its table.
+    struct Bench {
+        table: HostTable,
+        counters: Vec<Arc<EndpointCounters>>,
+        set: PrioritySet,
+        random: Random,
+    }
+
+    impl Bench {
+        fn new(lb: LoadBalancing, threshold: u32, hosts: &[(u32, u32)]) -> Self {
+            let mut endpoints = endpoints(&hosts.iter().map(|(weight, _)| *weight).collect::<Vec<_>>());
+            for (endpoint, (_, priority)) in endpoints.iter_mut().zip(hosts) {
+                endpoint.priority = *priority;
+            }
+            let mut table = HostTable::default();
+            let counters: Vec<_> = (0..8).map(|_| Arc::default()).collect();
+            table.update(&endpoints, &counters);
+            let policy = PriorityPolicy { panic_threshold_percent: threshold, ..PriorityPolicy::default() };
+            let set = PrioritySet::new(lb, policy, &table, 0);
+            Bench { table, counters, set, random: Random::new(3) }
+        }
+
+        fn set_health(&mut self, host: u32, health: HealthFlags) {
+            let before = self.table.set_health(host, health).unwrap();
+            self.set.on_health(&self.table, host, before.health());
+        }
+
+        fn pick(&mut self, avoid: &[u32]) -> Option<Pick> {
+            let random = self.random.next();
+            self.set.pick(&self.table, &PickRequest { avoid, random, ..PickRequest::default() })
+        }
+
+        fn shares(&mut self, picks: u32) -> Vec<u32> {
+            let mut shares = vec![0; self.table.members().len()];
+            for _ in 0..picks {
+                let picked = self.pick(&[]).unwrap().host;
+                assert!(self.set.admits(&self.table, picked));
+                shares[picked as usize] += 1;
+            }
+            shares
+        }
+    }
+
+    const KINDS: [LoadBalancing; 3] =
+        [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random];
+
+    #[test]
+    fn unhealthy_hosts_are_left_alone_until_they_are_well() {
+        for lb in KINDS {
+            for weights in [[1, 1, 1], [1, 2, 3]] {
+                let mut bench = Bench::new(lb, 50, &weights.map(|weight| (weight, 0)));
+                bench.set_health(1, FAILED);
+                assert!(!bench.set.admits(&bench.table, 1));
+                let shares = bench.shares(300);
+                assert_eq!(shares[1], 0, "{lb:?}");
+                assert!(shares[0] >= 60 && shares[2] >= 60, "{lb:?}: {shares:?}");
+                bench.set_health(1, HealthFlags::default());
+                assert!(bench.shares(300)[1] >= 60, "{lb:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_failed_is_avoided_while_there_is_another() {
+        for lb in KINDS {
+            for weights in [[1, 1, 1, 1], [100, 1, 1, 1]] {
+                let mut bench = Bench::new(lb, 50, &weights.map(|weight| (weight, 0)));
+                for _ in 0..200 {
+                    assert_eq!(bench.pick(&[0, 2, 3]).unwrap().host, 1, "{lb:?} {weights:?}");
+                }
+                assert!(
+                    bench.pick(&[0, 1, 2, 3]).is_some(),
+                    "{lb:?}: all have failed, and one of them gets it"
+                );
+                bench.set_health(1, FAILED);
+                assert_ne!(bench.pick(&[0, 2, 3]).unwrap().host, 1, "{lb:?}: better again than to the sick");
+            }
+        }
+    }
+
+    #[test]
+    fn with_too_few_healthy_hosts_all_are_used() {
+        let mut bench = Bench::new(LoadBalancing::RoundRobin, 50, &[(1, 0); 4]);
+        bench.set_health(0, FAILED);
+        bench.set_health(1, FAILED);
+        assert_eq!(bench.shares(100), [0, 0, 50, 50], "half of them are enough");
+        bench.set_health(2, FAILED);
+        assert!(bench.pick(&[]).unwrap().is_panic);
+        let shares = bench.shares(100);
+        assert!(shares.iter().all(|share| *share == 25), "{shares:?}");
+        bench.set_health(2, HealthFlags::default());
+        assert_eq!(bench.shares(100), [0, 0, 50, 50], "the panic is over");
+        assert!(!bench.pick(&[]).unwrap().is_panic);
+    }
+
+    #[test]
+    fn without_a_panic_nobody_is_picked_where_nobody_is_well() {
+        let mut bench = Bench::new(LoadBalancing::Random, 0, &[(1, 0); 2]);
+        bench.set_health(0, FAILED);
+        bench.set_health(1, FAILED);
+        assert_eq!(bench.pick(&[]), None);
+        for lb in KINDS {
+            assert_eq!(Bench::new(lb, 50, &[]).pick(&[]), None);
+        }
+    }
+
+    #[test]
+    fn priorities_share_by_their_loads() {
+        let hosts = [(1, 0), (1, 0), (1, 1), (1, 1)];
+        let mut bench = Bench::new(LoadBalancing::RoundRobin, 50, &hosts);
+        assert_eq!(bench.shares(100), [50, 50, 0, 0]);
+        assert!(!bench.set.admits(&bench.table, 2));
+        bench.set_health(0, FAILED);
+        let shares = bench.shares(10_000);
+        assert!(shares[0] == 0 && within_bounds(shares[1], 10_000, 0.7), "{shares:?}");
+        assert!(shares[2].abs_diff(shares[3]) <= 1, "{shares:?}");
+        bench.set_health(1, FAILED);
+        assert_eq!(bench.shares(100), [0, 0, 50, 50]);
+    }
+
+    #[test]
+    fn degraded_hosts_are_the_second_choice() {
+        let mut bench = Bench::new(LoadBalancing::RoundRobin, 50, &[(1, 0); 4]);
+        bench.set_health(0, DEGRADED);
+        assert_eq!(bench.shares(90), [0, 30, 30, 30]);
+        bench.set_health(1, DEGRADED);
+        let shares = bench.shares(10_000);
+        assert!(within_bounds(shares[0] + shares[1], 10_000, 0.3), "{shares:?}");
+        bench.set_health(2, DEGRADED);
+        bench.set_health(3, DEGRADED);
+        let shares = bench.shares(100);
+        assert!(shares.iter().all(|share| *share == 25), "{shares:?}");
+    }
+
+    /// A host that stays in the cluster keeps its health; a panic sees who came meanwhile.
+    #[test]
+    fn hosts_come_and_go_by_priority_and_health() {
+        let mut bench = Bench::new(LoadBalancing::RoundRobin, 50, &[(1, 0); 3]);
+        (0..3).for_each(|host| bench.set_health(host, FAILED));
+        assert_eq!(bench.shares(9), [3; 3]);
+        let mut endpoints = endpoints(&[1, 1, 1, 1]);
+        endpoints[3].health = FAILED;
+        bench.table.update(&endpoints, &bench.counters);
+        bench.set.update(&bench.table);
+        let picks: std::collections::HashSet<u32> = (0..8).map(|_| bench.pick(&[]).unwrap().host).collect();
+        assert_eq!(picks.len(), 4);
+    }
+}
