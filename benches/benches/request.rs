@@ -58,7 +58,7 @@ impl Io for NullIo {
 
     fn accept(&mut self, _listener: ListenerId) {}
     fn close_listener(&mut self, _listener: ListenerId) {}
-    fn connect(&mut self, _address: &Address) -> Result<ConnId, IoError> {
+    fn connect(&mut self, _address: &Address, _: &ConnectOptions) -> Result<ConnId, IoError> {
         Ok(self.open())
     }
     fn receive(&mut self, _conn: ConnId) {}

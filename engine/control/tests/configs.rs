@@ -23,6 +23,7 @@ fn every_example_loads() {
         "access-log.yaml",
         "actions.yaml",
         "filters.yaml",
+        "health.yaml",
         "routes.yaml",
         "resilience.yaml",
     ];

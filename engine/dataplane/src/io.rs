@@ -66,6 +66,26 @@ impl Display for Address {
     }
 }
 
+/// What the kernel does about an outgoing TCP connection of its own accord: nothing by default. To unix sockets it means nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ConnectOptions {
+    pub keepalive: Option<Keepalive>,
+    /// A connection whose bytes are not acknowledged for so long has failed (TCP_USER_TIMEOUT, RFC 5482), probes included;
+    /// 0 leaves it to the system.
+    pub user_timeout_ms: u32,
+}
+
+/// Probes on a silent connection: one that answers none of them has failed, with [`IoError::TimedOut`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keepalive {
+    /// Silence until the first one; 1 to 32,767, as all that tcp(7) takes.
+    pub idle_seconds: u16,
+    /// Between two; 1 to 32,767.
+    pub interval_seconds: u16,
+    /// 1 to 127.
+    pub probes: u8,
+}
+
 /// Received bytes: a view of an engine's buffer that goes home when the last view of it is dropped.
 pub trait Chunk: Clone + Deref<Target = [u8]> {
     /// The part of this view that `part`, a slice borrowed from it, covers. Panics if it is not a part of it.
@@ -179,7 +199,7 @@ pub trait Io {
 
     /// Opens a connection; the outcome comes as [`Completion::Connected`]. An error here means that not even the
     /// socket could be had.
-    fn connect(&mut self, address: &Address) -> Result<ConnId, IoError>;
+    fn connect(&mut self, address: &Address, options: &ConnectOptions) -> Result<ConnId, IoError>;
 
     /// Starts or resumes receiving. Without effect while receiving, or after it ended. Calling it while a pause is
     /// under way takes the pause back: no `Paused` follows then.

@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
-use sidering_dataplane::io::{Address, Completion, ConnId, IoError};
+use sidering_dataplane::io::{Address, Completion, ConnId, ConnectOptions, IoError};
 use sidering_system::{from_system, io_error, socket};
 use socket2::SockRef;
 
@@ -19,11 +19,16 @@ enum Outcome {
 
 impl Epoll {
     /// `Io::connect`.
-    pub(crate) fn start_connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+    pub(crate) fn start_connect(
+        &mut self,
+        address: &Address,
+        options: &ConnectOptions,
+    ) -> Result<ConnId, IoError> {
         if self.conns.is_full() {
             return Err(IoError::DescriptorsExhausted);
         }
-        let (socket, target) = socket::open_outgoing(address, true).map_err(|error| from_system(&error))?;
+        let (socket, target) =
+            socket::open_outgoing(address, options, true).map_err(|error| from_system(&error))?;
         let outcome = match socket.connect(&target) {
             Ok(()) => Outcome::Connected,
             Err(error) => judge(&error),

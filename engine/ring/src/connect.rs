@@ -1,6 +1,6 @@
 //! Outgoing connections: the socket, the connect, its outcome.
 
-use sidering_dataplane::io::{Address, Completion, ConnId, IoError};
+use sidering_dataplane::io::{Address, Completion, ConnId, ConnectOptions, IoError};
 use sidering_system::{from_system, io_error, socket};
 
 use crate::conn::SendSide;
@@ -11,9 +11,14 @@ use crate::token::{Operation, Token};
 
 impl Ring {
     /// `Io::connect`.
-    pub(crate) fn start_connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+    pub(crate) fn start_connect(
+        &mut self,
+        address: &Address,
+        options: &ConnectOptions,
+    ) -> Result<ConnId, IoError> {
         // Not O_NONBLOCK, which would make ring operations fail where they should wait.
-        let (socket, address) = socket::open_outgoing(address, false).map_err(|error| from_system(&error))?;
+        let (socket, address) =
+            socket::open_outgoing(address, options, false).map_err(|error| from_system(&error))?;
         let Ok(id) = self.conns.insert(socket.into(), SendSide::Connecting) else {
             return Err(IoError::DescriptorsExhausted);
         };

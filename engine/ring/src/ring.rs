@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sidering_dataplane::io::{
-    Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment, Time,
 };
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_system::transfer::Relays;
@@ -313,8 +313,8 @@ impl Io for Ring {
         self.stop_listener(listener);
     }
 
-    fn connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
-        self.start_connect(address)
+    fn connect(&mut self, address: &Address, options: &ConnectOptions) -> Result<ConnId, IoError> {
+        self.start_connect(address, options)
     }
 
     #[inline]

@@ -360,6 +360,7 @@ impl ClusterShape {
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
             circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
+            ..Cluster::default()
         }
     }
 }

@@ -8,9 +8,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
-use sidering_dataplane::io::Address;
-use socket2::{Domain, SockAddr, SockRef, Socket, Type};
+use sidering_dataplane::io::{Address, ConnectOptions};
+use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
 /// Why an address cannot be listened on, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -124,17 +125,22 @@ fn explain(address: String, source: io::Error) -> ListenError {
     }
 }
 
-/// A socket for an address, and the address as the system wants it: closed on exec, without Nagle's delay, not yet
-/// connected.
+/// A socket for an address, and the address as the system wants it: closed on exec, without Nagle's delay, with the options,
+/// not yet connected.
 ///
 /// # Errors
 /// The system's, and a unix socket's path that is too long.
-pub fn open_outgoing(address: &Address, nonblocking: bool) -> io::Result<(Socket, SockAddr)> {
+pub fn open_outgoing(
+    address: &Address,
+    options: &ConnectOptions,
+    nonblocking: bool,
+) -> io::Result<(Socket, SockAddr)> {
     let kind = if nonblocking { Type::STREAM.nonblocking() } else { Type::STREAM };
     match address {
         Address::Ip(address) => {
             let socket = Socket::new(Domain::for_address(*address), kind, None)?;
             socket.set_tcp_nodelay(true)?;
+            watch_for_death(&socket, options)?;
             Ok((socket, SockAddr::from(*address)))
         }
         Address::Unix(path) => {
@@ -142,6 +148,22 @@ pub fn open_outgoing(address: &Address, nonblocking: bool) -> io::Result<(Socket
             Ok((socket, SockAddr::unix(path.as_path())?))
         }
     }
+}
+
+/// One system call for each number that is not the system's own.
+fn watch_for_death(socket: &Socket, options: &ConnectOptions) -> io::Result<()> {
+    if let Some(keepalive) = options.keepalive {
+        let seconds = |seconds: u16| Duration::from_secs(seconds.into());
+        let probes = TcpKeepalive::new()
+            .with_time(seconds(keepalive.idle_seconds))
+            .with_interval(seconds(keepalive.interval_seconds))
+            .with_retries(keepalive.probes.into());
+        socket.set_tcp_keepalive(&probes)?;
+    }
+    if options.user_timeout_ms > 0 {
+        socket.set_tcp_user_timeout(Some(Duration::from_millis(options.user_timeout_ms.into())))?;
+    }
+    Ok(())
 }
 
 /// Where a socket is bound, with the port the system chose if 0 was asked for. `None` for unix sockets and on error.
@@ -152,6 +174,7 @@ pub fn local_address(socket: &OwnedFd) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sidering_dataplane::io::Keepalive;
     use std::path::PathBuf;
     use std::sync::Arc;
 
@@ -183,5 +206,29 @@ mod tests {
         fs::write(&path, "not a socket").unwrap();
         assert!(matches!(open_listener(&address, 16, false), Err(ListenError::NotASocket { .. })));
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn outgoing_sockets_have_the_options() {
+        let connected = |options: &ConnectOptions| open_outgoing(&any_port(), options, false).unwrap().0;
+        let plain = connected(&ConnectOptions::default());
+        assert!(!plain.keepalive().unwrap());
+        assert_eq!(plain.tcp_user_timeout().unwrap(), None);
+        let keepalive = |idle_seconds, interval_seconds, probes| {
+            let keepalive = Some(Keepalive { idle_seconds, interval_seconds, probes });
+            connected(&ConnectOptions { keepalive, user_timeout_ms: 2500 })
+        };
+        // The bounds of what the system takes, too.
+        for (idle, interval, probes) in [(30, 5, 3), (1, 1, 1), (32_767, 32_767, 127)] {
+            let socket = keepalive(idle, interval, probes);
+            assert!(socket.keepalive().unwrap());
+            assert_eq!(socket.tcp_keepalive_time().unwrap(), Duration::from_secs(idle.into()));
+            assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(interval.into()));
+            assert_eq!(socket.tcp_keepalive_retries().unwrap(), u32::from(probes));
+            assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_millis(2500)));
+        }
+        let unix = Address::Unix(Arc::new(PathBuf::from("/nowhere")));
+        let options = ConnectOptions { user_timeout_ms: 1, ..ConnectOptions::default() };
+        open_outgoing(&unix, &options, false).unwrap();
     }
 }

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use sidering_dataplane::io::{
-    Address, CloseMode, Completion, ConnId, Io, ListenerId, Machine, Segment, Time,
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, ListenerId, Machine, Segment, Time,
 };
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_ring::{Ring, RingChunk, RingOptions, run};
@@ -49,7 +49,7 @@ impl Floor {
                     *peer = Some(upstream);
                     self.sides[upstream.index as usize] = Side::Upstream(Some(conn), None);
                     ring.send(upstream, Segment::Chunk(chunk));
-                } else if let Ok(upstream) = ring.connect(&self.upstream) {
+                } else if let Ok(upstream) = ring.connect(&self.upstream, &ConnectOptions::default()) {
                     *peer = Some(upstream);
                     self.enter(upstream, Side::Upstream(Some(conn), Some(chunk)));
                 }

@@ -8,6 +8,7 @@ use sidering_dataplane::config::{
     CircuitBreaker, Cluster, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind, LoadBalancing,
     Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
 };
+use sidering_dataplane::io::ConnectOptions;
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
     json.key("workers").number(u64::from(settings.workers));
@@ -203,10 +204,21 @@ fn cluster(json: &mut Json, cluster: &Cluster) {
     json.key("overprovisioning_factor").number(u64::from(priorities.overprovisioning_percent));
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
     json.key("circuit_breaker").object(|json| circuit_breaker(json, &cluster.circuit_breaker));
+    write_keepalive(json, &cluster.connect_options);
     json.key("pool").object(|json| {
         json.key("max_connections").number(u64::from(cluster.pool.max_connections));
         json.key("max_pending").number(u64::from(cluster.pool.max_pending));
         json.key("idle_timeout").text(&show_ms(cluster.pool.idle_timeout_ms));
+    });
+}
+
+fn write_keepalive(json: &mut Json, options: &ConnectOptions) {
+    let Some(keepalive) = &options.keepalive else { return };
+    json.key("upstream_keepalive").object(|json| {
+        json.key("idle").text(&show_ms(u64::from(keepalive.idle_seconds) * 1000));
+        json.key("interval").text(&show_ms(u64::from(keepalive.interval_seconds) * 1000));
+        json.key("probes").number(u64::from(keepalive.probes));
+        json.key("user_timeout").text(&show_ms(u64::from(options.user_timeout_ms)));
     });
 }
 

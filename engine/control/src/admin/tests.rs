@@ -67,6 +67,7 @@ listeners:
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }
+- { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
 - { name: db, endpoints: [\"unix:/run/db.sock\"] }
 ";
 

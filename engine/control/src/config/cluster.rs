@@ -1,5 +1,6 @@
 //! Reads clusters, and keeps their names so that routes can refer to them.
 
+use super::keepalive::connect_options;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
@@ -8,6 +9,7 @@ use super::{circuit_breaker, endpoint};
 use sidering_dataplane::config::{
     CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits, PriorityPolicy,
 };
+use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
@@ -98,14 +100,26 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
     let circuit_breaker = section.find("circuit_breaker").map_or_else(CircuitBreaker::default, |tree| {
         circuit_breaker::read(tree, &mut pool, pool_pending, problems)
     });
+    let keepalive = section.find("upstream_keepalive");
+    let connect_options =
+        keepalive.map_or_else(ConnectOptions::default, |tree| connect_options(tree, problems));
     section.later(&["tls", "health_check", "outlier_detection"]);
     section.finish();
     let place = name_tree.map_or(tree.place, |tree| tree.place);
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
     let protocol = protocol.unwrap_or("tcp");
-    let cluster =
-        Cluster { name, protocol, endpoints, lb, priorities, connect_timeout_ms, pool, circuit_breaker };
+    let cluster = Cluster {
+        name,
+        protocol,
+        endpoints,
+        lb,
+        priorities,
+        connect_timeout_ms,
+        connect_options,
+        pool,
+        circuit_breaker,
+    };
     (cluster, place, explicit)
 }
 

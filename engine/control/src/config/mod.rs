@@ -6,6 +6,7 @@ mod cluster;
 mod endpoint;
 mod expectations;
 mod filter;
+mod keepalive;
 mod listener;
 mod matcher;
 mod problem;

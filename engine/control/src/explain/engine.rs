@@ -5,7 +5,7 @@ use super::peer::{Exchange, Peer};
 use sidering_codecs::registry::{Protocol, protocol};
 use sidering_dataplane::config::Cluster;
 use sidering_dataplane::io::{
-    Address, Chunk, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment,
+    Address, Chunk, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment,
 };
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -202,7 +202,7 @@ impl Io for Engine {
 
     fn close_listener(&mut self, _listener: ListenerId) {}
 
-    fn connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+    fn connect(&mut self, address: &Address, _: &ConnectOptions) -> Result<ConnId, IoError> {
         let is_down = self.endpoints.down.contains(address);
         if is_down {
             self.endpoints.exchanges.push(Exchange::refused(address.clone()));

@@ -1,7 +1,7 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
 use super::{CircuitBreaker, HealthFlags};
-use crate::io::Address;
+use crate::io::{Address, ConnectOptions};
 use std::sync::Arc;
 
 /// An index into [`super::Snapshot::clusters`].
@@ -20,6 +20,7 @@ pub struct Cluster {
     pub priorities: PriorityPolicy,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
+    pub connect_options: ConnectOptions,
     pub pool: PoolLimits,
     pub circuit_breaker: CircuitBreaker,
 }

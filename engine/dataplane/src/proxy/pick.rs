@@ -93,7 +93,7 @@ impl<I: Io> Worker<I> {
         };
         let stream = self.streams.get_mut(key)?;
         let Some(host) = cluster.hosts.get(endpoint) else { return Some(NO_HEALTHY_UPSTREAM) };
-        let id = match io.connect(&host.address) {
+        let id = match io.connect(&host.address, &cluster.config.connect_options) {
             Ok(id) => id,
             Err(error) => {
                 cluster.counters.connect_failures.add(1);

@@ -101,7 +101,7 @@ impl Io for TestIo {
         self.accepting.retain(|accepting| *accepting != listener);
     }
 
-    fn connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+    fn connect(&mut self, address: &Address, _: &ConnectOptions) -> Result<ConnId, IoError> {
         if let Some(error) = self.refuse_connect {
             return Err(error);
         }

@@ -4,7 +4,7 @@ use crate::echo::{echo, exchange_with};
 use crate::support::{Core, LISTENER, connect};
 use crate::under_test::{Engine as Epoll, EngineChunk, Options};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, Time};
+use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, Time};
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_epoll::EpollError;
 use std::io::{IoSlice, Write};
@@ -271,7 +271,7 @@ fn a_unix_socket_with_a_full_backlog_refuses() {
     // Nobody accepts: the backlog takes one more than it is told, and the third is too many.
     core.ask(move |_, epoll, _| {
         for _ in 0..3 {
-            epoll.connect(&address).unwrap();
+            epoll.connect(&address, &ConnectOptions::default()).unwrap();
         }
     });
     core.wait_until(|state, _| *state == [Ok(()), Ok(()), Err(IoError::Refused)]);

@@ -5,7 +5,9 @@ use super::kernel::checksum;
 use super::{Engine, SimChunk};
 use crate::coverage::Situation;
 use crate::journal::Who;
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment};
+use sidering_dataplane::io::{
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment,
+};
 use std::net::SocketAddr;
 
 impl Io for Engine {
@@ -21,7 +23,7 @@ impl Io for Engine {
         self.stop_listener(listener.0);
     }
 
-    fn connect(&mut self, address: &Address) -> Result<ConnId, IoError> {
+    fn connect(&mut self, address: &Address, _: &ConnectOptions) -> Result<ConnId, IoError> {
         self.start_connect(address)
     }
 

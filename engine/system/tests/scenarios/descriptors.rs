@@ -6,7 +6,9 @@ use std::net::{SocketAddr, TcpStream};
 use crate::support::{Core, LISTENER, connect};
 use crate::under_test::{Engine, EngineChunk, Options};
 use rustix::process::{Resource, Rlimit, setrlimit};
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, Segment, Time};
+use sidering_dataplane::io::{
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, Segment, Time,
+};
 use sidering_system::{Delivery, socket};
 
 #[derive(Default)]
@@ -46,7 +48,9 @@ fn accepting_stops_without_descriptors_and_goes_on_when_told() {
     core.wait_until(|state, _| state.failures == [IoError::DescriptorsExhausted]);
     assert!(core.ask(|script, _, _| script.state.conns.len()) < 5);
     assert_eq!(
-        core.ask(move |_, engine, _| engine.connect(&Address::Ip(address)).unwrap_err()),
+        core.ask(move |_, engine, _| engine
+            .connect(&Address::Ip(address), &ConnectOptions::default())
+            .unwrap_err()),
         IoError::DescriptorsExhausted
     );
     // No storm: it is told once, and accepting rests.

@@ -10,7 +10,7 @@ use crate::support::{Core, LISTENER, connect};
 use crate::under_test::{CLOSES_LATE, Engine, EngineChunk, Options};
 use rustix::io::Errno;
 use sidering_dataplane::io::{
-    Address, CloseMode, Completion, ConnId, Io, IoError, ListenerId, Segment, Time,
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment, Time,
 };
 use sidering_system::{Delivery, socket};
 
@@ -156,7 +156,7 @@ fn connects_succeed_fail_and_are_given_up() {
         [Ok(()), Ok(()), Ok(()), Err(IoError::Refused), Err(IoError::Other(Errno::NOENT.raw_os_error()))];
     for (address, expected) in addresses.into_iter().zip(expected) {
         core.ask(move |script, engine, _| {
-            let conn = engine.connect(&address).unwrap();
+            let conn = engine.connect(&address, &ConnectOptions::default()).unwrap();
             script.state.conns.push_back(conn);
             engine.receive(conn);
         });
@@ -166,7 +166,7 @@ fn connects_succeed_fail_and_are_given_up() {
     // Nobody answers there (TEST-NET-1), or the way is barred: closed before it is decided.
     core.ask(|script, engine, _| {
         let nowhere = Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9)));
-        if let Ok(conn) = engine.connect(&nowhere) {
+        if let Ok(conn) = engine.connect(&nowhere, &ConnectOptions::default()) {
             script.state.close(engine, conn, CloseMode::Graceful);
         }
     });
@@ -211,7 +211,11 @@ fn a_full_table_stops_accepting_until_it_is_told_to_go_on() {
     core.wait_until(|state, _| state.conns.len() == 2);
     let three = connect(address);
     core.wait_until(|state, _| state.accept_failures == [IoError::DescriptorsExhausted]);
-    assert!(core.ask(move |_, engine, _| engine.connect(&Address::Ip(address)).is_err()));
+    assert!(
+        core.ask(move |_, engine, _| engine
+            .connect(&Address::Ip(address), &ConnectOptions::default())
+            .is_err())
+    );
     drop(three);
     core.ask(|script, engine, _| {
         let conn = script.state.conns.pop_front().unwrap();
@@ -276,7 +280,8 @@ fn an_engine_ends_with_everything_in_flight() {
                 engine.send(pair[0], Segment::Bytes(Rc::new(vec![0; 10 << 20])));
                 engine.pause(pair[1]);
             }
-            let _ = engine.connect(&Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9))));
+            let _ = engine
+                .connect(&Address::Ip(SocketAddr::from(([192, 0, 2, 1], 9))), &ConnectOptions::default());
         });
         let counters = core.counters.clone();
         let started = Instant::now();

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crate::support::{Core, Hash, Pattern, connect};
 use crate::under_test::{Engine, EngineChunk, Options};
-use sidering_dataplane::io::{Address, CloseMode, Completion, ConnId, Io, IoError, RelayEnd, Segment, Time};
+use sidering_dataplane::io::{
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, RelayEnd, Segment, Time,
+};
 
 /// Joins each accepted connection with an upstream one, relays as told, and notes what is said.
 #[derive(Default)]
@@ -29,7 +31,8 @@ struct Tunnel {
 fn tunnel(state: &mut Tunnel, engine: &mut Engine, _: Time, completion: Completion<EngineChunk>) {
     match completion {
         Completion::Accepted { conn, .. } => {
-            let upstream = engine.connect(&Address::Ip(state.upstream.unwrap())).unwrap();
+            let upstream =
+                engine.connect(&Address::Ip(state.upstream.unwrap()), &ConnectOptions::default()).unwrap();
             state.pairs.push((conn, upstream));
         }
         Completion::Connected { conn, result } => {
