@@ -170,8 +170,13 @@ struct Bench {
 
 impl Bench {
     fn new(filters: Vec<ChainedFilter>) -> Self {
-        let worker =
-            Worker::new(WorkerOptions { core: 0, counters: Arc::default(), access_log: None, seed: 1 });
+        let worker = Worker::new(WorkerOptions {
+            core: 0,
+            counters: Arc::default(),
+            access_log: None,
+            reports: None,
+            seed: 1,
+        });
         let mut io = NullIo::default();
         let (client, upstream) = (io.open(), ConnId { index: 1, generation: 0 });
         let chunk = |bytes: &[u8]| BenchChunk(bytes.into(), 0, bytes.len());

@@ -8,8 +8,10 @@ use crate::cores::{Cores, Event, Order, Signal};
 use crate::lifecycle::{Act, Lifecycle, Phase};
 use crate::listeners::OpenListeners;
 use crate::log;
+use crate::rate_limit::{self, Broker};
 use crate::stats::{Ledger, ProcessFacts};
 use sidering_dataplane::config::Snapshot;
+use sidering_dataplane::filter::local_rate_limit::shares::ShareReport;
 use sidering_dataplane::message::Message;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +60,7 @@ pub struct Control {
     open: OpenListeners,
     reloads: u64,
     reload_failures: u64,
+    rate_limits: Broker,
     /// Counted by the admin server.
     pub(crate) admin_connections_refused: u64,
 }
@@ -82,6 +85,7 @@ impl Control {
         let drain_timeout_ms = loaded.snapshot.drain_timeout_ms;
         let nothing = Snapshot { drain_timeout_ms, ..Snapshot::default() };
         let mut control = Control {
+            rate_limits: Broker::new(cores.count()),
             setup,
             settings: loaded.settings.clone(),
             snapshot: Arc::new(nothing),
@@ -118,6 +122,28 @@ impl Control {
             Event::DrainOverdue => return self.drain_overdue(),
         };
         self.carry_out(act)
+    }
+
+    /// A core tells of a token bucket.
+    pub(crate) fn handle_report(&mut self, report: &ShareReport) {
+        let orders = self.rate_limits.handle(report, self.setup.clock.micros() / 1000);
+        self.share(orders);
+    }
+
+    /// Whether [`Control::tend_rate_limits`] is to be called in a while.
+    pub(crate) fn has_rate_limits(&self) -> bool {
+        self.rate_limits.is_busy()
+    }
+
+    pub(crate) fn tend_rate_limits(&mut self) {
+        let orders = self.rate_limits.tick(self.setup.clock.micros() / 1000);
+        self.share(orders);
+    }
+
+    fn share(&mut self, orders: rate_limit::Orders) {
+        for (core, order) in orders {
+            self.tell(core, Order::Message(Message::Share(order)));
+        }
     }
 
     /// `/drain_listeners`.
@@ -248,6 +274,7 @@ impl Control {
                 self.tell(core, Order::Listen(id, socket));
             }
         }
+        self.rate_limits.begin(snapshot.version);
         for (core, update) in self.setup.ledger.apply(&snapshot).into_iter().enumerate() {
             self.tell(core, Order::Message(Message::Apply(update)));
         }

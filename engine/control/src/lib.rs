@@ -17,6 +17,7 @@ pub mod json;
 mod lifecycle;
 mod listeners;
 pub mod log;
+mod rate_limit;
 mod run;
 pub mod stats;
 #[cfg(test)]
@@ -27,4 +28,4 @@ pub use control::{Control, EngineInUse, Setup, Source};
 pub use cores::{CoreEnd, Cores, Opened, Order};
 pub use http_server::Listening;
 pub use lifecycle::Phase;
-pub use run::{Events, Services, run};
+pub use run::{Events, Reports, Services, run};

@@ -5,6 +5,7 @@ use crate::built_in::BuiltInUpstream;
 use crate::control::{Control, Next};
 use crate::cores::{CoreEnd, Event, Signal};
 use crate::http_server::Listening;
+use sidering_dataplane::filter::local_rate_limit::shares::{ReportSink, ShareReport};
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -17,6 +18,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 /// Events that may wait, beside one of each core. A signal that finds no room is dropped: as many wait already.
 const EVENTS: usize = 64;
+/// Reports of cores that may wait. One that finds no room is dropped; a core asks again.
+const REPORTS: usize = 4096;
+/// How often shares of rate limits are looked after while there are any that moved.
+const SHARES_PAUSE: Duration = Duration::from_millis(250);
 /// Cores that were told to stop have this long to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A destination of the access log that takes nothing has this long at the end.
@@ -28,6 +33,7 @@ const LOG_PATIENCE: Duration = Duration::from_secs(2);
 pub struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
+    reports: (Sender<ShareReport>, Receiver<ShareReport>),
     signals: Vec<(tokio::signal::unix::Signal, Signal)>,
     runtime: Runtime,
 }
@@ -47,13 +53,29 @@ impl Events {
         let signals = signals.into_iter().map(|(kind, meaning)| Ok((signal(kind)?, meaning)));
         let signals = signals.collect::<io::Result<_>>()?;
         drop(entered);
-        Ok(Events { sender, receiver, signals, runtime })
+        Ok(Events { sender, receiver, reports: channel(REPORTS), signals, runtime })
     }
 
     /// For each core's thread to tell its end.
     #[must_use]
     pub fn core_end(&self) -> CoreEnd {
         CoreEnd(self.sender.clone())
+    }
+
+    /// For each core's worker to tell of its rate limits.
+    #[must_use]
+    pub fn reports(&self) -> Reports {
+        Reports(self.reports.0.clone())
+    }
+}
+
+/// A core's end of the queue of reports.
+#[derive(Debug, Clone)]
+pub struct Reports(Sender<ShareReport>);
+
+impl ReportSink for Reports {
+    fn try_report(&mut self, report: ShareReport) -> bool {
+        self.0.try_send(report).is_ok()
     }
 }
 
@@ -66,22 +88,23 @@ pub struct Services {
 
 /// Runs until the process is to leave; returns its exit code.
 pub fn run(control: Control, events: Events, services: Services) -> io::Result<u8> {
-    let Events { sender, receiver, signals, runtime } = events;
+    let Events { sender, receiver, reports, signals, runtime } = events;
     LocalSet::new().block_on(&runtime, async {
         for (stream, meaning) in signals {
             spawn_local(pass_on(stream, meaning, sender.clone()));
         }
+        let control = Rc::new(RefCell::new(control));
+        spawn_local(share_rate_limits(Rc::clone(&control), reports.1));
         serve(control, sender, receiver, services).await
     })
 }
 
 async fn serve(
-    control: Control,
+    control: Rc<RefCell<Control>>,
     sender: Sender<Event>,
     mut receiver: Receiver<Event>,
     services: Services,
 ) -> io::Result<u8> {
-    let control = Rc::new(RefCell::new(control));
     if let Some(built_in) = services.built_in {
         spawn_local(built_in.serve()?);
     }
@@ -100,6 +123,30 @@ async fn serve(
         }
     }
     Ok(0)
+}
+
+/// Moves shares of token buckets to the cores that need them.
+async fn share_rate_limits(control: Rc<RefCell<Control>>, mut reports: Receiver<ShareReport>) {
+    let mut tended = Instant::now();
+    loop {
+        let is_busy = control.borrow().has_rate_limits();
+        let next = async {
+            if is_busy {
+                timeout_at(tended + SHARES_PAUSE, reports.recv()).await
+            } else {
+                Ok(reports.recv().await)
+            }
+        };
+        match next.await {
+            Ok(Some(report)) => control.borrow_mut().handle_report(&report),
+            Ok(None) => return,
+            Err(_) => {}
+        }
+        if tended.elapsed() >= SHARES_PAUSE {
+            tended = Instant::now();
+            control.borrow_mut().tend_rate_limits();
+        }
+    }
 }
 
 /// Tells [`Event::DrainOverdue`] after a while.

@@ -48,6 +48,7 @@ pub(crate) fn take(orders: &Orders) -> (Vec<String>, Option<Update>) {
             Order::Listen(ListenerId(id), _) => format!("{core}: listen {id}"),
             Order::Message(Message::Endpoints(_)) => format!("{core}: endpoints"),
             Order::Message(Message::Health(_)) => format!("{core}: health"),
+            Order::Message(Message::Share(order)) => format!("{core}: share {order:?}"),
             Order::Message(Message::Drain) => format!("{core}: drain"),
             Order::Message(Message::Stop) => format!("{core}: stop"),
             Order::Message(Message::Apply(new)) => {

@@ -26,6 +26,7 @@ fn every_example_loads() {
         "health.yaml",
         "routes.yaml",
         "resilience.yaml",
+        "limits.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

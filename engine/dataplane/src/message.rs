@@ -1,6 +1,7 @@
 //! What the control thread may tell a core.
 
 use crate::config::{ClusterIndex, Endpoint, HealthFlags, Snapshot};
+use crate::filter::local_rate_limit::shares::ShareOrder;
 use crate::io::Address;
 use crate::observe::counters::{ClusterCounters, EndpointCounters, ListenerCounters};
 use std::sync::Arc;
@@ -14,6 +15,8 @@ pub enum Message {
     Endpoints(EndpointsUpdate),
     /// Some endpoints of a cluster are in better or worse health.
     Health(HealthUpdate),
+    /// A token bucket's share is asked for, or changed.
+    Share(ShareOrder),
     /// Stop accepting, finish what is in flight within the snapshot's drain timeout, then be finished.
     Drain,
     /// Be finished at once.

@@ -5,6 +5,7 @@
 use crate::buffers::BufferPool;
 use crate::cluster::CoreCluster;
 use crate::filter::StreamFilters;
+use crate::filter::local_rate_limit::shares::{RateLimits, ReportSink};
 use crate::io::{Completion, ConnId, Io, ListenerId, Machine, Time};
 use crate::message::Message;
 use crate::net::conn::{ConnTable, Role};
@@ -26,6 +27,8 @@ pub struct WorkerOptions {
     pub counters: Arc<CoreCounters>,
     /// Where access-log records go, if a configuration asks for them.
     pub access_log: Option<Box<dyn RecordSink>>,
+    /// Where reports on rate limits go, if there are other cores.
+    pub reports: Option<Box<dyn ReportSink>>,
     /// Decides request ids and, where chance has a part in it, which endpoints are picked and which requests get a fault.
     pub seed: u64,
 }
@@ -109,6 +112,8 @@ pub struct Worker<I: Io> {
     pub(crate) work: VecDeque<Work>,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) access_log: Option<Box<dyn RecordSink>>,
+    pub(crate) rate_limits: Rc<RateLimits>,
+    reports: Option<Box<dyn ReportSink>>,
     pub(crate) random: u64,
     pub(crate) core: u32,
     pub(crate) drain: Drain,
@@ -139,6 +144,8 @@ impl<I: Io> Worker<I> {
             work: VecDeque::new(),
             counters: options.counters,
             access_log: options.access_log,
+            rate_limits: Rc::default(),
+            reports: options.reports,
             random: options.seed | 1,
             core: options.core,
             drain: Drain::No,
@@ -196,6 +203,18 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    /// What filters have for control goes there. What it has no room for is asked for again.
+    fn send_reports(&mut self) {
+        if self.rate_limits.is_silent() {
+            return;
+        }
+        for report in self.rate_limits.take_reports() {
+            if let Some(reports) = &mut self.reports {
+                reports.try_report(report);
+            }
+        }
+    }
+
     pub(crate) fn role(&self, conn: ConnId) -> Option<Role> {
         self.conns.get(conn).map(|conn| conn.role)
     }
@@ -235,6 +254,7 @@ impl<I: Io> Machine<I> for Worker<I> {
             Message::Apply(update) => self.apply(io, &update),
             Message::Endpoints(update) => self.apply_endpoints(io, &update),
             Message::Health(update) => self.apply_health(&update),
+            Message::Share(order) => self.rate_limits.handle(&order, now),
             Message::Drain => self.begin_drain(io),
             Message::Stop => self.stop(io),
         }
@@ -247,6 +267,7 @@ impl<I: Io> Machine<I> for Worker<I> {
             self.handle_timer(io, token);
             self.settle(io);
         }
+        self.send_reports();
         self.counters.timers.set(self.timers.len() as u64);
         self.counters.streams_active.set(self.streams.len() as u64);
         self.counters.connections_active.set(self.conns.len() as u64);

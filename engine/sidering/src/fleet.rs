@@ -4,7 +4,7 @@ use crate::engine::{Decision, Engine, Kind, Obstacle};
 use crate::host;
 use sidering_control::clock::Clock;
 use sidering_control::stats::Ledger;
-use sidering_control::{CoreEnd, Cores, EngineInUse, Opened, Order, access_log::CoreSink, log};
+use sidering_control::{CoreEnd, Cores, EngineInUse, Opened, Order, Reports, access_log::CoreSink, log};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::message::Message;
 use sidering_dataplane::observe::counters::{CoreCounters, EngineCounters};
@@ -45,6 +45,7 @@ struct Seat {
     access_log: CoreSink,
     inbox: Receiver<Message>,
     end: CoreEnd,
+    reports: Reports,
 }
 
 impl Fleet {
@@ -57,6 +58,7 @@ impl Fleet {
         clock: Clock,
         cpus: Option<&[usize]>,
         end: &CoreEnd,
+        reports: &Reports,
     ) -> anyhow::Result<(Fleet, EngineInUse)> {
         let (mut mailboxes, mut seats) = (vec![], vec![]);
         for (core, access_log) in sinks.into_iter().enumerate() {
@@ -71,6 +73,7 @@ impl Fleet {
                 access_log,
                 inbox,
                 end: end.clone(),
+                reports: reports.clone(),
             });
             mailboxes.push(mailbox);
         }
@@ -243,6 +246,7 @@ impl Seat {
             core: self.core as u32,
             counters: self.counters,
             access_log: Some(Box::new(self.access_log)),
+            reports: Some(Box::new(self.reports)),
             seed: RandomState::new().build_hasher().finish(),
         };
         guard.tell(engine.run(worker, self.inbox, self.clock.origin));
@@ -328,6 +332,7 @@ mod tests {
             access_log,
             inbox: mailbox(1).unwrap().1,
             end: events.core_end(),
+            reports: events.reports(),
         });
         let Err(Unseated { obstacle, seats }) = start_all::<Partial>(seats.collect()) else {
             panic!("core 1 has no engine")

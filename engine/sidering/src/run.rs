@@ -56,7 +56,8 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
-    let (fleet, engine) = Fleet::start(decision, &ledger, sinks, clock, pinned, &events.core_end())?;
+    let (fleet, engine) =
+        Fleet::start(decision, &ledger, sinks, clock, pinned, &events.core_end(), &events.reports())?;
     announce(&loaded.settings, arguments, &engine, pinned.is_some());
 
     let setup = Setup {

@@ -69,7 +69,8 @@ impl World {
         let oracle = Oracle::new(plan.http_clusters + 1);
         let sink = oracle.sink();
         let counters = Arc::clone(&oracle.core);
-        let worker = Worker::new(WorkerOptions { core: 0, counters, access_log: Some(sink), seed });
+        let worker =
+            Worker::new(WorkerOptions { core: 0, counters, access_log: Some(sink), reports: None, seed });
         let clients_to_come = plan.clients;
         let mut world = World {
             engine,
@@ -256,6 +257,7 @@ impl World {
                 Message::Endpoints(_) | Message::Health(_) => {}
                 Message::Stop => self.oracle.applied.clear(),
                 Message::Drain => self.ledger.drained_at = Some(self.engine.now),
+                Message::Share(_) => {}
             }
             let kept = self.kept_by(&message);
             self.worker.handle_message(&mut self.engine, now, message);

@@ -1,6 +1,7 @@
 //! Filters in the words of the configuration file.
 
 use super::dump_matcher::{cidr, header, string};
+use super::dump_rate_limit::local_rate_limit;
 use crate::config::{show_ms, show_share};
 use crate::json::Json;
 use sidering_dataplane::config::{ChainedFilter, FilterOverride};
@@ -47,6 +48,7 @@ fn config(json: &mut Json, config: &FilterConfig, workers: u32) {
             }
         }
         FilterConfig::Cors(config) => cors(json, config),
+        FilterConfig::LocalRateLimit(config) => local_rate_limit(json, config),
     }
 }
 

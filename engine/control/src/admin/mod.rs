@@ -6,6 +6,7 @@ mod dump;
 mod dump_filters;
 mod dump_match;
 mod dump_matcher;
+mod dump_rate_limit;
 mod page;
 
 pub(crate) use dump::lb_name;

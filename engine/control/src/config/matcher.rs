@@ -100,7 +100,7 @@ pub(super) fn header(tree: &Tree, problems: &Problems) -> HeaderMatch {
 }
 
 /// The name of a header, lower-case, or of a part of the request.
-fn header_name(tree: &Tree, problems: &Problems) -> Option<String> {
+pub(super) fn header_name(tree: &Tree, problems: &Problems) -> Option<String> {
     let given = text(tree, "the name of a header", problems)?;
     if matches!(given, ":method" | ":path" | ":authority") || units::is_token(given) {
         return Some(given.to_ascii_lowercase());

@@ -76,6 +76,7 @@ impl Lab {
             core: 0,
             counters: Arc::clone(&ledger.cores()[0].core),
             access_log: Some(Box::new(records.clone())),
+            reports: None,
             seed: question.world.random,
         });
         let endpoints = Endpoints {

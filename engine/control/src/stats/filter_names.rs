@@ -6,7 +6,7 @@ use sidering_dataplane::observe::counters::ListenerCounters;
 
 /// A filter by its name in the configuration, and its numbers.
 pub(super) const FILTERS: &[(&str, Numbers<ListenerCounters>)] =
-    &[("fault", FAULT), ("rbac", RBAC), ("cors", CORS)];
+    &[("fault", FAULT), ("rbac", RBAC), ("cors", CORS), ("local_rate_limit", LOCAL_RATE_LIMIT)];
 
 const FAULT: Numbers<ListenerCounters> = &[
     ("http_fault_delays_injected", "fault.delays_injected", Kind::Counter, "Requests delayed.", |l| {
@@ -80,5 +80,50 @@ const CORS: Numbers<ListenerCounters> = &[
         Kind::Counter,
         "Requests of origins that may not ask.",
         |l| &l.filters.cors.origin_invalid,
+    ),
+];
+
+const LOCAL_RATE_LIMIT: Numbers<ListenerCounters> = &[
+    (
+        "http_local_rate_limit_enabled",
+        "http_local_rate_limit.enabled",
+        Kind::Counter,
+        "Requests that needed a token.",
+        |l| &l.filters.local_rate_limit.enabled,
+    ),
+    (
+        "http_local_rate_limit_ok",
+        "http_local_rate_limit.ok",
+        Kind::Counter,
+        "Requests that got a token.",
+        |l| &l.filters.local_rate_limit.ok,
+    ),
+    (
+        "http_local_rate_limit_rate_limited",
+        "http_local_rate_limit.rate_limited",
+        Kind::Counter,
+        "Requests without a token, refused or not.",
+        |l| &l.filters.local_rate_limit.rate_limited,
+    ),
+    (
+        "http_local_rate_limit_enforced",
+        "http_local_rate_limit.enforced",
+        Kind::Counter,
+        "Requests refused for want of a token.",
+        |l| &l.filters.local_rate_limit.enforced,
+    ),
+    (
+        "http_local_rate_limit_keys",
+        "http_local_rate_limit.keys",
+        Kind::Gauge,
+        "Values with a token bucket of their own.",
+        |l| &l.filters.local_rate_limit.keys,
+    ),
+    (
+        "http_local_rate_limit_keys_overflow",
+        "http_local_rate_limit.keys_overflow",
+        Kind::Counter,
+        "Requests whose value shared a token bucket for want of room.",
+        |l| &l.filters.local_rate_limit.keys_overflow,
     ),
 ];

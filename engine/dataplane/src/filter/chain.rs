@@ -3,9 +3,7 @@
 
 use super::{Filter, FilterConfig, Parts};
 use crate::config::{ChainedFilter, FilterOverride, HttpListener};
-use crate::observe::counters::ListenerCounters;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// The compiled chain.
 pub struct Chain {
@@ -32,25 +30,24 @@ type Places = Vec<Option<(FilterConfig, Rc<dyn Filter>)>>;
 
 impl Chain {
     /// Compiles a checked chain; `None` if the listener has no filter.
-    pub fn compile(http: &HttpListener, counters: &Arc<ListenerCounters>) -> Option<Self> {
+    pub fn compile(http: &HttpListener, parts: &Parts<'_>) -> Option<Self> {
         if http.filters.is_empty() {
             return None;
         }
-        let parts = Parts { counters };
         let own: Places = http
             .filters
             .iter()
-            .map(|filter| (!filter.disabled).then(|| (filter.config.clone(), filter.config.compile(&parts))))
+            .map(|filter| (!filter.disabled).then(|| (filter.config.clone(), filter.config.compile(parts))))
             .collect();
         let mut chain = Chain { rows: vec![Row::new(&own)], hosts: vec![] };
         for host in http.routes.virtual_hosts() {
-            let (row, places) = chain.special(0, &own, &host.filters, &http.filters, &parts);
+            let (row, places) = chain.special(0, &own, &host.filters, &http.filters, parts);
             let says_nothing = host.routes.iter().all(|route| route.filters.is_empty());
             let routes: Box<[u32]> = if says_nothing {
                 Box::default()
             } else {
                 let special = |route: &crate::config::Route| {
-                    chain.special(row, &places, &route.filters, &http.filters, &parts).0
+                    chain.special(row, &places, &route.filters, &http.filters, parts).0
                 };
                 host.routes.iter().map(special).collect()
             };
@@ -123,6 +120,11 @@ mod tests {
     use crate::filter::test_request::Asked;
     use crate::filter::{StreamFilters, Verdict, cors, rbac};
     use crate::route::RouteTable;
+    use std::sync::Arc;
+
+    fn compile(http: &HttpListener) -> Option<Chain> {
+        Chain::compile(http, &Parts { counters: &Arc::default(), rate_limits: &Rc::default() })
+    }
 
     /// Aborts all requests with the status.
     fn abort(status: u16) -> FilterConfig {
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn the_most_special_word_holds() {
-        let chain = Chain::compile(&listener(false), &Arc::default()).unwrap();
+        let chain = compile(&listener(false)).unwrap();
         for (place, expected) in [
             (None, Some(501)),
             (Some((0, 0)), Some(501)),
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_disabled_filter_works_where_it_is_configured() {
-        let chain = Chain::compile(&listener(true), &Arc::default()).unwrap();
+        let chain = compile(&listener(true)).unwrap();
         for (place, expected) in [(None, None), (Some((0, 0)), None), (Some((1, 0)), Some(502))] {
             assert_eq!(status(&chain, place), expected, "{place:?}");
         }
@@ -201,8 +203,8 @@ mod tests {
 
     #[test]
     fn no_filter_is_no_chain_and_places_without_words_of_their_own_share_a_row() {
-        assert!(Chain::compile(&HttpListener::default(), &Arc::default()).is_none());
-        let chain = Chain::compile(&listener(false), &Arc::default()).unwrap();
+        assert!(compile(&HttpListener::default()).is_none());
+        let chain = compile(&listener(false)).unwrap();
         assert_eq!(chain.rows.len(), 1 + 3 + 2);
         assert!(chain.hosts[0].routes.is_empty());
     }
@@ -220,7 +222,7 @@ mod tests {
         let mut hosts = http.routes.virtual_hosts().to_vec();
         hosts[0].filters = vec![filter];
         http.routes = RouteTable::compile(hosts).into();
-        let chain = Chain::compile(&http, &Arc::default()).unwrap();
+        let chain = compile(&http).unwrap();
         let wants = |place| chain.wants_peer(chain.row(place));
         assert_eq!([wants(None), wants(Some((0, 0))), wants(Some((1, 0)))], [false, true, false]);
     }

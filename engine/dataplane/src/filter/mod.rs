@@ -6,6 +6,7 @@
 
 pub mod cors;
 pub mod fault;
+pub mod local_rate_limit;
 pub mod rbac;
 
 mod chain;
@@ -20,6 +21,7 @@ pub use registry::{FilterConfig, FilterCounters};
 pub use state::{Memory, StreamFilters};
 pub use view::{EndView, RequestView, ResponseView};
 
+use self::local_rate_limit::shares::RateLimits;
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::ListenerCounters;
 use crate::stream::Details;
@@ -93,4 +95,6 @@ pub trait Settings: Clone {
 pub struct Parts<'a> {
     /// Of the listener that the chain belongs to.
     pub counters: &'a Arc<ListenerCounters>,
+    /// The buckets of this configuration on this core.
+    pub rate_limits: &'a Rc<RateLimits>,
 }

@@ -1,6 +1,6 @@
 //! Which filters there are, one line each.
 
-use super::{Filter, Parts, Settings, cors, fault, rbac};
+use super::{Filter, Parts, Settings, cors, fault, local_rate_limit, rbac};
 use std::rc::Rc;
 
 macro_rules! filters {
@@ -52,4 +52,5 @@ filters! {
     "fault": Fault, fault;
     "rbac": Rbac, rbac;
     "cors": Cors, cors;
+    "local_rate_limit": LocalRateLimit, local_rate_limit;
 }

@@ -1,12 +1,14 @@
 //! Requests for tests of filters.
 
-use super::{Filter, Memory, RequestView, ResponseView, StreamFilters, Verdict};
+use super::{Filter, Memory, Parts, RequestView, ResponseView, Settings, StreamFilters, Verdict};
 use crate::io::Time;
 use crate::observe::access_log::ResponseFlags;
+use crate::observe::counters::ListenerCounters;
 use sidering_codecs::{BodyLength, Edits, Fields, Method, RequestHead, Version};
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// A request that filters can be asked about.
 pub(super) struct Asked {
@@ -17,6 +19,7 @@ pub(super) struct Asked {
     pub(super) believes_forwarded_for: bool,
     pub(super) is_forwarded: bool,
     pub(super) random: u64,
+    pub(super) now: Time,
 }
 
 impl Asked {
@@ -26,7 +29,16 @@ impl Asked {
             fields.add(name.as_bytes(), value.as_bytes());
         }
         let peer = Some(([192, 0, 2, 1], 4711).into());
-        Asked { method, path, fields, peer, believes_forwarded_for: true, is_forwarded: true, random: 1 }
+        Asked {
+            method,
+            path,
+            fields,
+            peer,
+            believes_forwarded_for: true,
+            is_forwarded: true,
+            random: 1,
+            now: Time::default(),
+        }
     }
 
     /// Lends a view of it.
@@ -50,11 +62,19 @@ impl Asked {
             peer: self.peer,
             believes_forwarded_for: self.believes_forwarded_for,
             is_forwarded: self.is_forwarded,
-            now: Time::default(),
+            now: self.now,
             random: self.random,
             joined: Cell::default(),
         })
     }
+}
+
+/// A filter of this configuration, and what it counts.
+pub(super) fn compiled<S: Settings>(config: &S) -> (Rc<dyn Filter>, Arc<ListenerCounters>) {
+    let counters = Arc::default();
+    let rate_limits = Rc::default();
+    let filter = config.compile(&Parts { counters: &counters, rate_limits: &rate_limits });
+    (filter, counters)
 }
 
 /// One filter and the one request that it sees.

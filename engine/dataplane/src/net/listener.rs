@@ -1,7 +1,8 @@
 //! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
 
 use crate::config::{ClusterIndex, Listener, ListenerKind, ListenerLimits, Snapshot};
-use crate::filter::Chain;
+use crate::filter::local_rate_limit::shares::RateLimits;
+use crate::filter::{Chain, Parts};
 use crate::io::{Address, ListenerId};
 use crate::observe::counters::ListenerCounters;
 use crate::route::split::Splits;
@@ -42,6 +43,7 @@ impl CoreListener {
         index: usize,
         counters: &Arc<ListenerCounters>,
         cluster_keys: &Rc<[u32]>,
+        rate_limits: &Rc<RateLimits>,
     ) -> Option<Rc<Self>> {
         let config = snapshot.listeners[index].clone();
         let kind = match &config.kind {
@@ -50,7 +52,7 @@ impl CoreListener {
                 protocol: protocol(http.protocol)?,
                 routes: Arc::clone(&http.routes),
                 splits: Splits::new(&http.routes),
-                filters: Chain::compile(http, counters),
+                filters: Chain::compile(http, &Parts { counters, rate_limits }),
             },
         };
         let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));

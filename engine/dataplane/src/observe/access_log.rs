@@ -28,9 +28,12 @@ impl ResponseFlags {
     pub const UPSTREAM_RETRY_LIMIT_EXCEEDED: Self = Self(1 << 13);
     pub const DELAY_INJECTED: Self = Self(1 << 14);
     pub const FAULT_INJECTED: Self = Self(1 << 15);
+    pub const RATE_LIMITED: Self = Self(1 << 16);
 
-    const NAMES: [&'static str; 16] =
-        ["UH", "UF", "UO", "NR", "UT", "UR", "UC", "DC", "DPE", "UPE", "SI", "LR", "OM", "URX", "DI", "FI"];
+    const NAMES: [&'static str; 17] = [
+        "UH", "UF", "UO", "NR", "UT", "UR", "UC", "DC", "DPE", "UPE", "SI", "LR", "OM", "URX", "DI", "FI",
+        "RL",
+    ];
 
     /// Both sets together.
     #[must_use]

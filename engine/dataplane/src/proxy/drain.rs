@@ -1,5 +1,6 @@
 //! Configurations that come and go, and the end of the worker: draining and stopping. Of clusters, see `membership.rs`.
 
+use crate::filter::local_rate_limit::shares::RateLimits;
 use crate::io::{CloseMode, ConnId, Io, ListenerId, Time};
 use crate::message::Update;
 use crate::net::conn::{Phase, Role};
@@ -34,11 +35,16 @@ impl<I: Io> Worker<I> {
         let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
         self.cluster_keys = Rc::clone(&cluster_keys);
         let snapshot = &update.snapshot;
+        self.rate_limits = Rc::new(RateLimits::new(self.core, snapshot.version));
         let mut wanted = vec![];
         for (index, config) in snapshot.listeners.iter().enumerate() {
-            let Some(listener) =
-                CoreListener::compile(snapshot, index, &update.listeners[index], &cluster_keys)
-            else {
+            let Some(listener) = CoreListener::compile(
+                snapshot,
+                index,
+                &update.listeners[index],
+                &cluster_keys,
+                &self.rate_limits,
+            ) else {
                 continue;
             };
             let at = config.id.0 as usize;

@@ -175,6 +175,7 @@ impl Bench {
             core: 0,
             counters: Arc::clone(&counters),
             access_log: None,
+            reports: None,
             seed: 1,
         });
         let (cluster, listener, now) = (Arc::default(), Arc::default(), Time { micros: 1_000_000 });

@@ -29,6 +29,7 @@ mod keepalive;
 mod kills;
 mod load;
 mod pool;
+mod rate_limits;
 mod reload;
 mod retries;
 mod routes;

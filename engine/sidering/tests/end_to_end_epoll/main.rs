@@ -38,6 +38,8 @@ mod kills;
 mod load;
 #[path = "../end_to_end/pool.rs"]
 mod pool;
+#[path = "../end_to_end/rate_limits.rs"]
+mod rate_limits;
 #[path = "../end_to_end/reload.rs"]
 mod reload;
 #[path = "../end_to_end/retries.rs"]

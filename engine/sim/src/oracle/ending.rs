@@ -87,6 +87,7 @@ impl World {
             core: 0,
             counters: std::sync::Arc::default(),
             access_log: None,
+            reports: None,
             seed: 1,
         };
         drop(std::mem::replace(&mut self.worker, sidering_dataplane::worker::Worker::new(options)));

@@ -2,6 +2,7 @@
 
 mod cors;
 mod fault;
+mod local_rate_limit;
 mod rbac;
 
 use super::problem::Problems;
@@ -14,9 +15,13 @@ use sidering_dataplane::filter::FilterConfig;
 /// Reads what a filter's section has beyond the common keys. `workers` share what is counted over all cores.
 type Read = fn(&mut Section<'_>, workers: u32) -> FilterConfig;
 
-const FILTERS: &[(&str, Read)] = &[("fault", fault::read), ("rbac", rbac::read), ("cors", cors::read)];
-const LATER_FILTERS: &[&str] =
-    &["local_rate_limit", "concurrency_limit", "adaptive_concurrency", "compressor", "decompressor"];
+const FILTERS: &[(&str, Read)] = &[
+    ("fault", fault::read),
+    ("rbac", rbac::read),
+    ("cors", cors::read),
+    ("local_rate_limit", local_rate_limit::read),
+];
+const LATER_FILTERS: &[&str] = &["concurrency_limit", "adaptive_concurrency", "compressor", "decompressor"];
 
 /// The filters that a listener has, for what is said of them further down.
 #[derive(Clone, Copy)]

@@ -4,6 +4,7 @@ use super::super::{Overrides, Problem, parse};
 use sidering_dataplane::config::{
     Cidr, HeaderMatch, HeaderTest, HttpListener, ListenerKind, Share, StringMatch, StringPattern,
 };
+use sidering_dataplane::filter::local_rate_limit::{self, Action, Descriptor, Limit};
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 
 /// A file with these lines in the listener, the virtual host and the route.
@@ -164,8 +165,11 @@ fn paths_are_normalised_where_filters_look_at_them() {
 /// What a listener's `filters` is, and how the first problem then begins.
 const MISTAKES: &[(&str, &str)] = &[
     ("[]", "5:12 an empty list | at least one of { name, ... }"),
-    ("[{ delay: {} }]", "5:13 a filter without `name` | `name`: one of fault, rbac, cors"),
-    ("[{ name: falt }]", "5:21 `falt` is not among the choices | fault, rbac, cors; did you mean `fault`?"),
+    ("[{ delay: {} }]", "5:13 a filter without `name` | `name`: one of fault, rbac, cors,"),
+    (
+        "[{ name: falt }]",
+        "5:21 `falt` is not among the choices | fault, rbac, cors, local_rate_limit; did you mean `fault`?",
+    ),
     ("[{ name: compressor, x: 1 }]", "5:21 `compressor` is in the format but not in this version"),
     ("[{ name: fault }, { name: fault }]", "5:30 a second filter `fault` | each filter once in a chain"),
     ("[{ name: fault, delay: { percentage: 1 } }]", "5:35 a fault that does nothing | `fixed_delay`, or"),
@@ -259,4 +263,71 @@ fn conditions_lie_in_conditions_up_to_a_bound() {
     };
     assert!(nested(15).is_ok() && nested(16).is_ok());
     assert!(nested(17).unwrap_err()[0].contains("too deep | at most 16 levels"));
+}
+
+#[test]
+fn rate_limits() {
+    let read = only(
+        "{ name: local_rate_limit, token_bucket: { max_tokens: 10, fill_interval: 1s }, filter_enforced: 50, status: 503, \
+         enable_x_ratelimit_headers: draft_version_03, always_consume_default_token_bucket: false, \
+         rate_limits: [{ actions: [{ remote_address: {} }, { request_headers: { header_name: X-User, descriptor_key: user } }] }, \
+         { actions: [{ generic_key: { descriptor_value: a } }, { header_value_match: { descriptor_value: b, expect_match: false, \
+         headers: [{ name: x-a, present: true }] } }] }], max_dynamic_descriptors: 5, \
+         descriptors: [{ entries: [{ key: remote_address }, { key: user, value: ann }], \
+         token_bucket: { max_tokens: 2, tokens_per_fill: 3, fill_interval: 50ms } }] }",
+    );
+    let headers = vec![HeaderMatch { name: "x-a".into(), test: HeaderTest::Present(true), invert: false }];
+    let second = vec![
+        Action::Generic { key: "generic_key".into(), value: "a".into() },
+        Action::HeaderMatch { key: "header_match".into(), value: "b".into(), expect: false, headers },
+    ];
+    let first =
+        vec![Action::RemoteAddress, Action::RequestHeader { name: "x-user".into(), key: "user".into() }];
+    let expected = local_rate_limit::Config {
+        token_bucket: Some(Limit { max_tokens: 10, tokens_per_fill: 1, fill_interval_ms: 1000 }),
+        enabled: Share::ALL,
+        enforced: Share::percent(50),
+        status: 503,
+        always_consume_default: false,
+        tells_limits: true,
+        rules: vec![first, second],
+        descriptors: vec![Descriptor {
+            entries: vec![("remote_address".into(), None), ("user".into(), Some("ann".into()))],
+            token_bucket: Limit { max_tokens: 2, tokens_per_fill: 3, fill_interval_ms: 50 },
+        }],
+        most_keys: 5,
+        cores: 2,
+    };
+    assert_eq!(read, FilterConfig::LocalRateLimit(Box::new(expected)));
+}
+
+#[test]
+fn mistakes_in_rate_limits() {
+    for (keys, problem) in [
+        (
+            "token_bucket: { max_tokens: 0, fill_interval: 1s }",
+            "5:67 0 is out of range | a whole number from 1 to 4294967295",
+        ),
+        (
+            "token_bucket: { max_tokens: 1, fill_interval: 49ms }",
+            "5:85 `49ms` is out of range | 50ms to 8760h",
+        ),
+        (
+            "token_bucket: { max_tokens: 1 }",
+            "5:53 a token bucket without `fill_interval` | `fill_interval`: how often tokens are added, such as 1s",
+        ),
+        ("status: 200", "5:47 200 is out of range | a whole number from 400 to 599"),
+        (
+            "rate_limits: [{ actions: [{}] }]",
+            "5:65 an action that says nothing | one of `remote_address`, `request_headers`, `generic_key`, `header_value_match`",
+        ),
+        (
+            "descriptors: [{ entries: [{ key: a }], token_bucket: { max_tokens: 1, fill_interval: 1s } }]",
+            "5:53 no request has a descriptor of a | keys that the actions of one of the `rate_limits` make, in their order",
+        ),
+        ("stage: 1", "5:39 `stage` is in the format but not in this version | no such key yet"),
+    ] {
+        let text = file(&format!("filters: [{{ name: local_rate_limit, {keys} }}]"), "", "");
+        assert_eq!(load(&text).unwrap_err(), [problem], "{keys}");
+    }
 }

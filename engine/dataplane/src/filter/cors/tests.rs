@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{StringMatch, StringPattern};
-use crate::filter::test_request::{Alone, Asked};
+use crate::filter::test_request::{Alone, Asked, compiled};
 use crate::route::Pattern;
 use sidering_codecs::{Edits, Fields};
 
@@ -24,8 +24,7 @@ fn config() -> Config {
 }
 
 fn filter(config: &Config) -> (Rc<dyn Filter>, Arc<ListenerCounters>) {
-    let counters = Arc::default();
-    (config.compile(&Parts { counters: &counters }), counters)
+    compiled(config)
 }
 
 fn preflight(origin: &str) -> Asked {

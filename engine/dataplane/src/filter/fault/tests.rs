@@ -2,11 +2,10 @@
 
 use super::*;
 use crate::config::{HeaderMatch, HeaderTest};
-use crate::filter::test_request::{Alone, Asked};
+use crate::filter::test_request::{Alone, Asked, compiled};
 
 fn filter(config: &Config) -> (Rc<dyn Filter>, Arc<ListenerCounters>) {
-    let counters = Arc::default();
-    (config.compile(&Parts { counters: &counters }), counters)
+    compiled(config)
 }
 
 /// What becomes of a request: the delay in milliseconds, or the status.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::{Cidr, HeaderMatch, HeaderTest, StringMatch, StringPattern};
-use crate::filter::test_request::{Alone, Asked};
+use crate::filter::test_request::{Alone, Asked, compiled};
 
 fn text(pattern: StringPattern) -> StringMatch {
     StringMatch { pattern, ignore_case: false }
@@ -26,8 +26,7 @@ fn policy(name: &str, permissions: Vec<Condition>, principals: Vec<Condition>) -
 }
 
 fn filter(rules: Option<Rules>, shadow_rules: Option<Rules>) -> (Rc<dyn Filter>, Arc<ListenerCounters>) {
-    let counters = Arc::default();
-    (Config { rules, shadow_rules }.compile(&Parts { counters: &counters }), counters)
+    compiled(&Config { rules, shadow_rules })
 }
 
 /// The details of the denial; `None`: let through.
