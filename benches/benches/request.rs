@@ -130,6 +130,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
             ..VirtualHost::default()
         }])
         .into(),
+        ..HttpListener::default()
     };
     let limits = ListenerLimits {
         max_connections: 100,

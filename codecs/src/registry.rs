@@ -18,9 +18,19 @@ pub struct CodecOptions {
 /// The largest value of [`CodecOptions::headers`].
 pub const MAX_HEADERS: u16 = 256;
 
+impl CodecOptions {
+    /// What holds where nobody says anything else.
+    pub const DEFAULT: Self = CodecOptions {
+        header_bytes: 64 * 1024,
+        headers: 100,
+        uri_bytes: 16 * 1024,
+        lenient_line_ends: false,
+    };
+}
+
 impl Default for CodecOptions {
     fn default() -> Self {
-        CodecOptions { header_bytes: 64 * 1024, headers: 100, uri_bytes: 16 * 1024, lenient_line_ends: false }
+        CodecOptions::DEFAULT
     }
 }
 

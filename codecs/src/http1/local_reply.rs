@@ -19,7 +19,7 @@ pub(super) fn write_reply(status: u16, extra: &[u8], body: &[u8], framing: Reply
     out.reserve(128 + extra.len() + body.len());
     write::status_line(status, status::reason_phrase(status), out);
     if has_content {
-        if !body.is_empty() {
+        if !body.is_empty() && !names_content_type(extra) {
             write::line(b"content-type", b"text/plain", out);
         }
         if !framing.omits_length {
@@ -32,4 +32,13 @@ pub(super) fn write_reply(status: u16, extra: &[u8], body: &[u8], framing: Reply
     if has_content && !framing.omits_body {
         out.extend_from_slice(body);
     }
+}
+
+/// Whether one of these header lines says what the body is.
+fn names_content_type(lines: &[u8]) -> bool {
+    const NAME: &[u8] = b"content-type:";
+    let starts = std::iter::once(0).chain(memchr::memchr_iter(b'\n', lines).map(|end| end + 1));
+    starts
+        .into_iter()
+        .any(|start| lines[start..].get(..NAME.len()).is_some_and(|start| start.eq_ignore_ascii_case(NAME)))
 }

@@ -20,6 +20,7 @@ pub mod log;
 mod rate_limit;
 mod run;
 pub mod stats;
+mod substitution;
 #[cfg(test)]
 mod test_cores;
 

@@ -27,6 +27,7 @@ fn every_example_loads() {
         "routes.yaml",
         "resilience.yaml",
         "limits.yaml",
+        "headers.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

@@ -9,6 +9,7 @@ pub mod buffers;
 pub mod cluster;
 pub mod config;
 pub mod filter;
+pub mod header;
 pub mod io;
 pub mod message;
 pub mod net;

@@ -2,6 +2,8 @@
 
 use super::escape;
 use super::operator::{Context, Operator, Shown};
+pub use crate::substitution::FormatError;
+use crate::substitution::{self, Part};
 use sidering_dataplane::config::{AccessLogFields, Snapshot};
 use sidering_dataplane::observe::access_log::AccessRecord;
 
@@ -37,17 +39,6 @@ enum Piece {
     /// Text between operators; in JSON, the key of the operator that follows.
     Literal(String),
     Value(Operator),
-}
-
-/// Why a format was not understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FormatError {
-    /// Characters from the start of the format.
-    pub offset: usize,
-    /// Characters that are wrong.
-    pub width: usize,
-    pub message: String,
-    pub expected: String,
 }
 
 impl Format {
@@ -122,71 +113,13 @@ impl Piece {
 }
 
 fn pieces(source: &str, fields: &mut AccessLogFields) -> Result<Vec<Piece>, FormatError> {
-    let mut pieces = vec![];
-    let mut literal = String::new();
-    let mut rest = source;
-    while let Some((before, behind)) = rest.split_once('%') {
-        literal.push_str(before);
-        let start = source.len() - behind.len() - 1;
-        if let Some(behind) = behind.strip_prefix('%') {
-            literal.push('%');
-            rest = behind;
-            continue;
-        }
-        let operator = read_operator(behind, fields);
-        let (operator, behind) = operator.map_err(|(length, message, expected)| FormatError {
-            offset: source[..start].chars().count(),
-            width: source[start..start + 1 + length].chars().count(),
-            message,
-            expected,
-        })?;
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-        }
-        pieces.push(Piece::Value(operator));
-        rest = behind;
-    }
-    literal.push_str(rest);
-    if !literal.is_empty() {
-        pieces.push(Piece::Literal(literal));
-    }
-    Ok(pieces)
-}
-
-/// How many bytes are wrong, what is wrong, and what was expected.
-type Mistake = (usize, String, String);
-
-/// Reads an operator behind its first percent sign, and tells what follows its last.
-fn read_operator<'s>(text: &'s str, fields: &mut AccessLogFields) -> Result<(Operator, &'s str), Mistake> {
-    let name_length = text.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
-    let (name, mut rest) = text.split_at(name_length);
-    let mut argument = None;
-    if let Some(behind) = rest.strip_prefix('(') {
-        let Some((inside, behind)) = behind.split_once(')') else {
-            return Err((text.len(), format!("%{name}( is not closed"), "a closing parenthesis".to_owned()));
-        };
-        argument = Some(inside);
-        rest = behind;
-    }
-    let mut limit = None;
-    if let Some(behind) = rest.strip_prefix(':') {
-        let digits = behind.bytes().take_while(u8::is_ascii_digit).count();
-        limit = behind[..digits].parse().ok();
-        if limit.is_none() || argument.is_none() {
-            let length = text.len() - behind.len() + digits;
-            return Err((length, format!("a bad limit behind %{name}"), "%REQ(X):LENGTH%".to_owned()));
-        }
-        rest = &behind[digits..];
-    }
-    let length = text.len() - rest.len();
-    let Some(behind) = rest.strip_prefix('%') else {
-        let expected = "%NAME% or %NAME(argument)%; a percent sign itself is %%".to_owned();
-        return Err((length, "an operator without its closing %".to_owned(), expected));
-    };
-    match Operator::read(name, argument, limit, fields) {
-        Ok(operator) => Ok((operator, behind)),
-        Err(expected) => Err((length + 1, format!("`%{}%` is not understood", &text[..length]), expected)),
-    }
+    let parts =
+        substitution::split(source, |name, argument, limit| Operator::read(name, argument, limit, fields))?;
+    let pieces = parts.into_iter().map(|part| match part {
+        Part::Text(text) => Piece::Literal(text),
+        Part::Value(operator) => Piece::Value(operator),
+    });
+    Ok(pieces.collect())
 }
 
 #[cfg(test)]

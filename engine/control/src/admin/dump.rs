@@ -1,6 +1,7 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
 use super::dump_filters::{chain, overrides};
+use super::dump_headers::rules;
 use super::dump_match;
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::json::Json;
@@ -84,10 +85,12 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
     });
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
     chain(json, &http.filters, workers);
+    rules(json, http.headers.as_deref());
     json.key("virtual_hosts").list(http.routes.virtual_hosts(), |json, host| {
         json.object(|json| {
             json.key("domains").list(&host.domains, |json, domain| json.text(domain));
             overrides(json, &host.filters, workers);
+            rules(json, host.headers.as_deref());
             json.key("routes")
                 .list(&host.routes, |json, item| json.object(|json| route(json, item, workers, clusters)));
         });
@@ -97,6 +100,7 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
 fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Cluster]) {
     json.key("match").object(|json| dump_match::write(json, &route.matcher));
     overrides(json, &route.filters, workers);
+    rules(json, route.headers.as_deref());
     match &route.action {
         RouteAction::Forward(forward) => write_forward(json, forward, clusters),
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {

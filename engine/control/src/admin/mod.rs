@@ -4,6 +4,7 @@
 mod act;
 mod dump;
 mod dump_filters;
+mod dump_headers;
 mod dump_match;
 mod dump_matcher;
 mod dump_rate_limit;

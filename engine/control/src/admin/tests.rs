@@ -40,8 +40,10 @@ listeners:
     shadow_rules: { action: deny, policies: {} }
   - { name: cors, allow_origin: ['*', { suffix: .b }], allow_methods: GET, allow_headers: x, expose_headers: y, max_age: 1m,
       allow_credentials: true, allow_private_network_access: false, forward_not_matching_preflights: false }
+  request_headers: { remove: [x-a], add: { X-B: 'a%%b', x-c: '%PROTOCOL%' } }
   virtual_hosts:
   - domains: [a.b, '*']
+    response_headers: { set: { x-d: '%REQ(x?:path):4% %RESPONSE_CODE%' } }
     filters: { fault: disabled, cors: {} }
     routes:
     - { match: { path: /x }, direct_response: { status: 200, body: \"é\\\"\\n\" }, timeout: 1500ms }
@@ -63,7 +65,7 @@ listeners:
                   { name: d, regex: 'x+' }, { name: e, prefix: x }, { name: f, suffix: x }, { name: g, contains: x }]
         query: [{ name: q, exact: '' }, { name: r }]
       cluster: api
-    - { match: { connect: true }, cluster: api }
+    - { match: { connect: true }, cluster: api, request_headers: { remove: [x-e] }, response_headers: { remove: [x-f] } }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }

@@ -2,6 +2,7 @@
 
 use super::cluster::{Clusters, LATER_PROTOCOLS};
 use super::filter::{self, Chain};
+use super::header;
 use super::problem::{Place, Problems};
 use super::route::virtual_hosts;
 use super::section::{Section, address, choice, list, name, text};
@@ -25,6 +26,8 @@ const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
 
 const HTTP_KEYS: &[&str] = &[
     "filters",
+    "request_headers",
+    "response_headers",
     "virtual_hosts",
     "use_remote_address",
     "generate_request_id",
@@ -141,12 +144,13 @@ fn kind(
             let filters = section.find("filters");
             let filters = filters.map_or(vec![], |tree| filter::chain(tree, workers, problems));
             let chain = Chain { filters: &filters, workers };
+            let headers = header::rules(section);
             let hosts = section.require("virtual_hosts", "a list of { domains, routes }");
             let virtual_hosts =
                 hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, chain, problems));
             let options = http_options(section, &filters, &virtual_hosts);
             let routes = RouteTable::compile(virtual_hosts).into();
-            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, routes }))
+            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, headers, routes }))
         }
         None => {
             section.settle(HTTP_KEYS);

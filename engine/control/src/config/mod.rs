@@ -6,6 +6,8 @@ mod cluster;
 mod endpoint;
 mod expectations;
 mod filter;
+mod header;
+mod header_value;
 mod keepalive;
 mod listener;
 mod matcher;
@@ -116,6 +118,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 mod action_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod header_tests;
 #[cfg(test)]
 mod resilience_tests;
 #[cfg(test)]

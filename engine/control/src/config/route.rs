@@ -5,7 +5,7 @@ use super::filter::Chain;
 use super::problem::Problems;
 use super::section::{Section, list, text};
 use super::tree::Tree;
-use super::{filter, route_action, route_match, shadow, units};
+use super::{filter, header, route_action, route_match, shadow, units};
 use sidering_dataplane::config::{Route, RouteMatch, VirtualHost};
 use std::collections::HashMap;
 
@@ -30,10 +30,11 @@ pub(super) fn virtual_hosts(
             .map(|tree| (route(tree, protocol, clusters, chain, problems), tree.place))
             .collect();
         let filters = filter::overrides(&mut section, chain);
+        let headers = header::rules(&mut section);
         section.finish();
         shadow::warn(&routes, problems);
         let routes = routes.into_iter().map(|(route, _)| route).collect();
-        hosts.push(VirtualHost { domains, routes, filters });
+        hosts.push(VirtualHost { domains, routes, filters, headers });
     }
     hosts
 }
@@ -75,6 +76,7 @@ fn route(
     let protocol = if matcher.connect { "tcp" } else { protocol };
     let action = route_action::read(&mut section, &matcher, protocol, clusters);
     let filters = filter::overrides(&mut section, chain);
+    let headers = header::rules(&mut section);
     section.finish();
-    Route { matcher, action, filters, line: tree.place.line }
+    Route { matcher, action, filters, headers, line: tree.place.line }
 }

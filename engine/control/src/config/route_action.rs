@@ -14,7 +14,7 @@ const MOST_CLUSTERS: usize = 64;
 const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
 const ACTIONS: [&str; 4] = ["cluster", "weighted_clusters", "redirect", "direct_response"];
-const LATER_ROUTE_KEYS: &[&str] = &["request_headers", "response_headers", "mirror", "subset", "hash"];
+const LATER_ROUTE_KEYS: &[&str] = &["mirror", "subset", "hash"];
 /// What only means something for requests that are sent on.
 const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry"];
 

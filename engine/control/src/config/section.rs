@@ -292,3 +292,15 @@ fn plain(tree: &Tree) -> Option<&str> {
         _ => None,
     }
 }
+
+/// The place of a part of a scalar, as far as the scalar stands in the file as it reads: on one line and without
+/// escapes. Otherwise the scalar's own place.
+pub(super) fn inside(tree: &Tree, text: &str, offset: usize, width: usize) -> Place {
+    let length = text.chars().count() as u32;
+    let quote = match tree.place.width {
+        whole if whole == length => 0,
+        whole if whole == length + 2 => 1,
+        _ => return tree.place,
+    };
+    Place { column: tree.place.column + quote + offset as u32, width: width.max(1) as u32, ..tree.place }
+}

@@ -1,7 +1,7 @@
 //! Reads what concerns the process and not the traffic: workers, engine, admin, access log.
 
-use super::problem::{Place, Problems};
-use super::section::{Section, address, choice, integer, scalar, text};
+use super::problem::Problems;
+use super::section::{Section, address, choice, inside, integer, scalar, text};
 use super::tree::{Tree, Value};
 use crate::access_log::Format;
 use sidering_dataplane::io::Address;
@@ -135,16 +135,4 @@ fn format(tree: &Tree, problems: &Problems) -> Option<Format> {
             None
         }
     }
-}
-
-/// The place of a part of a scalar, as far as the scalar stands in the file as it reads: on one line and without
-/// escapes. Otherwise the scalar's own place.
-fn inside(tree: &Tree, text: &str, offset: usize, width: usize) -> Place {
-    let length = text.chars().count() as u32;
-    let quote = match tree.place.width {
-        whole if whole == length => 0,
-        whole if whole == length + 2 => 1,
-        _ => return tree.place,
-    };
-    Place { column: tree.place.column + quote + offset as u32, width: width.max(1) as u32, ..tree.place }
 }

@@ -1,6 +1,6 @@
 //! Listeners: their addresses, bounds, and what they do with their connections.
 
-use super::{ChainedFilter, ClusterIndex};
+use super::{ChainedFilter, ClusterIndex, HeaderRules};
 use crate::io::{Address, ListenerId};
 use crate::route::RouteTable;
 use sidering_codecs::registry::CodecOptions;
@@ -51,6 +51,8 @@ pub struct HttpListener {
     pub options: HttpOptions,
     /// In the order in which requests meet them; responses meet them in the other.
     pub filters: Vec<ChainedFilter>,
+    /// `None` if it changes nothing.
+    pub headers: Option<Box<HeaderRules>>,
     /// Compiled once and shared by the cores.
     pub routes: Arc<RouteTable>,
 }

@@ -7,6 +7,7 @@ mod action;
 mod circuit_breaker;
 mod cluster;
 mod filter;
+mod header;
 mod health;
 mod listener;
 mod matcher;
@@ -18,6 +19,10 @@ pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits, PriorityPolicy};
 pub use filter::{ChainedFilter, FilterOverride};
+pub use header::{
+    FieldSource, FieldValue, HeaderOperations, HeaderOperator, HeaderPiece, HeaderRules, HeaderTemplate,
+    HeaderValue,
+};
 pub use health::{HealthFlags, HostHealth};
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,

@@ -1,6 +1,8 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
-use super::{ClusterIndex, FilterOverride, Redirect, RetryPolicy, Rewrite, RouteMatch, WeightedCluster};
+use super::{
+    ClusterIndex, FilterOverride, HeaderRules, Redirect, RetryPolicy, Rewrite, RouteMatch, WeightedCluster,
+};
 
 /// A set of domains and their routes, first match wins.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -10,6 +12,8 @@ pub struct VirtualHost {
     pub routes: Vec<Route>,
     /// For all of its routes that say nothing else.
     pub filters: Vec<FilterOverride>,
+    /// `None` if it changes nothing.
+    pub headers: Option<Box<HeaderRules>>,
 }
 
 /// One route.
@@ -18,6 +22,8 @@ pub struct Route {
     pub matcher: RouteMatch,
     pub action: RouteAction,
     pub filters: Vec<FilterOverride>,
+    /// `None` if it changes nothing.
+    pub headers: Option<Box<HeaderRules>>,
     /// Where it stands in the file, for `explain` and logs; 0 if it has no place.
     pub line: u32,
 }

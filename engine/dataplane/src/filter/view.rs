@@ -134,11 +134,7 @@ pub struct ResponseView<'a> {
 impl ResponseView<'_> {
     /// Puts one field in the place of all of its name.
     pub fn set(&mut self, name: &str, value: &[u8]) {
-        for (index, field) in self.fields.iter().enumerate() {
-            if field.name.eq_ignore_ascii_case(name.as_bytes()) {
-                self.edits.remove(index);
-            }
-        }
+        self.edits.remove_named(&self.fields, name.as_bytes());
         self.edits.add(name.as_bytes(), value);
     }
 }

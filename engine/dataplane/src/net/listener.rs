@@ -1,6 +1,8 @@
 //! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
 
-use crate::config::{ClusterIndex, Listener, ListenerKind, ListenerLimits, Snapshot};
+use crate::config::{
+    ClusterIndex, HeaderOperator, HeaderRules, HttpListener, Listener, ListenerKind, ListenerLimits, Snapshot,
+};
 use crate::filter::local_rate_limit::shares::RateLimits;
 use crate::filter::{Chain, Parts};
 use crate::io::{Address, ListenerId};
@@ -19,6 +21,14 @@ pub struct CoreListener {
     /// The core's key of each of the snapshot's clusters.
     pub cluster_keys: Rc<[u32]>,
     pub kind: CoreListenerKind,
+    /// `None` if no header rule stands anywhere in it.
+    headers: Option<HeaderNeeds>,
+}
+
+/// What header rules need of their listener.
+struct HeaderNeeds {
+    address: Box<str>,
+    asks_peer: bool,
 }
 
 /// What the listener's connections carry.
@@ -57,7 +67,8 @@ impl CoreListener {
         };
         let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));
         let cluster_keys = Rc::clone(cluster_keys);
-        Some(Rc::new(CoreListener { config, snapshot, counters, cluster_keys, kind }))
+        let headers = header_needs(&config);
+        Some(Rc::new(CoreListener { config, snapshot, counters, cluster_keys, kind, headers }))
     }
 
     /// What stands in for the listener of a connection that outlived it: it routes nothing.
@@ -82,6 +93,7 @@ impl CoreListener {
             counters: Arc::default(),
             cluster_keys: Rc::from([]),
             kind: CoreListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
+            headers: None,
         })
     }
 
@@ -119,6 +131,21 @@ impl CoreListener {
         }
     }
 
+    /// Whether there is any header rule in it.
+    pub fn has_header_rules(&self) -> bool {
+        self.headers.is_some()
+    }
+
+    /// Whether any of its header rules asks for the peer's address.
+    pub fn asks_peer(&self) -> bool {
+        self.headers.as_ref().is_some_and(|headers| headers.asks_peer)
+    }
+
+    /// Its address as text, where header rules may ask for it.
+    pub fn address_text(&self) -> &str {
+        self.headers.as_ref().map_or("", |headers| &headers.address)
+    }
+
     /// The HTTP part of the configuration; `None` on TCP listeners.
     pub fn http(&self) -> Option<&crate::config::HttpListener> {
         match &self.config.kind {
@@ -126,4 +153,25 @@ impl CoreListener {
             ListenerKind::Tcp { .. } => None,
         }
     }
+}
+
+fn header_needs(config: &Listener) -> Option<HeaderNeeds> {
+    let ListenerKind::Http(http) = &config.kind else { return None };
+    let mut rules = header_rules(http).peekable();
+    rules.peek()?;
+    let operators = rules.flat_map(|rules| rules.request.operators().chain(rules.response.operators()));
+    let asks_peer = operators.into_iter().any(HeaderOperator::asks_peer);
+    let address = match &config.address {
+        Address::Ip(ip) => ip.to_string(),
+        Address::Unix(path) => path.to_string_lossy().into_owned(),
+    };
+    Some(HeaderNeeds { address: address.into(), asks_peer })
+}
+
+fn header_rules(http: &HttpListener) -> impl Iterator<Item = &HeaderRules> {
+    let hosts = http.routes.virtual_hosts().iter();
+    let special = hosts.flat_map(|host| {
+        host.routes.iter().filter_map(|route| route.headers.as_deref()).chain(host.headers.as_deref())
+    });
+    special.chain(http.headers.as_deref())
 }

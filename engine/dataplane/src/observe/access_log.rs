@@ -12,6 +12,7 @@ pub trait RecordSink {
 pub struct ResponseFlags(pub u32);
 
 impl ResponseFlags {
+    pub const NONE: Self = Self(0);
     pub const NO_HEALTHY_UPSTREAM: Self = Self(1);
     pub const UPSTREAM_CONNECTION_FAILURE: Self = Self(1 << 1);
     pub const UPSTREAM_OVERFLOW: Self = Self(1 << 2);
@@ -161,14 +162,9 @@ impl<'a> AccessRecord<'a> {
     pub fn captured_values(&self) -> impl Iterator<Item = Option<&'a [u8]>> {
         let mut rest = self.captured;
         std::iter::from_fn(move || {
-            let (length, left) = take_u32(rest)?;
-            if length == u32::MAX {
-                rest = left;
-                return Some(None);
-            }
-            let (value, left) = left.split_at_checked(length as usize)?;
+            let (value, left) = take_captured(rest)?;
             rest = left;
-            Some(Some(value))
+            Some(value)
         })
     }
 
@@ -195,6 +191,16 @@ pub fn capture(value: Option<&[u8]>, out: &mut Vec<u8>) {
             out.extend_from_slice(value);
         }
     }
+}
+
+/// The first value of what [`capture`] wrote, and what follows it.
+pub fn take_captured(captured: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    let (length, rest) = take_u32(captured)?;
+    if length == u32::MAX {
+        return Some((None, rest));
+    }
+    let (value, rest) = rest.split_at_checked(length as usize)?;
+    Some((Some(value), rest))
 }
 
 fn take_u32(bytes: &[u8]) -> Option<(u32, &[u8])> {

@@ -13,7 +13,10 @@ use sidering_codecs::{FieldName, Method, RequestHead};
 use std::rc::Rc;
 
 /// Buffers for header lines that are kept for reuse.
-const SPARE_LINES: usize = 64;
+const SPARE_LINES: usize = 256;
+
+/// What header rules add to a head, or ask of it for its answer, is more than a head may be.
+const REQUEST_TOO_LARGE: Refusal = (431, ResponseFlags::NONE, "request_headers_too_large_with_added");
 
 /// A request on its way to its route's action.
 pub(super) struct Asking<'a> {
@@ -35,6 +38,9 @@ impl<I: Io> Worker<I> {
         asking: &Asking<'_>,
     ) -> Option<Refusal> {
         let Some(found) = found else { return Some((404, ResponseFlags::NO_ROUTE, "route_not_found")) };
+        if !found.route.action.forwards() && self.capture_for_answer(asking.key, asking.head).is_err() {
+            return Some(REQUEST_TOO_LARGE);
+        }
         match &found.route.action {
             RouteAction::DirectResponse { status, .. } => {
                 self.reply_as_configured(asking.key, *status, found, vec![]);
@@ -47,13 +53,19 @@ impl<I: Io> Worker<I> {
                 let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
                 let cluster = weighted.unwrap_or(forward.cluster);
                 let Some(cluster) = self.cluster_key(listener, cluster) else { return Some(NO_CLUSTER) };
+                self.edit_request(io, asking.key, asking.downstream, asking.options, asking.head);
+                if self.edit_request_headers(io, asking.key, cluster, asking.head).is_err() {
+                    return Some(REQUEST_TOO_LARGE);
+                }
+                self.rewrite(forward, found, asking.path);
+                if self.capture_for_answer(asking.key, asking.head).is_err() {
+                    return Some(REQUEST_TOO_LARGE);
+                }
                 let stream = self.streams.get_mut(asking.key)?;
                 stream.cluster = cluster;
                 set_limits(stream, forward, found, is_connect);
                 self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
                 self.prepare_retries(asking.key, asking.head);
-                self.rewrite(forward, found, asking.path);
-                self.edit_request(io, asking.key, asking.downstream, asking.options, asking.head);
                 self.dispatch_request(io, asking.key, asking.head, is_connect)
             }
         }

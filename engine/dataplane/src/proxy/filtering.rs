@@ -114,6 +114,8 @@ impl<I: Io> Worker<I> {
                 false
             }
             Verdict::Reply(reply) => {
+                // Too much of it for the answer: then it goes out without.
+                let _ = self.capture_for_answer(key, head);
                 let text = Some(reply.body);
                 let own = LocalReply::new(reply.status, reply.flags, reply.details);
                 self.reply_locally(key, LocalReply { text, lines, ..own });

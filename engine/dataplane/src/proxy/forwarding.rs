@@ -8,7 +8,7 @@ use crate::net::conn::{Phase, Role};
 use crate::net::listener::{CoreListener, CoreListenerKind};
 use crate::observe::access_log::{ResponseFlags, capture};
 use crate::route::normalize::normalize;
-use crate::route::{Asks, RequestView};
+use crate::route::{Asks, RequestView, Routed};
 use crate::stream::{LocalReply, LogText, Stream, StreamKey};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId};
@@ -95,9 +95,7 @@ impl<I: Io> Worker<I> {
         let matched = if changed { path.as_slice() } else { head.path };
         let view = self.view(io, id, routes.asks(), head, matched);
         let found = routes.find(&view);
-        if let (Some(found), Some(stream)) = (found, self.streams.get_mut(key)) {
-            stream.route_line = found.route.line;
-        }
+        self.note_place(key, listener, found);
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
             self.act(io, listener, found, &asking)
@@ -125,6 +123,15 @@ impl<I: Io> Worker<I> {
             view.random = self.next_random();
         }
         view
+    }
+
+    /// The access log tells of the route, and header rules look for it when the answer goes out, whoever gives it.
+    fn note_place(&mut self, key: StreamKey, listener: &CoreListener, found: Option<Routed<'_>>) {
+        let (Some(found), Some(stream)) = (found, self.streams.get_mut(key)) else { return };
+        stream.route_line = found.route.line;
+        if listener.has_header_rules() {
+            stream.place = Some((found.virtual_host as u32, found.index as u32));
+        }
     }
 
     /// Leaves the reply as work: the downstream's codec is decoding.

@@ -7,7 +7,6 @@ use crate::net::listener::CoreListenerKind;
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{Details, LocalReply, Progress, Relay, Stream, StreamKey};
 use crate::worker::Worker;
-use sidering_codecs::Fields;
 
 impl<I: Io> Worker<I> {
     /// The stream cannot go on: it is answered with `status` if nothing was answered yet, else cut off visibly.
@@ -53,13 +52,11 @@ impl<I: Io> Worker<I> {
         stream.response = Progress::Ended;
         stream.response_ended = self.now;
         stream.last_activity = self.now;
-        let (downstream, is_filtered) = (stream.downstream, stream.filters.is_some());
+        let (downstream, is_edited) = (stream.downstream, stream.filters.is_some() || stream.place.is_some());
         self.detach_upstream(io, key, CloseMode::Graceful);
         self.drop_rest_of_request(io, key);
-        if is_filtered {
-            self.edits.clear();
-            self.filter_response(key, reply.status, Fields::default());
-            reply.lines.extend_from_slice(self.edits.added().bytes());
+        if is_edited {
+            self.edit_local_reply(io, key, &mut reply);
         }
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(conn) = self.conns.get_mut(downstream) else { return };

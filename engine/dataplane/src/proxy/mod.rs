@@ -15,6 +15,7 @@ mod filtering;
 mod finish;
 mod flow;
 mod forwarding;
+mod headers;
 mod local_reply;
 mod membership;
 mod overrides;

@@ -280,6 +280,7 @@ impl<I: Io> Worker<I> {
 
     /// Takes the boxes of an ended stream back.
     pub(crate) fn reclaim(&mut self, stream: &mut Stream) {
+        self.reclaim_lines(std::mem::take(&mut stream.captured));
         if let Some(head) = stream.head.take() {
             self.reclaim_head(head);
         }

@@ -10,6 +10,9 @@ use crate::stream::{Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{BodyLength, Codec, Event, FieldName, Fields, InputEnd, ResponseHead, Version};
 
+/// What the access log says of an answer that an upstream gave.
+const VIA_UPSTREAM: &str = "via_upstream";
+
 /// How the decoding of one chunk came to its end.
 enum Decoded {
     More,
@@ -22,6 +25,8 @@ enum Decoded {
     Dropped {
         whole: bool,
     },
+    /// The upstream did nothing wrong, and yet its answer cannot go out.
+    Refused(&'static str),
 }
 
 impl<I: Io> Worker<I> {
@@ -93,8 +98,8 @@ impl<I: Io> Worker<I> {
                     dropped = Some(head.status);
                 }
                 Ok(Some(Event::Response { head, .. })) => {
-                    if let Err(reason) = self.forward_response_head(key, &head) {
-                        break Decoded::Broken(reason);
+                    if let Err(outcome) = self.forward_response_head(io, key, &head) {
+                        break outcome;
                     }
                 }
                 Ok(Some(Event::Data { bytes, .. })) => self.forward_response_data(io, key, chunk, bytes),
@@ -116,17 +121,29 @@ impl<I: Io> Worker<I> {
                 self.release_upstream(io, key, id, whole && request_ended);
                 self.back_off(io, key, Outcome::Status(dropped.unwrap_or_default()));
             }
+            Decoded::Refused(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
         }
     }
 
-    fn forward_response_head(&mut self, key: StreamKey, head: &ResponseHead<'_>) -> Result<(), &'static str> {
+    fn forward_response_head(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        head: &ResponseHead<'_>,
+    ) -> Result<(), Decoded> {
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         if head.status == 101 && !stream.wants_upgrade {
-            return Err("upgrade_not_asked_for");
+            return Err(Decoded::Broken("upgrade_not_asked_for"));
         }
         stream.last_activity = self.now;
         self.edits.clear();
         if !head.is_interim() {
+            if stream.place.is_some()
+                && self.edit_answer_headers(io, key, head.status, VIA_UPSTREAM, head.fields).is_err()
+            {
+                return Err(Decoded::Refused("response_headers_too_large_with_added"));
+            }
+            let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
             note_response(stream, head, self.now);
             if stream.filters.is_some() {
                 self.filter_response(key, head.status, head.fields);
@@ -328,7 +345,7 @@ fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::T
     stream.response_started = Some(now);
     stream.upstream_sent.get_or_insert(now);
     stream.status = head.status;
-    stream.details = stream.details_of_failure("via_upstream").into();
+    stream.details = stream.details_of_failure(VIA_UPSTREAM).into();
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;
     if let (Some(log), Some(fields)) = (&mut stream.log, &stream.listener.snapshot.access_log) {
         for name in &fields.response_fields {

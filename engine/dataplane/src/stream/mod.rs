@@ -102,6 +102,10 @@ pub struct Stream {
     pub route_line: u32,
     /// Its virtual host and its place therein; `None` without a route that forwards.
     pub route: Option<(u32, u32)>,
+    /// Virtual host and route; only known where header rules look for it.
+    pub place: Option<(u32, u32)>,
+    /// What header rules for the answer ask of the request.
+    pub captured: Vec<u8>,
     pub route_timeout_ms: u64,
     pub idle_timeout_ms: u64,
     /// 0 is off.
@@ -173,6 +177,8 @@ impl Stream {
             is_at_endpoint: false,
             route_line: 0,
             route: None,
+            place: None,
+            captured: vec![],
             route_timeout_ms: 0,
             idle_timeout_ms,
             max_duration_ms: 0,

@@ -25,6 +25,7 @@ mod explain;
 mod failures;
 mod filters;
 mod forwarded;
+mod headers;
 mod keepalive;
 mod kills;
 mod load;

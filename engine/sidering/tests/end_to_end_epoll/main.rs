@@ -30,6 +30,8 @@ mod failures;
 mod filters;
 #[path = "../end_to_end/forwarded.rs"]
 mod forwarded;
+#[path = "../end_to_end/headers.rs"]
+mod headers;
 #[path = "../end_to_end/keepalive.rs"]
 mod keepalive;
 #[path = "../end_to_end/kills.rs"]
