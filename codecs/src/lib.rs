@@ -5,12 +5,19 @@
 //! around payload the caller sends itself. Everything a codec understands is told in one neutral message
 //! ([`message`]): a head, data, trailers, an end. Adding a protocol is one folder here and one line in [`registry`].
 
+pub mod bolt;
 pub mod carry;
 pub mod codec;
+pub mod dubbo;
+pub mod dubbo_thrift;
 pub mod edits;
+pub mod hessian2;
 pub mod http1;
 pub mod message;
 pub mod registry;
+pub mod rpc;
+pub mod tars;
+pub mod thrift;
 
 pub use codec::{Codec, Event, Grant, InputEnd, ProtocolError, Scratch, StreamId};
 pub use edits::Edits;

@@ -17,6 +17,7 @@ pub mod http1_round_trip;
 pub mod plain_chunks;
 pub mod plain_http1;
 pub mod receiver;
+pub mod rpc_layouts;
 pub mod said;
 pub mod seeds;
 
@@ -37,6 +38,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "http1_requests", run: http1_requests::run },
     Target { name: "http1_responses", run: http1_responses::run },
     Target { name: "http1_round_trip", run: http1_round_trip::run },
+    Target { name: "rpc_layouts", run: rpc_layouts::run },
 ];
 
 /// The target of this name.

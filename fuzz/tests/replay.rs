@@ -66,6 +66,11 @@ fn http1_round_trip() {
 }
 
 #[test]
+fn rpc_layouts() {
+    replay("rpc_layouts");
+}
+
+#[test]
 fn every_target_has_a_corpus_a_binary_and_a_replay() {
     let names: Vec<&str> = TARGETS.iter().map(|target| target.name).collect();
     let corpora: Vec<String> = files(&folder(&["corpus"])).iter().map(|path| name_of(path)).collect();

@@ -1,0 +1,166 @@
+//! The fixed part of a bolt frame, in both versions and both directions.
+
+use crate::codec::ProtocolError;
+
+/// The first version: the frame's first byte.
+pub(super) const V1: u8 = 1;
+/// The second version: a version of its own inside, a switch byte, and a checksum where that asks for it.
+pub(super) const V2: u8 = 2;
+
+/// The frame's type byte.
+pub(super) const TYPE_RESPONSE: u8 = 0;
+pub(super) const TYPE_REQUEST: u8 = 1;
+pub(super) const TYPE_ONE_WAY: u8 = 2;
+
+/// The frame's command code.
+pub(super) const COMMAND_HEARTBEAT: u16 = 0;
+pub(super) const COMMAND_REQUEST: u16 = 1;
+pub(super) const COMMAND_RESPONSE: u16 = 2;
+pub(super) const COMMAND_GO_AWAY: u16 = 100;
+
+/// From this inner version of a v2 frame on, the switch's lowest bit means that a CRC-32 follows the content.
+const CHECKSUM_SINCE: u8 = 2;
+const SWITCH_CHECKSUM: u8 = 1;
+/// SOFABolt reads lengths as signed numbers, so a larger one would be read differently there.
+const MAX_CONTENT_BYTES: u32 = i32::MAX as u32;
+
+/// The fixed part, with the offsets that its version gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) version: u8,
+    pub(super) kind: u8,
+    pub(super) command: u16,
+    pub(super) id: u32,
+    pub(super) codec: u8,
+    /// Milliseconds, of requests.
+    pub(super) timeout: i32,
+    /// Of responses.
+    pub(super) status: u16,
+    pub(super) class_bytes: u16,
+    pub(super) fields_bytes: u16,
+    pub(super) content_bytes: u32,
+    pub(super) has_checksum: bool,
+}
+
+impl Header {
+    /// The number of bytes of the fixed part, from the bytes that decide it; `Err` gives how many those are.
+    fn fixed_bytes(bytes: &[u8]) -> Result<Result<usize, usize>, ProtocolError> {
+        let (version, at) = match bytes.first() {
+            None => return Ok(Err(1)),
+            Some(&V1) => (V1, 1),
+            Some(&V2) => (V2, 2),
+            Some(_) => return Err(malformed("not a bolt frame")),
+        };
+        Ok(match (version, bytes.get(at)) {
+            (_, None) => Err(at + 1),
+            (V1, Some(&TYPE_RESPONSE)) => Ok(20),
+            (V1, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => Ok(22),
+            (_, Some(&TYPE_RESPONSE)) => Ok(22),
+            (_, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => Ok(24),
+            (_, Some(_)) => return Err(malformed("an unknown type of bolt frame")),
+        })
+    }
+
+    /// Reads the fixed part; `Err` in it gives how many bytes it takes at least.
+    pub(super) fn read(bytes: &[u8]) -> Result<Result<(Header, usize), usize>, ProtocolError> {
+        let length = match Header::fixed_bytes(bytes)? {
+            Ok(length) => length,
+            Err(needed) => return Ok(Err(needed)),
+        };
+        let Some(fixed) = bytes.get(..length) else { return Ok(Err(length)) };
+        let mut reader = Reader { bytes: fixed };
+        let version = reader.u8();
+        let inner_version = if version == V2 { reader.u8() } else { 0 };
+        let kind = reader.u8();
+        let command = reader.u16();
+        let _command_version = reader.u8();
+        let id = reader.u32();
+        let codec = reader.u8();
+        let switch = if version == V2 { reader.u8() } else { 0 };
+        let is_response = kind == TYPE_RESPONSE;
+        let timeout = if is_response { 0 } else { reader.u32().cast_signed() };
+        let status = if is_response { reader.u16() } else { 0 };
+        let (class_bytes, fields_bytes, content_bytes) = (reader.u16(), reader.u16(), reader.u32());
+        if content_bytes > MAX_CONTENT_BYTES {
+            return Err(ProtocolError { status: 413, reason: "a bolt content of 2 GiB or more" });
+        }
+        let has_checksum = inner_version >= CHECKSUM_SINCE && switch & SWITCH_CHECKSUM != 0;
+        let header = Header {
+            version,
+            kind,
+            command,
+            id,
+            codec,
+            timeout,
+            status,
+            class_bytes,
+            fields_bytes,
+            content_bytes,
+            has_checksum,
+        };
+        Ok(Ok((header, length)))
+    }
+
+    /// Writes a fixed part without checksum and with the command version 1.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.push(self.version);
+        if self.version == V2 {
+            out.push(1);
+        }
+        out.push(self.kind);
+        out.extend_from_slice(&self.command.to_be_bytes());
+        out.push(1);
+        out.extend_from_slice(&self.id.to_be_bytes());
+        out.push(self.codec);
+        if self.version == V2 {
+            out.push(0);
+        }
+        if self.kind == TYPE_RESPONSE {
+            out.extend_from_slice(&self.status.to_be_bytes());
+        } else {
+            out.extend_from_slice(&self.timeout.to_be_bytes());
+        }
+        out.extend_from_slice(&self.class_bytes.to_be_bytes());
+        out.extend_from_slice(&self.fields_bytes.to_be_bytes());
+        out.extend_from_slice(&self.content_bytes.to_be_bytes());
+    }
+}
+
+/// Where the id stands in a frame of this version.
+pub(super) fn id_offset(version: u8) -> usize {
+    if version == V2 { 6 } else { 5 }
+}
+
+/// Where the length of the field block stands in a frame's fixed part of `fixed_bytes`: in front of the content's length.
+pub(super) fn fields_length_offset(fixed_bytes: usize) -> usize {
+    fixed_bytes - 6
+}
+
+pub(super) fn malformed(reason: &'static str) -> ProtocolError {
+    ProtocolError { status: 400, reason }
+}
+
+/// Takes numbers off bytes whose length was checked; beyond their end it reads zeros.
+struct Reader<'a> {
+    bytes: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> [u8; N] {
+        let (taken, rest) = self.bytes.split_first_chunk().unwrap_or((&[0; N], &[]));
+        self.bytes = rest;
+        *taken
+    }
+
+    fn u8(&mut self) -> u8 {
+        u8::from_be_bytes(self.take())
+    }
+
+    fn u16(&mut self) -> u16 {
+        u16::from_be_bytes(self.take())
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_be_bytes(self.take())
+    }
+}

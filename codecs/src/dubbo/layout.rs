@@ -1,0 +1,196 @@
+//! Dubbo as a [`Layout`].
+
+use super::body::{read_attachments, read_invocation};
+use super::header::{BODY_LENGTH_OFFSET, HEADER_BYTES, HESSIAN2, Header, ID_OFFSET, malformed};
+use super::status;
+use crate::codec::ProtocolError;
+use crate::edits::Edits;
+use crate::hessian2::{HessianError, write_text};
+use crate::message::FieldSpan;
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits};
+
+/// The body of an event that announces that a server takes no more calls.
+const READ_ONLY: u8 = b'R';
+/// A null, the body of a heartbeat.
+const NULL: u8 = b'N';
+
+/// Apache Dubbo.
+#[derive(Debug)]
+pub struct Dubbo;
+
+impl Layout for Dubbo {
+    const NAME: &'static str = "dubbo";
+    const POOL_MODE: PoolMode = PoolMode::Multiplex;
+    const ID_BITS: u32 = 64;
+
+    fn detect(first: &[u8]) -> Detection {
+        match (Header::begins(first), first.len()) {
+            (false, _) => Detection::NoMatch,
+            (true, 0 | 1) => Detection::NeedMore,
+            (true, _) => Detection::Match,
+        }
+    }
+
+    fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Scan, ProtocolError> {
+        let Some(header) = Header::read(bytes)? else { return Ok(Scan::More(HEADER_BYTES)) };
+        let total = HEADER_BYTES as u64 + u64::from(header.body_bytes);
+        let body = &bytes[HEADER_BYTES..bytes.len().min(usize::try_from(total).unwrap_or(usize::MAX))];
+        let is_whole = HEADER_BYTES + body.len() == total as usize;
+        let mut kind = header.kind();
+        let mut head_bytes = HEADER_BYTES as u32;
+        match kind {
+            FrameKind::Request | FrameKind::OneWay if header.serialization == HESSIAN2 => {
+                match read_invocation(body, HEADER_BYTES) {
+                    Ok(invocation)
+                        if invocation.length <= (limits.head_bytes as usize).saturating_sub(HEADER_BYTES) =>
+                    {
+                        head_bytes += invocation.length as u32;
+                    }
+                    Ok(_) => {}
+                    // The reply says so; see `read`.
+                    Err(HessianError::Cut) if is_whole => {}
+                    Err(HessianError::Cut) if bytes.len() >= limits.head_bytes as usize => {}
+                    Err(HessianError::Cut) => return Ok(Scan::More(bytes.len() + 1)),
+                    Err(_) => {}
+                }
+            }
+            FrameKind::Ping | FrameKind::Pong | FrameKind::Notice => {
+                let limit = u64::from(limits.head_bytes);
+                if total > limit {
+                    return Err(ProtocolError {
+                        status: 431,
+                        reason: "a Dubbo event above the limit of header bytes",
+                    });
+                }
+                if !is_whole {
+                    return Ok(Scan::More(total as usize));
+                }
+                head_bytes = total as u32;
+                if kind != FrameKind::Pong && says_read_only(body) {
+                    kind = FrameKind::GoAway;
+                }
+            }
+            _ => {}
+        }
+        let sees_all = limits.wants_late_fields
+            && header.serialization == HESSIAN2
+            && matches!(kind, FrameKind::Request | FrameKind::OneWay)
+            && total <= u64::from(limits.head_bytes);
+        if sees_all && !is_whole {
+            return Ok(Scan::More(total as usize));
+        }
+        Ok(Scan::Frame(Frame {
+            kind,
+            dialect: 0,
+            serialization: header.serialization,
+            id: header.id,
+            head_bytes,
+            seen_bytes: if sees_all { total as u32 } else { head_bytes },
+            payload_bytes: total - u64::from(head_bytes),
+            trailer_bytes: 0,
+            timeout_ms: None,
+            status: if kind == FrameKind::Response { status::to_http(header.status) } else { 0 },
+        }))
+    }
+
+    fn read(
+        frame: &Frame,
+        seen: &[u8],
+        max_fields: u16,
+        fields: &mut Vec<FieldSpan>,
+    ) -> Result<Call, ProtocolError> {
+        let is_call = matches!(frame.kind, FrameKind::Request | FrameKind::OneWay);
+        if !is_call || frame.serialization != HESSIAN2 {
+            return Ok(Call::default());
+        }
+        let body = seen.get(HEADER_BYTES..).unwrap_or_default();
+        let mut invocation = read_invocation(body, HEADER_BYTES).map_err(|_| {
+            malformed("a Dubbo call does not begin with five strings within the limit of header bytes")
+        })?;
+        if u64::from(frame.seen_bytes) == frame.total_bytes() {
+            read_attachments(seen, HEADER_BYTES, &mut invocation, max_fields, fields)?;
+        }
+        Ok(invocation.call)
+    }
+
+    fn write_head(
+        _: &Frame,
+        head: &[u8],
+        _: &[FieldSpan],
+        id: u64,
+        _: &Edits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        let begin = out.len();
+        out.extend_from_slice(head);
+        if let Some(place) = out.get_mut(begin + ID_OFFSET..begin + BODY_LENGTH_OFFSET) {
+            place.copy_from_slice(&id.to_be_bytes());
+        }
+        Ok(())
+    }
+
+    fn write_reply(request: &Frame, _: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {
+        let begin = out.len();
+        answer(request, status::from_http(status)).write(out);
+        write_text(text, out);
+        set_body_length(begin, out);
+    }
+
+    fn write_ping(_: u8, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        event(id, true).write(out);
+        out.push(NULL);
+        set_body_length(begin, out);
+        true
+    }
+
+    fn write_pong(ping: &Frame, _: &[u8], out: &mut Vec<u8>) {
+        let begin = out.len();
+        Header { is_event: true, ..answer(ping, status::from_http(200)) }.write(out);
+        out.push(NULL);
+        set_body_length(begin, out);
+    }
+
+    fn write_go_away(_: u8, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        event(id, false).write(out);
+        write_text(&[READ_ONLY], out);
+        set_body_length(begin, out);
+        true
+    }
+}
+
+/// Whether an event's body is the string `R`.
+fn says_read_only(body: &[u8]) -> bool {
+    crate::hessian2::Reader::new(body).text() == Ok(&[READ_ONLY])
+}
+
+fn answer(request: &Frame, status: u8) -> Header {
+    Header {
+        is_request: false,
+        is_two_way: false,
+        is_event: false,
+        serialization: HESSIAN2,
+        status,
+        id: request.id,
+        body_bytes: 0,
+    }
+}
+
+fn event(id: u64, is_two_way: bool) -> Header {
+    Header {
+        is_request: true,
+        is_two_way,
+        is_event: true,
+        serialization: HESSIAN2,
+        status: 0,
+        id,
+        body_bytes: 0,
+    }
+}
+
+/// Enters the length of the body of the frame that begins at `begin`.
+fn set_body_length(begin: usize, out: &mut [u8]) {
+    let length = (out.len() - begin - HEADER_BYTES) as u32;
+    out[begin + BODY_LENGTH_OFFSET..begin + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
+}

@@ -1,0 +1,38 @@
+//! What a head says about its call, as places in the head's bytes.
+
+/// A range of a head's bytes; empty where the head does not say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Number of bytes.
+    pub len: u32,
+}
+
+impl Span {
+    /// The bytes of `head` that it names. A span of another head may name none.
+    pub fn of<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        let start = self.start as usize;
+        head.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    /// The span of `part`, which must be a part of `head`.
+    pub(crate) fn within(head: &[u8], part: &[u8]) -> Self {
+        let start = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
+        debug_assert!(part.is_empty() || start + part.len() <= head.len());
+        Span { start: start as u32, len: part.len() as u32 }
+    }
+}
+
+/// The routing key of a call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Call {
+    /// The interface or servant that is called.
+    pub service: Span,
+    /// The method or function.
+    pub method: Span,
+    /// The service's version.
+    pub version: Span,
+    /// The service's group.
+    pub group: Span,
+}

@@ -1,0 +1,7 @@
+//! The protocols of framed calls, against frames of encoders that nobody here wrote (`golden_frames.txt`: npm's
+//! sofa-bolt-node, hessian.js and @tars/stream, PyPI's thrift) and against bytes that nobody should send.
+
+mod fields;
+mod golden;
+mod hostile;
+mod support;
