@@ -5,6 +5,7 @@ use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::config::{LoadError, Loaded, Overrides, Settings, load, show_address};
 use crate::cores::{Cores, Event, Order, Signal};
+use crate::discovery::{EndpointSearch, Found};
 use crate::lifecycle::{Act, Lifecycle, Phase};
 use crate::listeners::OpenListeners;
 use crate::log;
@@ -12,7 +13,7 @@ use crate::rate_limit::{self, Broker};
 use crate::stats::{Ledger, ProcessFacts};
 use sidering_dataplane::config::Snapshot;
 use sidering_dataplane::filter::local_rate_limit::shares::ShareReport;
-use sidering_dataplane::message::Message;
+use sidering_dataplane::message::{EndpointsUpdate, Message};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct Setup {
     pub clock: Clock,
     pub ledger: Ledger,
     pub access_log: AccessLog,
+    /// Follows the first configuration already, if there was anything to wait for.
+    pub search: EndpointSearch,
     pub engine: EngineInUse,
     pub version: &'static str,
     pub command_line: Vec<String>,
@@ -120,6 +123,10 @@ impl Control {
                 self.life.core_ended(result.is_ok())
             }
             Event::DrainOverdue => return self.drain_overdue(),
+            Event::Found(found) => {
+                self.take_endpoints(found);
+                Act::Nothing
+            }
         };
         self.carry_out(act)
     }
@@ -250,12 +257,13 @@ impl Control {
 
     /// All that can fail comes first: opening files and sockets. Then the log thread, then the cores are told.
     fn apply(&mut self, loaded: Loaded) -> Result<(), Vec<String>> {
-        let Loaded { settings, mut snapshot, report } = loaded;
+        let Loaded { settings, mut snapshot, discoveries, report } = loaded;
         if report.warnings() > 0 {
             log::warning(format_args!("{} warnings\n{}", report.warnings(), report.to_string().trim_end()));
         }
         snapshot.version = self.snapshot.version + 1;
         let prepared = self.open.prepare(&mut snapshot, &mut *self.cores)?;
+        self.setup.search.fill(&mut snapshot, &discoveries);
         let snapshot = Arc::new(snapshot);
         let log_settings = settings.access_log.as_ref();
         let access_log = &mut self.setup.access_log;
@@ -278,9 +286,21 @@ impl Control {
         for (core, update) in self.setup.ledger.apply(&snapshot).into_iter().enumerate() {
             self.tell(core, Order::Message(Message::Apply(update)));
         }
+        self.setup.search.adopt(&snapshot, &discoveries);
         self.settings = settings;
         self.snapshot = snapshot;
         Ok(())
+    }
+
+    /// A search for endpoints had an outcome: the cores hear of it if it changes anything.
+    fn take_endpoints(&mut self, found: Found) {
+        let Some((cluster, endpoints)) = self.setup.search.take(found) else { return };
+        let name = &self.snapshot.clusters[cluster.0 as usize].name;
+        let counters = self.setup.ledger.endpoints(name, &endpoints);
+        for (core, counters) in counters.into_iter().enumerate() {
+            let update = EndpointsUpdate { cluster, endpoints: Arc::clone(&endpoints), counters };
+            self.tell(core, Order::Message(Message::Endpoints(update)));
+        }
     }
 
     /// USR1.

@@ -1,5 +1,6 @@
 //! The cores as control sees them: something that can be sent orders. How they are driven is the binary's business.
 
+use crate::discovery::Found;
 use sidering_dataplane::io::{Address, ListenerId};
 use sidering_dataplane::message::Message;
 use std::os::fd::OwnedFd;
@@ -44,6 +45,8 @@ pub(crate) enum Event {
     },
     /// A drain should be over by now.
     DrainOverdue,
+    /// A search for endpoints had an outcome.
+    Found(Found),
 }
 
 /// The signals that mean something.

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 mod control;
 mod cores;
+pub mod discovery;
 pub mod explain;
 mod http_server;
 pub mod json;

@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Overrides, load};
 use crate::control::{Control, EngineInUse, Setup, Source};
 use crate::cores::{Cores, Opened, Order};
+use crate::discovery::EndpointSearch;
 use crate::stats::Ledger;
 use sidering_dataplane::io::{Address, ListenerId};
 use sidering_dataplane::message::{Message, Update};
@@ -74,6 +75,7 @@ pub(crate) fn start(path: &Path) -> Result<(Control, Orders), Vec<String>> {
         clock,
         ledger: Ledger::new(2),
         access_log,
+        search: EndpointSearch::default(),
         engine: EngineInUse {
             name: "uring",
             reason: "as configured".to_owned(),

@@ -28,6 +28,7 @@ fn every_example_loads() {
         "resilience.yaml",
         "limits.yaml",
         "headers.yaml",
+        "discovery.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

@@ -143,6 +143,56 @@ fn a_stale_connection_to_an_endpoint_that_is_gone_is_replaced_by_one_to_another(
     bench.assert_empty();
 }
 
+/// Tells the worker that the cluster is a logical host whose name means this port now.
+fn tell_logical(bench: &mut Bench, port: u16) {
+    let endpoint =
+        Endpoint { hostname: Some("api".into()), is_logical: true, ..Endpoint::new(address(port)) };
+    let endpoints: Arc<[Endpoint]> = [endpoint].into();
+    let counters = bench.counters_of(&[Endpoint::new(address(8000))]).endpoints;
+    bench.message(Message::Endpoints(EndpointsUpdate { cluster: ClusterIndex(0), endpoints, counters }));
+}
+
+#[test]
+fn a_logical_host_keeps_its_connections_when_its_address_changes() {
+    let mut bench = Bench::new(http(1));
+    let clients = [bench.client(), bench.client()];
+    tell_logical(&mut bench, 8000);
+    let pooled = exchange(&mut bench, clients[0]);
+    tell_logical(&mut bench, 8001);
+    bench.receive(clients[0], GET);
+    assert_eq!(bench.io.connects.len(), 1, "as good as a new one");
+    bench.receive(clients[1], GET);
+    let second = bench.connected();
+    assert!(port_of(&mut bench, second).ends_with(":8001"));
+    bench.receive(pooled, OK);
+    bench.receive(second, OK);
+    assert_eq!((bench.flush(clients[0]), bench.flush(clients[1])), (OK.to_vec(), OK.to_vec()));
+    assert_eq!(bench.cluster.connections_idle.get(), 2);
+    bench.assert_empty();
+}
+
+/// Who holds the host as it was before its last addresses keeps its place from others.
+#[test]
+fn a_logical_host_that_goes_while_a_request_waits_for_an_old_address_is_not_confused_with_another() {
+    let mut bench = Bench::new(http(1));
+    let client = bench.client();
+    tell_logical(&mut bench, 8000);
+    bench.receive(client, GET);
+    tell_logical(&mut bench, 8001);
+    tell(&mut bench, &[8002]);
+    tell(&mut bench, &[8002, 8003]);
+    let upstream = bench.connected();
+    assert!(port_of(&mut bench, upstream).ends_with(":8000"));
+    bench.receive(upstream, OK);
+    assert_eq!(bench.flush(client), OK);
+    assert!(bench.is_closed(upstream), "nobody needs it any more");
+    assert_eq!(
+        bench.endpoint(8002).connections_active.get() + bench.endpoint(8003).connections_active.get(),
+        0
+    );
+    bench.assert_empty();
+}
+
 /// A configuration in which only endpoints changed is the same to the cluster as a message about them.
 #[test]
 fn a_configuration_keeps_clusters_that_only_have_other_endpoints() {

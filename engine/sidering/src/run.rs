@@ -53,19 +53,21 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let workers = loaded.settings.workers as usize;
     let ledger = Ledger::new(workers);
     let (access_log, sinks) = AccessLog::new(workers, clock);
-    let events = Events::new(workers).context("the control thread cannot watch for signals")?;
+    let mut events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
     let (fleet, engine) =
         Fleet::start(decision, &ledger, sinks, clock, pinned, &events.core_end(), &events.reports())?;
     announce(&loaded.settings, arguments, &engine, pinned.is_some());
 
+    let search = events.search(&loaded);
     let setup = Setup {
         source,
         overrides: arguments.overrides(),
         clock,
         ledger,
         access_log,
+        search,
         engine,
         version: VERSION,
         command_line: std::env::args().collect(),

@@ -1,17 +1,19 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
+use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;
 use super::dump_match;
 use crate::config::{Settings, show_address, show_bytes, show_ms};
+use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    CircuitBreaker, Cluster, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind, LoadBalancing,
-    Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
+    CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind,
+    LoadBalancing, Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
 };
 use sidering_dataplane::io::ConnectOptions;
 
-pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
+pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, search: &EndpointSearch) {
     json.key("workers").number(u64::from(settings.workers));
     json.key("engine").text(settings.engine.name());
     match &settings.admin {
@@ -30,7 +32,10 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot) {
         json.object(|json| listener(json, item, workers, &snapshot.clusters));
     });
     if !snapshot.clusters.is_empty() {
-        json.key("clusters").list(&snapshot.clusters, |json, item| json.object(|json| cluster(json, item)));
+        json.key("clusters").list(&snapshot.clusters, |json, item| {
+            let discovery = search.search(&item.name).map(|(discovery, _)| discovery);
+            json.object(|json| cluster(json, item, discovery));
+        });
     }
 }
 
@@ -192,16 +197,15 @@ fn circuit_breaker(json: &mut Json, breaker: &CircuitBreaker) {
     }
 }
 
-fn cluster(json: &mut Json, cluster: &Cluster) {
+fn cluster(json: &mut Json, cluster: &Cluster, discovery: Option<&Discovery>) {
     json.key("name").text(&cluster.name);
     json.key("protocol").text(cluster.protocol);
-    json.key("endpoints").list(&*cluster.endpoints, |json, endpoint| {
-        json.object(|json| {
-            json.key("address").text(&show_address(&endpoint.address));
-            json.key("weight").number(u64::from(endpoint.weight));
-            json.key("priority").number(u64::from(endpoint.priority));
-        });
-    });
+    match discovery {
+        Some(discovery) => dump_discovery::write(json, discovery),
+        None => json.key("endpoints").list(&*cluster.endpoints, |json, item| {
+            json.object(|json| endpoint(json, &show_address(&item.address), item));
+        }),
+    }
     json.key("lb").text(lb_name(cluster));
     let priorities = cluster.priorities;
     json.key("healthy_panic_threshold").number(u64::from(priorities.panic_threshold_percent));
@@ -224,6 +228,13 @@ fn write_keepalive(json: &mut Json, options: &ConnectOptions) {
         json.key("probes").number(u64::from(keepalive.probes));
         json.key("user_timeout").text(&show_ms(u64::from(options.user_timeout_ms)));
     });
+}
+
+/// One endpoint, with its address as the configuration writes it.
+pub(super) fn endpoint(json: &mut Json, address: &str, endpoint: &Endpoint) {
+    json.key("address").text(address);
+    json.key("weight").number(u64::from(endpoint.weight));
+    json.key("priority").number(u64::from(endpoint.priority));
 }
 
 fn cluster_name(clusters: &[Cluster], index: u32) -> &str {

@@ -3,6 +3,7 @@
 
 mod act;
 mod dump;
+mod dump_discovery;
 mod dump_filters;
 mod dump_headers;
 mod dump_match;

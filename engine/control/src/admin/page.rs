@@ -6,7 +6,7 @@ use crate::control::Control;
 use crate::http_server::Answer;
 use crate::json::Json;
 use crate::lifecycle::Phase;
-use crate::stats;
+use crate::stats::{self, Counted};
 use sidering_dataplane::observe::counters::{Counter, EndpointCounters};
 use std::fmt::Write;
 
@@ -26,14 +26,16 @@ pub(super) fn stats(control: &Control, query: &Query<'_>) -> Answer {
     }
     let filter = query.get("filter").unwrap_or("");
     let used_only = query.get("usedonly").is_some();
-    Answer::text(
-        200,
-        stats::plain(&control.setup.ledger, &control.snapshot, &control.facts(), filter, used_only),
-    )
+    Answer::text(200, stats::plain(&counted(control), &control.facts(), filter, used_only))
+}
+
+fn counted(control: &Control) -> Counted<'_> {
+    let setup = &control.setup;
+    Counted { ledger: &setup.ledger, snapshot: &control.snapshot, search: &setup.search }
 }
 
 pub(super) fn prometheus(control: &Control, _: &Query<'_>) -> Answer {
-    let body = stats::prometheus(&control.setup.ledger, &control.snapshot, &control.facts());
+    let body = stats::prometheus(&counted(control), &control.facts());
     Answer { content_type: "text/plain; version=0.0.4; charset=utf-8", ..Answer::text(200, body) }
 }
 
@@ -68,10 +70,10 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
             let _ = writeln!(text, "{name}::default_priority::max_requests::{}", breaker.max_requests);
         }
         let _ = writeln!(text, "{name}::default_priority::max_retries::{}", breaker.max_retries);
-        for endpoint in cluster.endpoints.iter() {
-            let address = show_address(&endpoint.address);
+        for endpoint in control.setup.search.of(name).into_iter().flat_map(|endpoints| endpoints.iter()) {
+            let (address, identity) = (show_address(&endpoint.address), endpoint.identity());
             let sum = |counter: fn(&EndpointCounters) -> &Counter| {
-                let counters = control.setup.ledger.endpoint(name, &endpoint.address);
+                let counters = control.setup.ledger.endpoint(name, &identity);
                 counters.map(|counters| counter(counters).get()).fold(0, u64::wrapping_add)
             };
             for (what, value) in [
@@ -85,6 +87,8 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
             ] {
                 let _ = writeln!(text, "{name}::{address}::{what}::{value}");
             }
+            let hostname = endpoint.hostname.as_deref().unwrap_or("");
+            let _ = writeln!(text, "{name}::{address}::hostname::{hostname}");
             let _ = writeln!(text, "{name}::{address}::health_flags::healthy");
         }
     }
@@ -94,7 +98,8 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
 pub(super) fn config_dump(control: &Control, _: &Query<'_>) -> Answer {
     Answer::json(Json::document(|json| {
         json.key("version").number(control.snapshot.version);
-        json.key("configuration").object(|json| dump::write(json, &control.settings, &control.snapshot));
+        json.key("configuration")
+            .object(|json| dump::write(json, &control.settings, &control.snapshot, &control.setup.search));
     }))
 }
 

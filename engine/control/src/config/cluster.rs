@@ -1,11 +1,13 @@
 //! Reads clusters, and keeps their names so that routes can refer to them.
 
+use super::circuit_breaker;
+use super::discovery;
 use super::keepalive::connect_options;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
-use super::{circuit_breaker, endpoint};
+use crate::discovery::{Discovery, EndpointSource};
 use sidering_dataplane::config::{
     CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits, PriorityPolicy,
 };
@@ -29,14 +31,16 @@ pub(super) struct Clusters {
     /// Of each cluster: whether the file says its protocol.
     explicit: Vec<bool>,
     names: HashMap<String, u32>,
+    discoveries: Vec<Discovery>,
 }
 
 impl Clusters {
     pub(super) fn read(tree: Option<&Tree>, problems: &Problems) -> Clusters {
-        let mut read = Clusters { clusters: vec![], explicit: vec![], names: HashMap::new() };
+        let mut read =
+            Clusters { clusters: vec![], explicit: vec![], names: HashMap::new(), discoveries: vec![] };
         let mut lines: HashMap<String, u32> = HashMap::new();
         for item in tree.map_or(&[][..], |tree| list(tree, "clusters", problems)) {
-            let (cluster, name_place, explicit) = cluster(item, problems);
+            let ReadCluster { cluster, name_place, explicit, source } = cluster(item, problems);
             if cluster.name.is_empty() {
                 continue;
             }
@@ -46,6 +50,8 @@ impl Clusters {
                 lines.insert(cluster.name, line);
                 continue;
             }
+            let discovery = source.map(|source| Discovery { cluster: cluster.name.clone(), source });
+            read.discoveries.extend(discovery);
             read.names.insert(cluster.name.clone(), read.clusters.len() as u32);
             read.clusters.push(cluster);
             read.explicit.push(explicit);
@@ -78,20 +84,27 @@ impl Clusters {
         ClusterIndex(index)
     }
 
-    pub(super) fn into_clusters(self) -> Vec<Cluster> {
-        self.clusters
+    /// The clusters, and how the endpoints of those are found that do not list them.
+    pub(super) fn into_parts(self) -> (Vec<Cluster>, Vec<Discovery>) {
+        (self.clusters, self.discoveries)
     }
 }
 
-fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
+struct ReadCluster {
+    cluster: Cluster,
+    name_place: Place,
+    /// Whether the file says its protocol.
+    explicit: bool,
+    source: Option<EndpointSource>,
+}
+
+fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
     let mut section = Section::open("a cluster", tree, problems);
     let name_tree = section.require("name", "a name that routes refer to");
     let given = section.find("protocol");
     let protocol =
         given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
-    let endpoints = section.require("endpoints", "a list of addresses");
-    let endpoints = endpoints.map_or(&[][..], |tree| list(tree, "endpoints", problems));
-    let endpoints = endpoint::read_all(endpoints, problems).into();
+    let (endpoints, source) = discovery::read(&mut section);
     let lb = section.choice("lb", BALANCERS, LATER_BALANCERS).unwrap_or_default();
     let priorities = priorities(&mut section);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
@@ -105,14 +118,14 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
         keepalive.map_or_else(ConnectOptions::default, |tree| connect_options(tree, problems));
     section.later(&["tls", "health_check", "outlier_detection"]);
     section.finish();
-    let place = name_tree.map_or(tree.place, |tree| tree.place);
+    let name_place = name_tree.map_or(tree.place, |tree| tree.place);
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
     let protocol = protocol.unwrap_or("tcp");
     let cluster = Cluster {
         name,
         protocol,
-        endpoints,
+        endpoints: endpoints.into(),
         lb,
         priorities,
         connect_timeout_ms,
@@ -120,7 +133,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> (Cluster, Place, bool) {
         pool,
         circuit_breaker,
     };
-    (cluster, place, explicit)
+    ReadCluster { cluster, name_place, explicit, source }
 }
 
 /// Keys of the cluster itself, as Envoy names them.

@@ -6,13 +6,15 @@ use super::tree::{Tree, Value};
 use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
 use std::collections::HashMap;
+use std::net::SocketAddr;
 
 /// All endpoints of a cluster, no address twice.
 pub(super) fn read_all(trees: &[Tree], problems: &Problems) -> Vec<Endpoint> {
     let mut lines: HashMap<Address, u32> = HashMap::with_capacity(trees.len());
     let mut endpoints = Vec::with_capacity(trees.len());
     for tree in trees {
-        let Some(endpoint) = read(tree, problems) else { continue };
+        let Some((address, template)) = read(tree, problems, endpoint_address) else { continue };
+        let endpoint = Endpoint { address, ..template };
         if let Some(line) = lines.insert(endpoint.address.clone(), tree.place.line) {
             let message = format!("{} is an endpoint of this cluster already", endpoint.address);
             problems.error(
@@ -26,22 +28,27 @@ pub(super) fn read_all(trees: &[Tree], problems: &Problems) -> Vec<Endpoint> {
     endpoints
 }
 
-/// An address alone, or a mapping.
-fn read(tree: &Tree, problems: &Problems) -> Option<Endpoint> {
+/// An address alone, or a mapping with a weight. How the address is written is the caller's business; the endpoint stands
+/// for all but its address.
+pub(super) fn read<A>(
+    tree: &Tree,
+    problems: &Problems,
+    read_address: impl Fn(&Tree, &Problems) -> Option<A>,
+) -> Option<(A, Endpoint)> {
+    let template = Endpoint::new(Address::Ip(SocketAddr::from(([0, 0, 0, 0], 0))));
     if !matches!(tree.value, Value::Mapping(_)) {
-        let address = endpoint_address(tree, problems)?;
-        return Some(Endpoint::new(address));
+        return Some((read_address(tree, problems)?, template));
     }
     let mut section = Section::open("an endpoint", tree, problems);
-    let address = section.require("address", "ip:port").and_then(|tree| endpoint_address(tree, problems));
+    let address = section.require("address", "ip:port").and_then(|tree| read_address(tree, problems));
     let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
     let priority = section.integer("priority", 0..=u64::from(Endpoint::LAST_PRIORITY), 0) as u32;
     section.later(&["metadata", "zone"]);
     section.finish();
-    Some(Endpoint { weight: weight? as u32, priority, ..Endpoint::new(address?) })
+    Some((address?, Endpoint { weight: weight? as u32, priority, ..template }))
 }
 
-fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
+pub(super) fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
     let address = address(tree, problems)?;
     if matches!(&address, Address::Ip(ip) if ip.port() == 0) {
         problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");

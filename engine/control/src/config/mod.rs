@@ -3,6 +3,7 @@
 
 mod circuit_breaker;
 mod cluster;
+mod discovery;
 mod endpoint;
 mod expectations;
 mod filter;
@@ -34,6 +35,7 @@ pub(crate) use suggest::nearest;
 pub use units::address as parse_address;
 pub(crate) use units::{show_address, show_bytes, show_ms};
 
+use crate::discovery::Discovery;
 use problem::Problems;
 use section::Section;
 use sidering_dataplane::config::Snapshot;
@@ -45,6 +47,8 @@ pub struct Loaded {
     pub settings: Settings,
     /// With version 0, and listener ids that are places in the list: whoever applies it gives it its own.
     pub snapshot: Snapshot,
+    /// How the endpoints of clusters are found that do not list them: in the snapshot they have none.
+    pub discoveries: Vec<Discovery>,
     /// Warnings only.
     pub report: Report,
 }
@@ -85,12 +89,18 @@ pub fn parse(name: &str, text: &str, overrides: &Overrides) -> Result<Loaded, Re
     let read = tree::parse(text, &problems).map(|tree| read(&tree, overrides, &problems));
     let report = Report::new(name, text, problems.into_sorted());
     match read {
-        Some((settings, snapshot)) if report.errors() == 0 => Ok(Loaded { settings, snapshot, report }),
+        Some((settings, snapshot, discoveries)) if report.errors() == 0 => {
+            Ok(Loaded { settings, snapshot, discoveries, report })
+        }
         _ => Err(report),
     }
 }
 
-fn read(tree: &tree::Tree, overrides: &Overrides, problems: &Problems) -> (Settings, Snapshot) {
+fn read(
+    tree: &tree::Tree,
+    overrides: &Overrides,
+    problems: &Problems,
+) -> (Settings, Snapshot, Vec<Discovery>) {
     let mut root = Section::open("the configuration", tree, problems);
     let settings = settings::read(&mut root, overrides);
     let drain_timeout_ms = root.duration_ms("drain_timeout", 0, DRAIN_TIMEOUT_MS);
@@ -100,9 +110,10 @@ fn read(tree: &tree::Tree, overrides: &Overrides, problems: &Problems) -> (Setti
     root.later(&["route_tables"]);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
-    let clusters = clusters.into_clusters();
+    let (clusters, discoveries) = clusters.into_parts();
     let cores = settings.workers;
-    (settings, Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log, cores })
+    let snapshot = Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log, cores };
+    (settings, snapshot, discoveries)
 }
 
 fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
@@ -118,6 +129,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 mod action_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod discovery_tests;
 #[cfg(test)]
 mod header_tests;
 #[cfg(test)]

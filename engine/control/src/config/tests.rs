@@ -43,7 +43,7 @@ clusters:
 
 #[test]
 fn a_small_file_gets_the_documented_defaults() {
-    let Loaded { settings, snapshot, report } = load(SMALL).unwrap();
+    let Loaded { settings, snapshot, report, .. } = load(SMALL).unwrap();
     assert!(report.problems.is_empty());
     assert_eq!((settings.workers, settings.workers_auto, settings.engine), (2, false, EngineChoice::Auto));
     assert_eq!(settings.admin.map(|address| show_address(&address)).as_deref(), Some("127.0.0.1:15000"));
@@ -184,7 +184,7 @@ test.yaml:17:9: error: a second cluster named `api`
       |         ^^^ another name; the first is on line 15
 test.yaml:18:15: error: `localhost:80` is not an address
    18 |   endpoints: [localhost:80]
-      |               ^^^^^^^^^^^^ an IP address: this version does not look up host names
+      |               ^^^^^^^^^^^^ an IP address; host names take `discovery: strict_dns` or `logical_dns` of the cluster
 "#;
     assert_eq!(report.to_string(), golden);
 }

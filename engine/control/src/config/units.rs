@@ -13,6 +13,9 @@ pub(super) const SIZE: &str = "a size such as 16KiB, 1MiB, or a number of bytes"
 /// What an address looks like.
 pub(super) const ADDRESS: &str = "ip:port, [v6]:port or unix:/path";
 
+/// What a name with a port looks like.
+pub(super) const HOST_PORT: &str = "host:port, ip:port or [v6]:port";
+
 /// Bytes in a path of a unix socket, by the kernel's `sockaddr_un` less its final zero.
 const UNIX_PATH_BYTES: usize = 107;
 
@@ -95,9 +98,41 @@ pub fn address(text: &str) -> Result<Address, &'static str> {
         return Err("an IPv6 address in brackets: [v6]:port");
     }
     if host.chars().any(|character| character.is_ascii_alphabetic()) {
-        return Err("an IP address: this version does not look up host names");
+        return Err("an IP address; host names take `discovery: strict_dns` or `logical_dns` of the cluster");
     }
     Err(ADDRESS)
+}
+
+/// Reads a host name with a port (RFC 1123, and underscores, which many names have); an error says what was expected.
+pub(super) fn host_port(text: &str) -> Result<(String, u16), &'static str> {
+    if text.starts_with("unix:") {
+        return Err("a host name: a unix socket has no name to resolve");
+    }
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Ok((address.ip().to_string(), address.port()));
+    }
+    let Some((host, port)) = text.rsplit_once(':') else { return Err(HOST_PORT) };
+    let Ok(port) = port.parse::<u16>() else {
+        return Err("a port number from 1 to 65535 after the last colon");
+    };
+    if host.contains(':') {
+        return Err("an IPv6 address in brackets: [v6]:port");
+    }
+    let whole = host.strip_suffix('.').unwrap_or(host);
+    if whole.is_empty() || whole.len() > 253 {
+        return Err("a host name of 1 to 253 bytes");
+    }
+    let is_legal = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(is_legal) && !label.starts_with('-')
+    };
+    if !whole.split('.').all(is_label) {
+        return Err("a host name of letters, digits, - and _, in parts of 1 to 63 bytes between dots");
+    }
+    if whole.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Err("a host name, or an IPv4 address of four numbers up to 255");
+    }
+    Ok((host.to_owned(), port))
 }
 
 /// Reads a domain pattern of a virtual host, in lower case; an error says what was expected.
@@ -173,6 +208,40 @@ mod tests {
         }
         assert!(address(&format!("unix:/{}", "a".repeat(106))).is_ok());
         assert!(address(&format!("unix:/{}", "a".repeat(107))).is_err());
+    }
+
+    #[test]
+    fn hosts_with_ports() {
+        for (good, host, port) in [
+            ("api.internal:8080", "api.internal", 8080),
+            ("api:1", "api", 1),
+            ("_grpc.api-1.svc.:65535", "_grpc.api-1.svc.", 65535),
+            ("127.0.0.1:80", "127.0.0.1", 80),
+            ("[::1]:80", "::1", 80),
+        ] {
+            assert_eq!(host_port(good), Ok((host.to_owned(), port)));
+        }
+        for (bad, word) in [
+            ("unix:/run/a", "unix"),
+            ("api", "host:port"),
+            ("api:", "port number"),
+            ("api:65536", "port number"),
+            ("::1:80", "brackets"),
+            (":80", "1 to 253"),
+            (".:80", "1 to 253"),
+            ("a..b:80", "parts"),
+            ("-a:80", "parts"),
+            ("a b:80", "parts"),
+            ("é:80", "parts"),
+            ("256.0.0.1:80", "255"),
+        ] {
+            assert!(host_port(bad).unwrap_err().contains(word), "{bad}");
+        }
+        let labels =
+            |bytes: usize| format!("{}:1", format!("{}.", "a".repeat(63)).repeat(4)[..bytes].to_owned());
+        assert_eq!([252, 253, 254].map(|bytes| host_port(&labels(bytes)).is_ok()), [true, true, false]);
+        assert!(host_port(&format!("{}:1", "a".repeat(63))).is_ok());
+        assert!(host_port(&format!("{}:1", "a".repeat(64))).is_err());
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Reads all counters once and names them. Reading is all it does: cores aren't asked, nor held up.
 
+use super::Counted;
 use super::filter_names::FILTERS;
 use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
-    CLUSTER, CLUSTER_TIMES, CORE, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER, Numbers, TCP,
-    Times,
+    CLUSTER, CLUSTER_TIMES, CORE, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER, Numbers,
+    SEARCH, TCP, Times,
 };
 use super::process::ProcessFacts;
 use crate::config::show_address;
-use sidering_dataplane::config::{Cluster, Listener, ListenerKind, Snapshot};
+use crate::discovery::EndpointSearch;
+use sidering_dataplane::config::{Cluster, Listener, ListenerKind};
 use sidering_dataplane::observe::counters::Counter;
 
 type Labels = Vec<(&'static str, String)>;
@@ -21,7 +23,8 @@ struct Scope {
 }
 
 /// All metrics, grouped by name.
-pub(super) fn gather(ledger: &Ledger, snapshot: &Snapshot, facts: &ProcessFacts) -> Vec<Family> {
+pub(super) fn gather(counted: &Counted<'_>, facts: &ProcessFacts) -> Vec<Family> {
+    let Counted { ledger, snapshot, search } = *counted;
     let mut families = Families(vec![]);
     facts.families(&mut families.0);
     let whole = Scope { labels: vec![], plain: String::new() };
@@ -36,7 +39,7 @@ pub(super) fn gather(ledger: &Ledger, snapshot: &Snapshot, facts: &ProcessFacts)
         families.listener(listener, ledger);
     }
     for cluster in &snapshot.clusters {
-        families.cluster(cluster, ledger);
+        families.cluster(cluster, ledger, search);
     }
     families.0
 }
@@ -79,7 +82,7 @@ impl Families {
         }
     }
 
-    fn cluster(&mut self, cluster: &Cluster, ledger: &Ledger) {
+    fn cluster(&mut self, cluster: &Cluster, ledger: &Ledger, search: &EndpointSearch) {
         let name = cluster.name.as_str();
         let scope =
             Scope { labels: vec![("cluster_name", name.to_owned())], plain: format!("cluster.{name}.") };
@@ -90,19 +93,24 @@ impl Families {
         self.classes("cluster_upstream_rq_xx", "upstream_rq", help, &scope, |class| {
             counters().map(|counters| counters.responses[class].get()).sum()
         });
-        let endpoints = Value::Number(cluster.endpoints.len() as u64);
+        let endpoints = search.of(name).unwrap_or(&cluster.endpoints).len() as u64;
         self.add(
             "cluster_membership_total",
             "membership_total",
             Kind::Gauge,
             "Endpoints.",
             &scope,
-            endpoints,
+            Value::Number(endpoints),
         );
         // Without health checks, all of them.
-        let healthy = Value::Number(cluster.endpoints.len() as u64);
+        let healthy = Value::Number(endpoints);
         let help = "Endpoints that traffic may go to.";
         self.add("cluster_membership_healthy", "membership_healthy", Kind::Gauge, help, &scope, healthy);
+        if let Some((_, counters)) = search.search(name) {
+            for (name, plain, help, number) in SEARCH {
+                self.add(name, plain, Kind::Counter, help, &scope, Value::Number(number(&counters)));
+            }
+        }
     }
 
     /// The sums of a table's numbers over `counters`.

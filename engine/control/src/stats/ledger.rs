@@ -1,8 +1,7 @@
 //! Who counts where: the counters of every core, handed out by name so that they outlive a configuration. It adds
 //! nothing up.
 
-use sidering_dataplane::config::{Endpoint, Snapshot};
-use sidering_dataplane::io::Address;
+use sidering_dataplane::config::{Endpoint, EndpointIdentity, Snapshot};
 use sidering_dataplane::message::{ClusterUpdate, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, EngineCounters, ListenerCounters,
@@ -25,11 +24,11 @@ pub struct CoreLedger {
     clusters: HashMap<String, ClusterEntry>,
 }
 
-/// The counters of a cluster, and of its endpoints by address.
+/// The counters of a cluster, and of its endpoints by what makes them the same.
 #[derive(Debug, Default)]
 struct ClusterEntry {
     counters: Arc<ClusterCounters>,
-    endpoints: HashMap<Address, Arc<EndpointCounters>>,
+    endpoints: HashMap<EndpointIdentity, Arc<EndpointCounters>>,
 }
 
 impl Ledger {
@@ -72,7 +71,7 @@ impl Ledger {
     pub(crate) fn endpoint<'l>(
         &'l self,
         cluster: &'l str,
-        endpoint: &'l Address,
+        endpoint: &'l EndpointIdentity,
     ) -> impl Iterator<Item = &'l EndpointCounters> {
         let entries = self.cores.iter().filter_map(move |core| core.clusters.get(cluster));
         entries.filter_map(move |entry| entry.endpoints.get(endpoint)).map(|counters| &**counters)
@@ -113,7 +112,7 @@ impl ClusterEntry {
     fn update(&mut self, endpoints: &[Endpoint]) -> ClusterUpdate {
         self.endpoints.retain(|_, counters| Arc::strong_count(counters) > 1);
         let counters =
-            |endpoint: &Endpoint| Arc::clone(self.endpoints.entry(endpoint.address.clone()).or_default());
+            |endpoint: &Endpoint| Arc::clone(self.endpoints.entry(endpoint.identity()).or_default());
         ClusterUpdate {
             endpoints: endpoints.iter().map(counters).collect(),
             counters: Arc::clone(&self.counters),
@@ -125,6 +124,7 @@ impl ClusterEntry {
 mod tests {
     use super::*;
     use crate::config::{Overrides, parse};
+    use sidering_dataplane::io::Address;
 
     fn snapshot(listener: &str, endpoints: &str) -> Arc<Snapshot> {
         let text = format!(
@@ -166,7 +166,7 @@ mod tests {
         let mut ledger = Ledger::new(1);
         let endpoint = |port| Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()));
         let of_first = |ledger: &Ledger| {
-            ledger.endpoint("c", &endpoint(1).address).map(|at| at.requests_total.get()).sum::<u64>()
+            ledger.endpoint("c", &endpoint(1).identity()).map(|at| at.requests_total.get()).sum::<u64>()
         };
         let update = ledger.apply(&snapshot("a", "127.0.0.1:1")).remove(0);
         update.clusters[0].endpoints[0].requests_total.add(1);

@@ -13,24 +13,27 @@ mod prometheus;
 pub use ledger::{CoreLedger, Ledger};
 pub use process::ProcessFacts;
 
+use crate::discovery::EndpointSearch;
 use sidering_dataplane::config::Snapshot;
+
+/// Who counts what.
+#[derive(Clone, Copy)]
+pub struct Counted<'c> {
+    pub ledger: &'c Ledger,
+    pub snapshot: &'c Snapshot,
+    pub search: &'c EndpointSearch,
+}
 
 /// Prometheus's text format.
 #[must_use]
-pub fn prometheus(ledger: &Ledger, snapshot: &Snapshot, facts: &ProcessFacts) -> String {
-    prometheus::write(&gather::gather(ledger, snapshot, facts))
+pub fn prometheus(counted: &Counted<'_>, facts: &ProcessFacts) -> String {
+    prometheus::write(&gather::gather(counted, facts))
 }
 
 /// Envoy's `name: value` lines: those whose name contains `filter`; `used_only` leaves out what is zero.
 #[must_use]
-pub fn plain(
-    ledger: &Ledger,
-    snapshot: &Snapshot,
-    facts: &ProcessFacts,
-    filter: &str,
-    used_only: bool,
-) -> String {
-    plain::write(&gather::gather(ledger, snapshot, facts), filter, used_only)
+pub fn plain(counted: &Counted<'_>, facts: &ProcessFacts, filter: &str, used_only: bool) -> String {
+    plain::write(&gather::gather(counted, facts), filter, used_only)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What each counter is called outside, after Envoy. Tables and nothing else.
 
 use super::metric::Kind;
+use crate::discovery::SearchCounters;
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, Counter, EngineCounters, ListenerCounters,
 };
@@ -269,6 +270,19 @@ pub(super) const CLUSTER_TIMES: Times<ClusterCounters> = &[(
     "Milliseconds from a request's head sent to the end of its response.",
     |c| &c.request_time,
 )];
+/// How the search for a cluster's endpoints goes: all of them count up.
+type SearchNumbers = &'static [(&'static str, &'static str, &'static str, fn(&SearchCounters) -> u64)];
+
+/// Of clusters whose endpoints are searched for.
+pub(super) const SEARCH: SearchNumbers = &[
+    ("cluster_update_attempt", "update_attempt", "Attempts to find the endpoints.", |s| s.update_attempt),
+    ("cluster_update_success", "update_success", "Attempts that had an answer.", |s| s.update_success),
+    ("cluster_update_failure", "update_failure", "Attempts that failed.", |s| s.update_failure),
+    ("cluster_update_empty", "update_empty", "Answers without any endpoint.", |s| s.update_empty),
+    ("cluster_update_no_rebuild", "update_no_rebuild", "Answers that changed no endpoint.", |s| {
+        s.update_no_rebuild
+    }),
+];
 /// Added up over the cores.
 pub(super) const CORE: Numbers<CoreCounters> = &[
     (

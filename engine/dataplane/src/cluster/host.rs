@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// What does not change about an endpoint. Nobody else gets its index while anybody has this.
+/// What does not change about an endpoint. Nobody else gets its index while anybody has this. A logical host that gets another
+/// address is told anew, under its index; who has this goes on with the address it had.
 #[derive(Debug)]
 pub struct Host {
     pub index: u32,
@@ -17,6 +18,20 @@ pub struct Host {
     /// The address as text.
     pub name: Box<str>,
     pub counters: Arc<EndpointCounters>,
+    /// Shared by all that the host was told as.
+    lease: Rc<()>,
+}
+
+impl Host {
+    fn new(index: u32, endpoint: &Endpoint, counters: &Arc<EndpointCounters>, lease: Rc<()>) -> Rc<Host> {
+        Rc::new(Host {
+            index,
+            address: endpoint.address.clone(),
+            name: endpoint.address.to_string().into(),
+            counters: Arc::clone(counters),
+            lease,
+        })
+    }
 }
 
 /// The hosts of a cluster: its members, in the order of its endpoints, and those that were and still have something to finish.
@@ -29,6 +44,8 @@ pub struct HostTable {
     free: Vec<u32>,
     /// Of members and of those that leave.
     by_address: HashMap<Address, u32>,
+    /// The one that is the same whatever its address.
+    logical: Option<u32>,
 }
 
 /// A host and this core's connections to it.
@@ -46,9 +63,16 @@ pub(super) struct Entry {
     pub(super) connections: u32,
 }
 
+impl Entry {
+    /// Whether anybody but the table has the host, under whichever address.
+    fn is_referred_to(&self) -> bool {
+        Rc::strong_count(&self.host) > 1 || Rc::strong_count(&self.host.lease) > 1
+    }
+}
+
 impl HostTable {
-    /// Makes these the members, with their counters at the same index. Who was a member under the same address keeps its place,
-    /// its connections and its health; an address that is there twice counts once.
+    /// Makes these the members, with their counters at the same index. Who was a member under the same address, or is a
+    /// logical host under whichever, keeps its place, its connections and its health; one that is there twice counts once.
     pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>]) {
         let before = std::mem::take(&mut self.members);
         for &index in &before {
@@ -57,13 +81,21 @@ impl HostTable {
             }
         }
         for (endpoint, counters) in endpoints.iter().zip(counters) {
-            let known = self.by_address.get(&endpoint.address).copied();
+            let by_address = self.by_address.get(&endpoint.address).copied();
+            let known = if endpoint.is_logical { self.logical } else { by_address };
             let same = known.filter(|index| self.counts_with(*index, counters));
             let index = same.unwrap_or_else(|| self.insert(endpoint, counters));
             let Some(entry) = self.entry_mut(index) else { continue };
             if std::mem::replace(&mut entry.is_member, true) {
                 continue;
             }
+            if entry.host.address != endpoint.address {
+                let moved = Host::new(index, endpoint, counters, Rc::clone(&entry.host.lease));
+                let before = std::mem::replace(&mut entry.host, moved);
+                self.by_address.remove(&before.address);
+                self.by_address.insert(endpoint.address.clone(), index);
+            }
+            let Some(entry) = self.entry_mut(index) else { continue };
             (entry.weight, entry.priority) = (endpoint.weight, endpoint.priority);
             if std::mem::take(&mut entry.has_left) {
                 entry.health = endpoint.health;
@@ -84,14 +116,8 @@ impl HostTable {
             self.entries.push(None);
             self.entries.len() as u32 - 1
         });
-        let host = Host {
-            index,
-            address: endpoint.address.clone(),
-            name: endpoint.address.to_string().into(),
-            counters: Arc::clone(counters),
-        };
         let entry = Entry {
-            host: Rc::new(host),
+            host: Host::new(index, endpoint, counters, Rc::default()),
             weight: endpoint.weight,
             priority: endpoint.priority,
             health: endpoint.health,
@@ -102,6 +128,9 @@ impl HostTable {
         };
         self.entries[index as usize] = Some(entry);
         self.by_address.insert(endpoint.address.clone(), index);
+        if endpoint.is_logical {
+            self.logical = Some(index);
+        }
         index
     }
 
@@ -110,7 +139,7 @@ impl HostTable {
         for index in std::mem::take(&mut self.leaving) {
             match self.entry_mut(index) {
                 Some(entry) if entry.is_member => {}
-                Some(entry) if entry.connections > 0 || Rc::strong_count(&entry.host) > 1 => {
+                Some(entry) if entry.connections > 0 || entry.is_referred_to() => {
                     entry.has_left = true;
                     self.leaving.push(index);
                 }
@@ -120,6 +149,7 @@ impl HostTable {
     }
 
     fn free(&mut self, index: u32) {
+        self.logical = self.logical.filter(|logical| *logical != index);
         if let Some(entry) = self.entries[index as usize].take()
             && self.by_address.get(&entry.host.address) == Some(&index)
         {

@@ -84,6 +84,19 @@ pub struct Endpoint {
     pub priority: u32,
     /// What is known against it when the cluster gets it, or gets it back. From then on [`crate::message::Message::Health`] tells.
     pub health: HealthFlags,
+    /// The name under which the address was found.
+    pub hostname: Option<Arc<str>>,
+    /// It stands for its name, whatever address that has now (Envoy's logical DNS clusters): connections to addresses that it
+    /// had before are as good as others. At most one of a cluster.
+    pub is_logical: bool,
+}
+
+/// What makes an endpoint the one it is, in its cluster.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum EndpointIdentity {
+    Address(Address),
+    /// Of a logical one: whatever its address is.
+    Hostname(Option<Arc<str>>),
 }
 
 impl Endpoint {
@@ -92,6 +105,21 @@ impl Endpoint {
 
     /// An endpoint like any other.
     pub fn new(address: Address) -> Self {
-        Endpoint { address, weight: 1, priority: 0, health: HealthFlags::default() }
+        Endpoint {
+            address,
+            weight: 1,
+            priority: 0,
+            health: HealthFlags::default(),
+            hostname: None,
+            is_logical: false,
+        }
+    }
+
+    /// Two endpoints with the same one are the same endpoint, and have one history.
+    pub fn identity(&self) -> EndpointIdentity {
+        match self.is_logical {
+            true => EndpointIdentity::Hostname(self.hostname.clone()),
+            false => EndpointIdentity::Address(self.address.clone()),
+        }
     }
 }

@@ -17,7 +17,9 @@ mod route_match;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
-pub use cluster::{Cluster, ClusterIndex, Endpoint, LoadBalancing, PoolLimits, PriorityPolicy};
+pub use cluster::{
+    Cluster, ClusterIndex, Endpoint, EndpointIdentity, LoadBalancing, PoolLimits, PriorityPolicy,
+};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use header::{
     FieldSource, FieldValue, HeaderOperations, HeaderOperator, HeaderPiece, HeaderRules, HeaderTemplate,

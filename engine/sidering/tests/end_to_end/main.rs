@@ -16,6 +16,7 @@ mod bodies;
 mod clients;
 mod command_line;
 mod descriptors;
+mod discovery;
 mod doctor;
 mod drain;
 mod engines;

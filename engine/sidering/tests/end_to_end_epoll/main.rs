@@ -20,6 +20,8 @@ mod clients;
 mod command_line;
 #[path = "../end_to_end/descriptors.rs"]
 mod descriptors;
+#[path = "../end_to_end/discovery.rs"]
+mod discovery;
 #[path = "../end_to_end/drain.rs"]
 mod drain;
 #[path = "../end_to_end/exchanges.rs"]

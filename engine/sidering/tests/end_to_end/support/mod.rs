@@ -4,6 +4,7 @@ pub(crate) mod access_log;
 pub(crate) mod admin;
 pub(crate) mod config;
 pub(crate) mod envoy;
+pub(crate) mod name_server;
 pub(crate) mod nginx;
 pub(crate) mod origin;
 pub(crate) mod pattern;

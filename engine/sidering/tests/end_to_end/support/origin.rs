@@ -32,21 +32,31 @@ impl Origin {
     pub(crate) fn start(
         handler: impl Fn(&mut Wire, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Origin {
-        Origin::listen(false, handler)
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Origin::listen(listener, false, handler)
+    }
+
+    /// As `start`, on a certain address; `None` if that is taken.
+    pub(crate) fn start_on(
+        address: SocketAddr,
+        handler: impl Fn(&mut Wire, usize) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Option<Origin> {
+        Some(Origin::listen(TcpListener::bind(address).ok()?, false, handler))
     }
 
     /// As `start`, and keeps all bytes that come.
     pub(crate) fn recording(
         handler: impl Fn(&mut Wire, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Origin {
-        Origin::listen(true, handler)
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        Origin::listen(listener, true, handler)
     }
 
     fn listen(
+        listener: TcpListener,
         records: bool,
         handler: impl Fn(&mut Wire, usize) -> io::Result<()> + Send + Sync + 'static,
     ) -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared::default());
         let (ours, handler) = (Arc::clone(&shared), Arc::new(handler));

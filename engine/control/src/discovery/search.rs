@@ -1,0 +1,181 @@
+//! What control knows of the search for endpoints: which searches are in use, what they found, and so which endpoints
+//! each cluster has now. It searches nothing itself, and tells no core.
+
+use super::supervisor::Discoverer;
+use super::{Discovery, Found, Outcome};
+use crate::log;
+use sidering_dataplane::config::{ClusterIndex, Endpoint, Snapshot};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A search that goes on failing says so this often.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// The searches in use, and the endpoints of all clusters.
+#[derive(Debug)]
+pub struct EndpointSearch {
+    discoverer: Discoverer,
+    /// By the cluster's name.
+    searches: HashMap<String, Search>,
+    /// In the order of the configuration in use.
+    endpoints: Vec<Arc<[Endpoint]>>,
+    /// Of the configuration in use.
+    indices: HashMap<String, ClusterIndex>,
+}
+
+#[derive(Debug)]
+struct Search {
+    discovery: Arc<Discovery>,
+    found: Option<Arc<[Endpoint]>>,
+    is_complete: bool,
+    counters: SearchCounters,
+    complained: Option<Instant>,
+}
+
+/// How the search for a cluster's endpoints goes, in Envoy's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct SearchCounters {
+    pub(crate) update_attempt: u64,
+    pub(crate) update_success: u64,
+    pub(crate) update_failure: u64,
+    pub(crate) update_empty: u64,
+    pub(crate) update_no_rebuild: u64,
+}
+
+impl Default for EndpointSearch {
+    fn default() -> Self {
+        EndpointSearch {
+            discoverer: Discoverer::new(),
+            searches: HashMap::new(),
+            endpoints: vec![],
+            indices: HashMap::new(),
+        }
+    }
+}
+
+impl EndpointSearch {
+    /// For the supervisor.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Vec<Arc<Discovery>>> {
+        self.discoverer.subscribe()
+    }
+
+    /// From now on these searches are in use. One that was already goes on undisturbed, with what it found; the others are
+    /// forgotten, but for their counters where the cluster is still searched for.
+    pub(crate) fn follow(&mut self, discoveries: &[Discovery]) {
+        let mut before = std::mem::take(&mut self.searches);
+        for discovery in discoveries {
+            let known = before.remove(&discovery.cluster);
+            let counters = known.as_ref().map(|search| search.counters).unwrap_or_default();
+            let same = known.filter(|search| *search.discovery == *discovery);
+            let search = same.unwrap_or_else(|| Search {
+                discovery: Arc::new(discovery.clone()),
+                found: None,
+                is_complete: false,
+                counters,
+                complained: None,
+            });
+            self.searches.insert(discovery.cluster.clone(), search);
+        }
+        self.discoverer.follow(self.searches.values().map(|search| Arc::clone(&search.discovery)).collect());
+    }
+
+    /// Gives the clusters of a configuration the endpoints that are known of them: where nothing was found yet, those
+    /// that the cluster has so far.
+    pub(crate) fn fill(&self, snapshot: &mut Snapshot, discoveries: &[Discovery]) {
+        let by_name: HashMap<_, _> =
+            discoveries.iter().map(|discovery| (discovery.cluster.as_str(), discovery)).collect();
+        for cluster in &mut snapshot.clusters {
+            let Some(discovery) = by_name.get(cluster.name.as_str()) else { continue };
+            let search = self.searches.get(&cluster.name);
+            let found = search.filter(|search| *search.discovery == **discovery);
+            let found = found.and_then(|search| search.found.as_ref());
+            if let Some(endpoints) = found.or_else(|| self.of(&cluster.name)) {
+                cluster.endpoints = Arc::clone(endpoints);
+            }
+        }
+    }
+
+    /// From now on this configuration is in use, with the endpoints that it has.
+    pub(crate) fn adopt(&mut self, snapshot: &Snapshot, discoveries: &[Discovery]) {
+        self.follow(discoveries);
+        self.endpoints = snapshot.clusters.iter().map(|cluster| Arc::clone(&cluster.endpoints)).collect();
+        let named = snapshot.clusters.iter().enumerate();
+        self.indices = named.map(|(at, cluster)| (cluster.name.clone(), ClusterIndex(at as u32))).collect();
+    }
+
+    /// Takes note of what was found; tells the cluster whose endpoints are others than before, and these.
+    pub(crate) fn take(&mut self, found: Found) -> Option<(ClusterIndex, Arc<[Endpoint]>)> {
+        let name = &found.discovery.cluster;
+        let search = self.searches.get_mut(name)?;
+        // One whose search is not in use any more had its last word in the queue.
+        if !Arc::ptr_eq(&search.discovery, &found.discovery) {
+            return None;
+        }
+        search.is_complete |= found.is_complete;
+        search.counters.update_attempt += 1;
+        let endpoints = match found.outcome {
+            Outcome::Failed(reason) => {
+                search.counters.update_failure += 1;
+                search.complain(name, &reason);
+                return None;
+            }
+            Outcome::Endpoints(endpoints) => endpoints,
+        };
+        search.counters.update_success += 1;
+        search.counters.update_empty += u64::from(endpoints.is_empty());
+        search.found = Some(Arc::clone(&endpoints));
+        let index = *self.indices.get(name)?;
+        let current = self.endpoints.get_mut(index.0 as usize)?;
+        if *current == endpoints {
+            search.counters.update_no_rebuild += 1;
+            return None;
+        }
+        log::info(format_args!("endpoints cluster={name} before={} now={}", current.len(), endpoints.len()));
+        *current = Arc::clone(&endpoints);
+        Some((index, endpoints))
+    }
+
+    /// Whether nothing is tried for the first time any more.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.searches.values().all(|search| search.is_complete)
+    }
+
+    /// The clusters of which something is still tried for the first time.
+    pub(crate) fn incomplete(&self) -> Vec<&str> {
+        let mut names: Vec<_> = self
+            .searches
+            .iter()
+            .filter(|(_, search)| !search.is_complete)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// The endpoints that a cluster has now.
+    pub(crate) fn of(&self, cluster: &str) -> Option<&Arc<[Endpoint]>> {
+        self.endpoints.get(self.indices.get(cluster)?.0 as usize)
+    }
+
+    /// How a cluster's endpoints are found, and how that goes; `None` if the configuration lists them.
+    pub(crate) fn search(&self, cluster: &str) -> Option<(&Discovery, SearchCounters)> {
+        self.searches.get(cluster).map(|search| (&*search.discovery, search.counters))
+    }
+}
+
+impl Search {
+    fn complain(&mut self, cluster: &str, reason: &str) {
+        let now = Instant::now();
+        if self.complained.is_some_and(|before| now.duration_since(before) < REMINDER) {
+            return;
+        }
+        self.complained = Some(now);
+        let kept = self.found.as_ref().map_or(0, |found| found.len());
+        log::warning(format_args!("endpoints cluster={cluster} kept={kept}: {reason}"));
+    }
+}
+
+#[cfg(test)]
+mod tests;

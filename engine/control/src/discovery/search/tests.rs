@@ -1,0 +1,105 @@
+//! What control makes of what searches find.
+
+use super::*;
+use crate::config::{Loaded, Overrides, parse};
+use sidering_dataplane::io::Address;
+
+fn loaded(clusters: &str) -> Loaded {
+    let text = format!(
+        "listeners: [{{ name: a, address: 127.0.0.1:0, protocol: tcp, cluster: one }}]\nclusters: [{clusters}]\n"
+    );
+    parse("test", &text, &Overrides::default()).unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn endpoints(ports: &[u16]) -> Arc<[Endpoint]> {
+    ports.iter().map(|port| Endpoint::new(Address::Ip(([127, 0, 0, 1], *port).into()))).collect()
+}
+
+fn adopt(search: &mut EndpointSearch, loaded: &Loaded) -> Snapshot {
+    let mut snapshot = loaded.snapshot.clone();
+    search.fill(&mut snapshot, &loaded.discoveries);
+    search.adopt(&snapshot, &loaded.discoveries);
+    snapshot
+}
+
+fn find(
+    search: &mut EndpointSearch,
+    cluster: &str,
+    outcome: Outcome,
+) -> Option<(ClusterIndex, Arc<[Endpoint]>)> {
+    let discovery = search.discoverer.followed().into_iter().find(|known| known.cluster == cluster).unwrap();
+    search.take(Found { discovery, outcome, is_complete: true })
+}
+
+const TWO: &str =
+    "{ name: one, endpoints: [127.0.0.1:1] }, { name: two, discovery: strict_dns, endpoints: [a.test:80] }";
+
+#[test]
+fn what_is_found_changes_one_cluster_and_is_counted() {
+    let mut search = EndpointSearch::default();
+    assert!(adopt(&mut search, &loaded(TWO)).clusters[1].endpoints.is_empty());
+    let (index, found) = find(&mut search, "two", Outcome::Endpoints(endpoints(&[5, 6]))).unwrap();
+    assert_eq!((index, found.len()), (ClusterIndex(1), 2));
+    assert_eq!(search.of("two"), Some(&found));
+    assert_eq!(search.of("one").unwrap().len(), 1);
+    assert!(find(&mut search, "two", Outcome::Endpoints(endpoints(&[5, 6]))).is_none());
+    assert!(find(&mut search, "two", Outcome::Failed("no".to_owned())).is_none());
+    assert_eq!(search.of("two"), Some(&found), "a failure keeps them");
+    assert_eq!(find(&mut search, "two", Outcome::Endpoints(endpoints(&[]))).unwrap().1.len(), 0);
+    let expected = SearchCounters {
+        update_attempt: 4,
+        update_success: 3,
+        update_failure: 1,
+        update_empty: 1,
+        update_no_rebuild: 1,
+    };
+    assert_eq!(search.search("two").unwrap().1, expected);
+    assert!(search.search("one").is_none());
+}
+
+#[test]
+fn a_search_that_stays_goes_on_across_configurations() {
+    let mut search = EndpointSearch::default();
+    adopt(&mut search, &loaded(TWO));
+    let before = search.discoverer.followed();
+    find(&mut search, "two", Outcome::Endpoints(endpoints(&[5])));
+    let turned = "{ name: two, discovery: strict_dns, endpoints: [a.test:80] }, { name: one, endpoints: [127.0.0.1:1] }";
+    let snapshot = adopt(&mut search, &loaded(turned));
+    assert_eq!(snapshot.clusters[0].endpoints, endpoints(&[5]));
+    assert!(Arc::ptr_eq(&before[0], &search.discoverer.followed()[0]));
+    assert_eq!(find(&mut search, "two", Outcome::Endpoints(endpoints(&[7]))).unwrap().0, ClusterIndex(0));
+}
+
+#[test]
+fn another_search_keeps_the_endpoints_until_it_has_an_answer_and_the_old_one_is_not_heard() {
+    let mut search = EndpointSearch::default();
+    adopt(&mut search, &loaded(TWO));
+    let old = search.discoverer.followed().remove(0);
+    find(&mut search, "two", Outcome::Endpoints(endpoints(&[5])));
+    let other = TWO.replace("a.test", "b.test").replace(
+        "{ name: one, endpoints: [127.0.0.1:1] }",
+        "{ name: one, discovery: strict_dns, endpoints: [c.test:1] }",
+    );
+    let snapshot = adopt(&mut search, &loaded(&other));
+    assert_eq!(snapshot.clusters[1].endpoints, endpoints(&[5]));
+    assert_eq!(snapshot.clusters[0].endpoints, endpoints(&[1]), "what the file listed before");
+    assert!(!search.is_complete());
+    assert_eq!(search.incomplete(), ["one", "two"]);
+    let late = Found { discovery: old, outcome: Outcome::Endpoints(endpoints(&[9])), is_complete: true };
+    assert!(search.take(late).is_none());
+    assert_eq!(search.search("two").unwrap().1.update_attempt, 1, "counters live on, as a cluster's do");
+    find(&mut search, "one", Outcome::Failed("no".to_owned()));
+    find(&mut search, "two", Outcome::Endpoints(endpoints(&[6])));
+    assert!(search.is_complete());
+    assert_eq!((search.of("one"), search.of("two")), (Some(&endpoints(&[1])), Some(&endpoints(&[6]))));
+}
+
+#[test]
+fn what_is_found_before_the_first_configuration_is_in_use_is_in_it() {
+    let mut search = EndpointSearch::default();
+    let loaded = loaded(TWO);
+    search.follow(&loaded.discoveries);
+    assert!(find(&mut search, "two", Outcome::Endpoints(endpoints(&[5]))).is_none());
+    assert!(search.is_complete());
+    assert_eq!(adopt(&mut search, &loaded).clusters[1].endpoints, endpoints(&[5]));
+}
