@@ -3,6 +3,7 @@
 
 mod act;
 mod dump;
+mod dump_concurrency;
 mod dump_discovery;
 mod dump_filters;
 mod dump_headers;

@@ -2,7 +2,7 @@
 //! requests are.
 
 use super::*;
-use sidering_dataplane::filter::local_rate_limit::shares::{CoreLimit, Place, RateLimits, Report};
+use sidering_dataplane::filter::local_rate_limit::shares::{CoreLimit, Kind, Place, RateLimits, Report};
 use sidering_dataplane::filter::local_rate_limit::{Bucket, Limit};
 use sidering_dataplane::io::Time;
 use std::collections::VecDeque;
@@ -26,7 +26,7 @@ impl World {
     fn new(cores: u32, limit: Limit, slowest_ms: u64, lost: u64, seed: u64) -> World {
         let core = |core| {
             let limits = RateLimits::new(core, 1);
-            let bucket = limits.add(limit, cores, 0, &Arc::default());
+            let bucket = limits.add(limit, Kind::Tokens, cores, 0, &Arc::default());
             (limits, bucket)
         };
         let mut broker = Broker::new(cores as usize);

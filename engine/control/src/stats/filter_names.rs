@@ -5,8 +5,14 @@ use super::names::Numbers;
 use sidering_dataplane::observe::counters::ListenerCounters;
 
 /// A filter by its name in the configuration, and its numbers.
-pub(super) const FILTERS: &[(&str, Numbers<ListenerCounters>)] =
-    &[("fault", FAULT), ("rbac", RBAC), ("cors", CORS), ("local_rate_limit", LOCAL_RATE_LIMIT)];
+pub(super) const FILTERS: &[(&str, Numbers<ListenerCounters>)] = &[
+    ("fault", FAULT),
+    ("rbac", RBAC),
+    ("cors", CORS),
+    ("local_rate_limit", LOCAL_RATE_LIMIT),
+    ("concurrency_limit", CONCURRENCY_LIMIT),
+    ("adaptive_concurrency", ADAPTIVE_CONCURRENCY),
+];
 
 const FAULT: Numbers<ListenerCounters> = &[
     ("http_fault_delays_injected", "fault.delays_injected", Kind::Counter, "Requests delayed.", |l| {
@@ -125,5 +131,53 @@ const LOCAL_RATE_LIMIT: Numbers<ListenerCounters> = &[
         Kind::Counter,
         "Requests whose value shared a token bucket for want of room.",
         |l| &l.filters.local_rate_limit.keys_overflow,
+    ),
+];
+
+const CONCURRENCY_LIMIT: Numbers<ListenerCounters> = &[
+    (
+        "http_concurrency_limit_active",
+        "concurrency_limit.active",
+        Kind::Gauge,
+        "Requests under way that have a place.",
+        |l| &l.filters.concurrency_limit.active,
+    ),
+    (
+        "http_concurrency_limit_rejected",
+        "concurrency_limit.rejected",
+        Kind::Counter,
+        "Requests refused because as many as may be were under way.",
+        |l| &l.filters.concurrency_limit.rejected,
+    ),
+];
+
+const ADAPTIVE_CONCURRENCY: Numbers<ListenerCounters> = &[
+    (
+        "http_adaptive_concurrency_gradient_controller_rq_blocked",
+        "adaptive_concurrency.gradient_controller.rq_blocked",
+        Kind::Counter,
+        "Requests refused because the limit was reached.",
+        |l| &l.filters.adaptive_concurrency.rq_blocked,
+    ),
+    (
+        "http_adaptive_concurrency_gradient_controller_concurrency_limit",
+        "adaptive_concurrency.gradient_controller.concurrency_limit",
+        Kind::Gauge,
+        "The limits of all controllers together.",
+        |l| &l.filters.adaptive_concurrency.concurrency_limit,
+    ),
+    (
+        "http_adaptive_concurrency_gradient_controller_min_rtt_calculation_active",
+        "adaptive_concurrency.gradient_controller.min_rtt_calculation_active",
+        Kind::Gauge,
+        "Controllers that measure minRTT.",
+        |l| &l.filters.adaptive_concurrency.min_rtt_calculation_active,
+    ),
+    (
+        "http_adaptive_concurrency_gradient_controller_active",
+        "adaptive_concurrency.gradient_controller.active",
+        Kind::Gauge,
+        "Requests under way.",
+        |l| &l.filters.adaptive_concurrency.active,
     ),
 ];

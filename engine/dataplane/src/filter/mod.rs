@@ -4,6 +4,8 @@
 //! Filters decide and edit heads, and do nothing else: they know no connection, and what their verdicts lead to is
 //! [`crate::proxy`]'s. Each is a folder here and a line in [`registry`].
 
+pub mod adaptive_concurrency;
+pub mod concurrency_limit;
 pub mod cors;
 pub mod fault;
 pub mod local_rate_limit;

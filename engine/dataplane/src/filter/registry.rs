@@ -1,6 +1,8 @@
 //! Which filters there are, one line each.
 
-use super::{Filter, Parts, Settings, cors, fault, local_rate_limit, rbac};
+use super::{
+    Filter, Parts, Settings, adaptive_concurrency, concurrency_limit, cors, fault, local_rate_limit, rbac,
+};
 use std::rc::Rc;
 
 macro_rules! filters {
@@ -53,4 +55,6 @@ filters! {
     "rbac": Rbac, rbac;
     "cors": Cors, cors;
     "local_rate_limit": LocalRateLimit, local_rate_limit;
+    "concurrency_limit": ConcurrencyLimit, concurrency_limit;
+    "adaptive_concurrency": AdaptiveConcurrency, adaptive_concurrency;
 }

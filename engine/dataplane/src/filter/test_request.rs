@@ -120,7 +120,8 @@ impl Alone {
 
     pub(super) fn end(&mut self) {
         let filter = Rc::clone(&self.filter);
-        let end = super::EndView { status: 200, started: Time::default(), now: Time::default() };
+        let end =
+            super::EndView { status: 200, is_complete: true, started: Time::default(), now: Time::default() };
         filter.on_end(&end, &mut self.memory());
     }
 }

@@ -144,6 +144,8 @@ impl ResponseView<'_> {
 pub struct EndView {
     /// Of the answer; 0 if there was none.
     pub status: u16,
+    /// Whether the answer went out whole.
+    pub is_complete: bool,
     pub started: Time,
     pub now: Time,
 }

@@ -5,7 +5,7 @@ use crate::filter::{EndView, Memory, RequestView, ResponseView, StreamFilters, V
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::route::Routed;
-use crate::stream::{LocalReply, Stream, StreamKey, Upstream};
+use crate::stream::{LocalReply, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{Fields, RequestHead};
 use std::cell::Cell;
@@ -182,7 +182,12 @@ impl<I: Io> Worker<I> {
     pub(super) fn end_filters(&mut self, stream: &mut Stream) {
         let Some(mut state) = stream.filters.take() else { return };
         if let Some(chain) = stream.listener.chain() {
-            let end = EndView { status: stream.status, started: stream.started, now: self.now };
+            let end = EndView {
+                status: stream.status,
+                is_complete: stream.response == Progress::Ended,
+                started: stream.started,
+                now: self.now,
+            };
             for (at, filter) in chain.filters(state.row).iter().enumerate().take(state.reached) {
                 let mut memory: Memory<'_> = state.memory(at);
                 filter.on_end(&end, &mut memory);

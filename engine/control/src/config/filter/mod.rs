@@ -1,5 +1,6 @@
 //! Reads a listener's chain of filters, and what virtual hosts and routes say of its members. A file for each filter.
 
+mod concurrency;
 mod cors;
 mod fault;
 mod local_rate_limit;
@@ -20,8 +21,10 @@ const FILTERS: &[(&str, Read)] = &[
     ("rbac", rbac::read),
     ("cors", cors::read),
     ("local_rate_limit", local_rate_limit::read),
+    ("concurrency_limit", concurrency::read_fixed),
+    ("adaptive_concurrency", concurrency::read_adaptive),
 ];
-const LATER_FILTERS: &[&str] = &["concurrency_limit", "adaptive_concurrency", "compressor", "decompressor"];
+const LATER_FILTERS: &[&str] = &["compressor", "decompressor"];
 
 /// The filters that a listener has, for what is said of them further down.
 #[derive(Clone, Copy)]

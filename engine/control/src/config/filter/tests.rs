@@ -4,8 +4,9 @@ use super::super::{Overrides, Problem, parse};
 use sidering_dataplane::config::{
     Cidr, HeaderMatch, HeaderTest, HttpListener, ListenerKind, Share, StringMatch, StringPattern,
 };
+use sidering_dataplane::filter::adaptive_concurrency::{self, MinRtt};
 use sidering_dataplane::filter::local_rate_limit::{self, Action, Descriptor, Limit};
-use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
+use sidering_dataplane::filter::{FilterConfig, concurrency_limit, cors, fault, rbac};
 
 /// A file with these lines in the listener, the virtual host and the route.
 fn file(listener: &str, host: &str, route: &str) -> String {
@@ -168,7 +169,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[{ delay: {} }]", "5:13 a filter without `name` | `name`: one of fault, rbac, cors,"),
     (
         "[{ name: falt }]",
-        "5:21 `falt` is not among the choices | fault, rbac, cors, local_rate_limit; did you mean `fault`?",
+        "5:21 `falt` is not among the choices | fault, rbac, cors, local_rate_limit, concurrency_limit, adaptive_concurrency; did you mean `fault`?",
     ),
     ("[{ name: compressor, x: 1 }]", "5:21 `compressor` is in the format but not in this version"),
     ("[{ name: fault }, { name: fault }]", "5:30 a second filter `fault` | each filter once in a chain"),
@@ -329,5 +330,57 @@ fn mistakes_in_rate_limits() {
     ] {
         let text = file(&format!("filters: [{{ name: local_rate_limit, {keys} }}]"), "", "");
         assert_eq!(load(&text).unwrap_err(), [problem], "{keys}");
+    }
+}
+
+#[test]
+fn limits_of_concurrency() {
+    let expected = concurrency_limit::Config { max_concurrency: 5, status: 529, cores: 2 };
+    let read = only("{ name: concurrency_limit, max_concurrency: 5, status: 529 }");
+    assert_eq!(read, FilterConfig::ConcurrencyLimit(Box::new(expected)));
+    let adaptive = |gradient: &str| {
+        only(&format!("{{ name: adaptive_concurrency, gradient_controller_config: {gradient} }}"))
+    };
+    // Half of each limit, for each of two cores.
+    let defaults = adaptive_concurrency::Config { max_limit: 500, min_concurrency: 2, ..Default::default() };
+    let read = adaptive(
+        "{ concurrency_limit_params: { concurrency_update_interval: 100ms }, min_rtt_calc_params: { interval: 60s } }",
+    );
+    assert_eq!(read, FilterConfig::AdaptiveConcurrency(Box::new(defaults)));
+    let read = adaptive(
+        "{ sample_aggregate_percentile: 90, \
+         concurrency_limit_params: { max_concurrency_limit: 5, concurrency_update_interval: 1s }, \
+         min_rtt_calc_params: { fixed_value: 3ms, min_concurrency: 1, buffer: 50 } }",
+    );
+    let expected = adaptive_concurrency::Config {
+        percentile: Share::percent(90),
+        max_limit: 3,
+        update_interval_ms: 1000,
+        min_rtt: MinRtt::Fixed { micros: 3000 },
+        min_concurrency: 1,
+        buffer: Share::percent(50),
+        ..Default::default()
+    };
+    assert_eq!(read, FilterConfig::AdaptiveConcurrency(Box::new(expected)));
+    let limits = "concurrency_limit_params: { concurrency_update_interval: 100ms }";
+    for (filter, problem) in [
+        ("name: concurrency_limit, max_concurrency: 0".to_owned(), "0 is out of range"),
+        ("name: adaptive_concurrency".to_owned(), "a filter without `gradient_controller_config`"),
+        (
+            format!(
+                "name: adaptive_concurrency, gradient_controller_config: {{ {limits}, min_rtt_calc_params: {{}} }}"
+            ),
+            "a minRTT of no kind",
+        ),
+        (
+            format!(
+                "name: adaptive_concurrency, gradient_controller_config: {{ {limits}, \
+                 min_rtt_calc_params: {{ interval: 1s, fixed_value: 1s }} }}"
+            ),
+            "a minRTT of two kinds",
+        ),
+    ] {
+        let found = load(&file(&format!("filters: [{{ {filter} }}]"), "", "")).unwrap_err();
+        assert!(found.len() == 1 && found[0].contains(problem), "{filter}: {found:#?}");
     }
 }

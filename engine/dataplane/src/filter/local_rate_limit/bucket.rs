@@ -35,10 +35,20 @@ const WINDOW_MICROS: u64 = 1_000_000;
 const LEAST_PACE_MICROS: u64 = 20_000;
 const MOST_PACE_MICROS: u64 = 1_000_000;
 
+/// What becomes of what was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Tokens are gone, and new ones come with each fill.
+    Tokens,
+    /// Places are given back.
+    Places,
+}
+
 /// A core's part of a bucket.
 #[derive(Debug, Clone)]
 pub struct Bucket {
     pub share: Share,
+    kind: Kind,
     interval_micros: u64,
     tokens: u64,
     /// The number of the fill that it had last.
@@ -53,10 +63,11 @@ pub struct Bucket {
 
 impl Bucket {
     /// A full one.
-    pub fn new(limit: &Limit, share: Share, now: Time) -> Bucket {
+    pub fn new(limit: &Limit, kind: Kind, share: Share, now: Time) -> Bucket {
         let interval_micros = (limit.fill_interval_ms * 1000).max(1);
         Bucket {
             share,
+            kind,
             interval_micros,
             tokens: share.max_tokens,
             filled: now.micros / interval_micros,
@@ -86,14 +97,22 @@ impl Bucket {
         self.pace_micros = LEAST_PACE_MICROS;
     }
 
+    /// A place is free again. One that the core has no share of any more is not its own.
+    pub fn give_back(&mut self) {
+        self.tokens = (self.tokens + 1).min(self.share.max_tokens);
+    }
+
     /// Counts a request that needs a token.
     pub fn note_asked(&mut self, now: Time) {
         self.roll(now);
         self.asked += 1;
     }
 
-    /// The requests of the last window of time, or of this one if they are more.
+    /// The requests of the last window of time, or of this one if they are more; places that are taken.
     pub fn demand(&mut self, now: Time) -> u64 {
+        if self.kind == Kind::Places {
+            return self.share.max_tokens - self.tokens;
+        }
         self.roll(now);
         self.asked.max(self.asked_before)
     }
@@ -117,8 +136,15 @@ impl Bucket {
         true
     }
 
-    /// Puts another share in place, with tokens that other cores gave up. Tells what no longer has room.
+    /// Puts another share in place, with tokens that other cores gave up. Tells what no longer has room. Places that are
+    /// taken stay with the core, which then has more than the share.
     pub fn change(&mut self, share: Share, given: u64, now: Time) -> u64 {
+        if self.kind == Kind::Places {
+            let taken = self.share.max_tokens - self.tokens;
+            self.share = Share { max_tokens: share.max_tokens.max(taken), ..share };
+            self.tokens = self.share.max_tokens - taken;
+            return 0;
+        }
         let tokens = self.tokens(now).saturating_add(given);
         self.share = share;
         self.tokens = tokens.min(share.max_tokens);
@@ -147,7 +173,7 @@ mod tests {
     #[test]
     fn it_begins_full_and_fills_at_multiples_of_its_interval_up_to_its_bound() {
         let limit = limit(5, 2);
-        let mut bucket = Bucket::new(&limit, Share::whole(&limit), at(1_050));
+        let mut bucket = Bucket::new(&limit, Kind::Tokens, Share::whole(&limit), at(1_050));
         for _ in 0..5 {
             assert!(bucket.tokens(at(1_050)) > 0);
             bucket.take();
@@ -177,7 +203,7 @@ mod tests {
     #[test]
     fn what_a_smaller_share_has_no_room_for_is_given_up() {
         let limit = limit(10, 10);
-        let mut bucket = Bucket::new(&limit, Share::whole(&limit), at(0));
+        let mut bucket = Bucket::new(&limit, Kind::Tokens, Share::whole(&limit), at(0));
         bucket.take();
         let small = Share { max_tokens: 4, tokens_per_fill: 4 };
         assert_eq!(bucket.change(small, 0, at(0)), 5);
@@ -190,7 +216,7 @@ mod tests {
     #[test]
     fn demand_is_of_the_last_window() {
         let limit = limit(10, 10);
-        let mut bucket = Bucket::new(&limit, Share::whole(&limit), at(0));
+        let mut bucket = Bucket::new(&limit, Kind::Tokens, Share::whole(&limit), at(0));
         for ms in [10, 20, 30, 110] {
             bucket.note_asked(at(ms));
         }
@@ -202,7 +228,7 @@ mod tests {
     #[test]
     fn asking_in_vain_becomes_rarer() {
         let limit = limit(10, 10);
-        let mut bucket = Bucket::new(&limit, Share::default(), at(0));
+        let mut bucket = Bucket::new(&limit, Kind::Tokens, Share::default(), at(0));
         let mut asked = vec![];
         for ms in 0..2_000 {
             if bucket.begin_to_want(at(ms)) {
@@ -212,5 +238,23 @@ mod tests {
         assert_eq!(asked, [0, 20, 60, 140, 300, 620, 1_260]);
         bucket.take();
         assert!(bucket.begin_to_want(at(3_000)) && bucket.begin_to_want(at(3_020)));
+    }
+
+    #[test]
+    fn places_come_back_and_those_taken_stay_with_the_core() {
+        let limit = limit(4, 0);
+        let mut bucket = Bucket::new(&limit, Kind::Places, Share::whole(&limit), at(0));
+        for _ in 0..3 {
+            bucket.take();
+        }
+        assert_eq!(bucket.tokens(at(9_000)), 1);
+        let share = |max_tokens| Share { max_tokens, tokens_per_fill: 0 };
+        assert_eq!(bucket.change(share(1), 5, at(9_000)), 0);
+        assert_eq!((bucket.share, bucket.tokens(at(9_000))), (share(3), 0));
+        bucket.give_back();
+        assert_eq!(bucket.change(share(1), 0, at(9_000)), 0);
+        assert_eq!((bucket.share, bucket.tokens(at(9_000))), (share(2), 0));
+        bucket.change(share(4), 0, at(9_000));
+        assert_eq!(bucket.tokens(at(9_000)), 2);
     }
 }

@@ -3,7 +3,7 @@
 //! At the bound a value's bucket makes room if it says nothing a new one would not: full, and of the size that it began
 //! with. If none of those looked at can go, values that have no bucket share one.
 
-use super::bucket::{Bucket, Share};
+use super::bucket::{Bucket, Kind, Share};
 use super::config::Limit;
 use crate::io::Time;
 use std::collections::HashMap;
@@ -47,7 +47,8 @@ impl Keys {
         };
         let initial = Share::initial(limit, on.core, on.cores, salt(key));
         let key: Rc<[u8]> = Rc::from(key);
-        let entry = Entry { key: Rc::clone(&key), initial, bucket: Bucket::new(limit, initial, now) };
+        let entry =
+            Entry { key: Rc::clone(&key), initial, bucket: Bucket::new(limit, Kind::Tokens, initial, now) };
         match self.entries.get_mut(at) {
             Some(place) => *place = entry,
             None => self.entries.push(entry),

@@ -7,7 +7,7 @@ mod descriptor;
 mod keys;
 pub mod shares;
 
-pub use bucket::{Bucket, Share};
+pub use bucket::{Bucket, Kind, Share};
 pub use config::{Action, Config, Descriptor, Limit, MOST_RULES};
 pub use keys::salt;
 
@@ -62,7 +62,7 @@ enum Decision<'f> {
 impl Settings for Config {
     fn compile(&self, parts: &Parts<'_>) -> Rc<dyn Filter> {
         let add = |limit: Limit, most_keys: u32| {
-            parts.rate_limits.add(limit, self.cores, most_keys, parts.counters)
+            parts.rate_limits.add(limit, Kind::Tokens, self.cores, most_keys, parts.counters)
         };
         Rc::new(LocalRateLimit {
             config: self.clone(),

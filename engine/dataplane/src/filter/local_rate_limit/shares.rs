@@ -4,6 +4,7 @@
 //! that runs dry says so; control asks all what they need, takes from those that have too much and, once they have
 //! confirmed, gives to those that have too little. A share is thus never at two cores.
 
+pub use super::bucket::Kind;
 use super::bucket::{Bucket, Share};
 use super::config::Limit;
 use super::keys::{Core, Keys};
@@ -97,6 +98,7 @@ impl RateLimits {
     pub fn add(
         &self,
         limit: Limit,
+        kind: Kind,
         cores: u32,
         most_keys: u32,
         counters: &Arc<ListenerCounters>,
@@ -107,6 +109,7 @@ impl RateLimits {
         let added = Rc::new(CoreLimit {
             number,
             limit,
+            kind,
             on,
             common: RefCell::default(),
             keys: RefCell::default(),
@@ -155,7 +158,10 @@ impl RateLimits {
                         Share::initial(&limit.limit, self.core, limit.on.cores, super::keys::salt(key));
                     Report::Has { share, given_up: given }
                 } else {
-                    let given_up = limit.with_bucket(place, now, |bucket| bucket.change(share, given, now));
+                    let (share, given_up) = limit.with_bucket(place, now, |bucket| {
+                        let given_up = bucket.change(share, given, now);
+                        (bucket.share, given_up)
+                    });
                     Report::Has { share, given_up }
                 }
             }
@@ -179,6 +185,7 @@ impl RateLimits {
 pub struct CoreLimit {
     number: u32,
     pub limit: Limit,
+    kind: Kind,
     on: Core,
     /// Made when it is used first: most routes of many see no request for a while.
     common: RefCell<Option<Bucket>>,
@@ -218,6 +225,7 @@ impl CoreLimit {
                 let new = || {
                     Bucket::new(
                         &self.limit,
+                        self.kind,
                         Share::initial(&self.limit, self.on.core, self.on.cores, salt),
                         now,
                     )
