@@ -29,6 +29,7 @@ fn every_example_loads() {
         "limits.yaml",
         "headers.yaml",
         "discovery.yaml",
+        "route-chain.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

@@ -289,9 +289,32 @@ impl Shape {
             protocol: "http1",
             codec: self.codec,
             options: self.options.clone(),
-            routes: RouteTable::compile(virtual_hosts(routes)).into(),
+            routes: self.table(routes).into(),
             ..HttpListener::default()
         }))
+    }
+
+    /// In every other version the routes stand in a chain of two tables, which takes the same.
+    fn table(&self, routes: Vec<Route>) -> RouteTable {
+        if self.version.is_multiple_of(2) {
+            return RouteTable::compile(virtual_hosts(routes));
+        }
+        let (first, rest): (Vec<Route>, _) = routes.into_iter().partition(is_first);
+        let mut hosts = virtual_hosts(first);
+        // The second table's.
+        hosts.pop();
+        let named = |name: &str, virtual_hosts| NamedTable { name: name.into(), virtual_hosts };
+        let pass_on = PassOn { no_match: true, no_healthy_endpoint: false };
+        let links = (0..2).map(|table| ChainLink { table, pass_on }).collect();
+        RouteTable::chained(vec![named("first", hosts), named("rest", virtual_hosts(rest))], links)
+    }
+}
+
+/// Those of every other cluster.
+fn is_first(route: &Route) -> bool {
+    match &route.action {
+        RouteAction::Forward(forward) => !route.matcher.connect && forward.cluster.0.is_multiple_of(2),
+        _ => false,
     }
 }
 

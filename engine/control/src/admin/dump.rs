@@ -3,13 +3,14 @@
 use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;
-use super::dump_match;
+use super::{dump_chain, dump_match};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
 use sidering_dataplane::config::{
     CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind,
     LoadBalancing, Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
+    VirtualHost,
 };
 use sidering_dataplane::io::ConnectOptions;
 
@@ -31,6 +32,7 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, s
     json.key("listeners").list(&snapshot.listeners, |json, item| {
         json.object(|json| listener(json, item, workers, &snapshot.clusters));
     });
+    dump_chain::write_tables(json, snapshot, workers);
     if !snapshot.clusters.is_empty() {
         json.key("clusters").list(&snapshot.clusters, |json, item| {
             let discovery = search.search(&item.name).map(|(discovery, _)| discovery);
@@ -91,7 +93,15 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
     chain(json, &http.filters, workers);
     rules(json, http.headers.as_deref());
-    json.key("virtual_hosts").list(http.routes.virtual_hosts(), |json, host| {
+    if dump_chain::is_chain(&http.routes) {
+        dump_chain::write(json, &http.routes);
+    } else {
+        virtual_hosts(json, http.routes.virtual_hosts(), workers, clusters);
+    }
+}
+
+pub(super) fn virtual_hosts(json: &mut Json, hosts: &[VirtualHost], workers: u32, clusters: &[Cluster]) {
+    json.key("virtual_hosts").list(hosts, |json, host| {
         json.object(|json| {
             json.key("domains").list(&host.domains, |json, domain| json.text(domain));
             overrides(json, &host.filters, workers);

@@ -3,8 +3,10 @@
 
 mod act;
 mod dump;
+mod dump_chain;
 mod dump_concurrency;
 mod dump_discovery;
+
 mod dump_filters;
 mod dump_headers;
 mod dump_match;

@@ -6,6 +6,7 @@ use crate::lifecycle::Phase;
 use crate::test_cores::{Orders, start, take};
 use hyper::Request;
 use serde_json::Value;
+use sidering_dataplane::config::NamedTable;
 use sidering_dataplane::route::RouteTable;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -66,7 +67,13 @@ listeners:
         query: [{ name: q, exact: '' }, { name: r }]
       cluster: api
     - { match: { connect: true }, cluster: api, request_headers: { remove: [x-e] }, response_headers: { remove: [x-f] } }
+- { name: chained, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: a, pass_on: [no_match, no_healthy_endpoint] },
+    { table: b, pass_on: [] }] }
+- { name: also, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: b }] }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
+route_tables:
+- { name: a, virtual_hosts: [{ domains: [x], routes: [{ match: { prefix: /a }, cluster: api }] }] }
+- { name: b, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }
 - { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
@@ -100,9 +107,12 @@ fn the_dump_is_a_configuration_that_means_the_same() {
     // Lines are those of the dump.
     for listener in read.listeners.iter_mut().chain(&mut snapshot.listeners) {
         if let sidering_dataplane::config::ListenerKind::Http(http) = &mut listener.kind {
-            let mut hosts = http.routes.virtual_hosts().to_vec();
-            hosts.iter_mut().flat_map(|host| &mut host.routes).for_each(|route| route.line = 0);
-            http.routes = RouteTable::compile(hosts).into();
+            let tables = http.routes.tables().map(|(name, hosts)| {
+                let mut virtual_hosts = hosts.to_vec();
+                virtual_hosts.iter_mut().flat_map(|host| &mut host.routes).for_each(|route| route.line = 0);
+                NamedTable { name: name.to_owned(), virtual_hosts }
+            });
+            http.routes = RouteTable::chained(tables.collect(), http.routes.chain().to_vec()).into();
         }
     }
     assert_eq!(read, snapshot);
@@ -112,16 +122,11 @@ fn the_dump_is_a_configuration_that_means_the_same() {
 #[test]
 fn pages() {
     let (mut control, _orders, _folder) = begin();
-    let addresses: Vec<_> = control
-        .snapshot
-        .listeners
-        .iter()
-        .map(|listener| crate::config::show_address(&listener.address))
+    let listeners = control.snapshot.listeners.iter();
+    let expected: String = listeners
+        .map(|listener| format!("{}::{}\n", listener.name, crate::config::show_address(&listener.address)))
         .collect();
-    assert_eq!(
-        ask(&mut control, "GET", "/listeners").body,
-        format!("web::{}\ndb::{}\n", addresses[0], addresses[1])
-    );
+    assert_eq!(ask(&mut control, "GET", "/listeners").body, expected);
     let json: Value = serde_json::from_str(&ask(&mut control, "GET", "/listeners?format=json").body).unwrap();
     assert_eq!(json["listener_statuses"][0]["name"], "web");
     let clusters = ask(&mut control, "GET", "/clusters").body;

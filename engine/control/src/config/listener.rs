@@ -1,10 +1,10 @@
 //! Reads listeners.
 
+use super::chain::{self, RouteTables};
 use super::cluster::{Clusters, LATER_PROTOCOLS};
-use super::filter::{self, Chain};
+use super::filter;
 use super::header;
 use super::problem::{Place, Problems};
-use super::route::virtual_hosts;
 use super::section::{Section, address, choice, list, name, text};
 use super::tree::{Tree, Value};
 use super::units;
@@ -15,9 +15,9 @@ use sidering_dataplane::config::{
 };
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::io::{Address, ListenerId};
-use sidering_dataplane::route::RouteTable;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Bounds of the bounds.
 const HEADER_BYTES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
@@ -29,6 +29,7 @@ const HTTP_KEYS: &[&str] = &[
     "request_headers",
     "response_headers",
     "virtual_hosts",
+    "route_chain",
     "use_remote_address",
     "generate_request_id",
     "via",
@@ -60,13 +61,14 @@ pub(super) fn listeners(
     tree: Option<&Tree>,
     workers: u32,
     clusters: &mut Clusters,
+    tables: &RouteTables<'_>,
     problems: &Problems,
 ) -> Vec<Listener> {
     let mut names = HashMap::new();
     let mut addresses = HashMap::new();
     let mut listeners: Vec<Listener> = vec![];
     for item in tree.map_or(&[][..], |tree| list(tree, "listeners", problems)) {
-        let (mut listener, places) = listener(item, workers, clusters, problems);
+        let (mut listener, places) = listener(item, workers, clusters, tables, problems);
         listener.id = ListenerId(listeners.len() as u32);
         if !listener.name.is_empty() {
             once(&mut names, listener.name.clone(), places.name, "the name", problems);
@@ -91,7 +93,13 @@ struct Places {
     address: Option<Place>,
 }
 
-fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Problems) -> (Listener, Places) {
+fn listener(
+    tree: &Tree,
+    workers: u32,
+    clusters: &mut Clusters,
+    tables: &RouteTables<'_>,
+    problems: &Problems,
+) -> (Listener, Places) {
     let mut section = Section::open("a listener", tree, problems);
     let name_tree = section.require("name", "a name for logs and metrics");
     let address_tree = section.require("address", units::ADDRESS);
@@ -101,10 +109,10 @@ fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Probl
             [("tcp", Protocol::Tcp), ("http", Protocol::Http("http1")), ("http1", Protocol::Http("http1"))];
         choice(tree, &now, LATER_PROTOCOLS, problems)
     });
-    section.later(&["tls", "route_chain"]);
+    section.later(&["tls"]);
     let protocol = protocol.or_else(|| guess(&section));
     let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
-    let kind = kind(&mut section, protocol, codec, workers, clusters);
+    let kind = kind(&mut section, protocol, codec, workers, clusters, tables);
     section.finish();
     let places = Places {
         name: name_tree.map_or(tree.place, |tree| tree.place),
@@ -117,7 +125,7 @@ fn listener(tree: &Tree, workers: u32, clusters: &mut Clusters, problems: &Probl
 
 /// What a listener with a wrong protocol was probably meant to be, so that the rest of it is judged all the same.
 fn guess(section: &Section<'_>) -> Option<Protocol> {
-    if section.place_of("virtual_hosts").is_some() {
+    if section.place_of("virtual_hosts").or(section.place_of("route_chain")).is_some() {
         return Some(Protocol::Http("http1"));
     }
     section.place_of("cluster").map(|_| Protocol::Tcp)
@@ -129,6 +137,7 @@ fn kind(
     mut codec: CodecOptions,
     workers: u32,
     clusters: &mut Clusters,
+    tables: &RouteTables<'_>,
 ) -> ListenerKind {
     let problems = section.problems;
     match protocol {
@@ -143,13 +152,11 @@ fn kind(
             codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
             let filters = section.find("filters");
             let filters = filters.map_or(vec![], |tree| filter::chain(tree, workers, problems));
-            let chain = Chain { filters: &filters, workers };
             let headers = header::rules(section);
-            let hosts = section.require("virtual_hosts", "a list of { domains, routes }");
-            let virtual_hosts =
-                hosts.map_or(vec![], |tree| virtual_hosts(tree, protocol, clusters, chain, problems));
-            let options = http_options(section, &filters, &virtual_hosts);
-            let routes = RouteTable::compile(virtual_hosts).into();
+            let around =
+                chain::Around { protocol, filters: filter::Chain { filters: &filters, workers }, tables };
+            let routes = Arc::new(chain::routes(section, clusters, &around));
+            let options = http_options(section, &filters, routes.virtual_hosts());
             ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, headers, routes }))
         }
         None => {

@@ -1,6 +1,7 @@
 //! The native configuration file: from YAML to a checked [`Snapshot`] and the process's [`Settings`]. It opens no
 //! socket and starts nothing; all mistakes of a file are told in one go.
 
+mod chain;
 mod circuit_breaker;
 mod cluster;
 mod discovery;
@@ -106,8 +107,9 @@ fn read(
     let drain_timeout_ms = root.duration_ms("drain_timeout", 0, DRAIN_TIMEOUT_MS);
     let listeners = root.require("listeners", "a list of at least one");
     let mut clusters = cluster::Clusters::read(root.find("clusters"), problems);
-    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, problems);
-    root.later(&["route_tables"]);
+    let tables = chain::RouteTables::read(root.find("route_tables"), problems);
+    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, &tables, problems);
+    tables.warn_of_unused(problems);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     let (clusters, discoveries) = clusters.into_parts();
@@ -127,6 +129,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod chain_tests;
 #[cfg(test)]
 mod cluster_tests;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Clusters as one core runs them: which endpoint a request goes to, and the connections to it.
 
+mod availability;
 mod breaker;
 mod group;
 mod host;

@@ -95,6 +95,11 @@ impl PrioritySet {
         }
     }
 
+    /// Whether some host is healthy or degraded.
+    pub fn has_healthy(&self) -> bool {
+        self.sets.iter().any(|set| set.healthy.len() + set.degraded.len() > 0)
+    }
+
     /// A host for a request: none of those to be avoided as long as there is another one that will do.
     pub fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<Pick> {
         let (priority, health) = self.choose(request.random);

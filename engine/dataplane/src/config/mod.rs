@@ -4,6 +4,7 @@
 //! are indices that have been checked; all durations are milliseconds.
 
 mod action;
+mod chain;
 mod circuit_breaker;
 mod cluster;
 mod filter;
@@ -16,6 +17,7 @@ mod route;
 mod route_match;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
+pub use chain::{ChainLink, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{
     Cluster, ClusterIndex, Endpoint, EndpointIdentity, LoadBalancing, PoolLimits, PriorityPolicy,

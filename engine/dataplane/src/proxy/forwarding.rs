@@ -2,7 +2,8 @@
 
 use super::action::Asking;
 use super::pick::Refusal;
-use crate::config::{HttpOptions, Underscores};
+use crate::cluster::CoreCluster;
+use crate::config::{ClusterIndex, HttpOptions, Route, RouteAction, Underscores};
 use crate::io::{ConnId, Io};
 use crate::net::conn::{Phase, Role};
 use crate::net::listener::{CoreListener, CoreListenerKind};
@@ -94,7 +95,7 @@ impl<I: Io> Worker<I> {
         }
         let matched = if changed { path.as_slice() } else { head.path };
         let view = self.view(io, id, routes.asks(), head, matched);
-        let found = routes.find(&view);
+        let found = routes.find_serving(&view, |route| self.serves(listener, route));
         self.note_place(key, listener, found);
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
@@ -132,6 +133,21 @@ impl<I: Io> Worker<I> {
         if listener.has_header_rules() {
             stream.place = Some((found.virtual_host as u32, found.index as u32));
         }
+    }
+
+    /// Whether a route has somewhere to send its requests: a cluster with a healthy endpoint, or it needs none.
+    fn serves(&self, listener: &CoreListener, route: &Route) -> bool {
+        let RouteAction::Forward(forward) = &route.action else { return true };
+        let is_healthy = |cluster: ClusterIndex| {
+            let key = listener.cluster_keys.get(cluster.0 as usize);
+            let cluster = key.and_then(|key| self.clusters.get(*key as usize)?.as_ref());
+            cluster.is_some_and(CoreCluster::has_healthy_endpoint)
+        };
+        if forward.weighted_clusters.is_empty() {
+            return is_healthy(forward.cluster);
+        }
+        let mut weighted = forward.weighted_clusters.iter().filter(|weighted| weighted.weight > 0);
+        weighted.any(|weighted| is_healthy(weighted.cluster))
     }
 
     /// Leaves the reply as work: the downstream's codec is decoding.

@@ -6,11 +6,13 @@ use crate::config::{HeaderMatch, HeaderTest, PathMatch, Route, StringMatch, Stri
 use std::fmt;
 
 /// The way to a route, or to none.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Explanation<'a> {
-    /// `None` if no domain takes the authority.
+    /// The names of the tables that were asked, in the order of the chain; the one of a listener without a chain is empty.
+    pub tables: Vec<&'a str>,
+    /// In the last table that has one; `None` if no domain takes the authority.
     pub virtual_host: Option<usize>,
-    /// The routes before the one that was found, or all of them, in their order.
+    /// The routes before the one that was found, or all of them, in their order, table by table.
     pub refused: Vec<Considered<'a>>,
     pub found: Option<Routed<'a>>,
 }
@@ -18,6 +20,7 @@ pub struct Explanation<'a> {
 /// A route that did not take the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Considered<'a> {
+    pub virtual_host: usize,
     pub index: usize,
     pub route: &'a Route,
     pub mismatch: Mismatch<'a>,

@@ -23,6 +23,8 @@ pub use table::{Asks, RouteTable, Routed};
 pub use template::{Template, VARIABLES};
 
 #[cfg(test)]
+mod chain_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

@@ -1,20 +1,33 @@
-//! The virtual hosts of one listener, compiled: which domain takes an authority, and which of its routes a request. It is
-//! compiled once for each configuration and never changes, so that all cores share one.
+//! The routes of one listener, compiled: the chain of its route tables, which domain of a table takes an authority, and
+//! which of its routes a request. They are compiled once for each configuration and never change, so that all cores share
+//! them.
 
 use super::condition::mismatch;
 use super::domains::Domains;
 use super::explain::{Considered, Explanation};
 use super::index::HostIndex;
 use super::request::RequestView;
-use crate::config::{Route, VirtualHost};
+use crate::config::{ChainLink, NamedTable, Route, VirtualHost};
 
-/// Virtual hosts, ready for lookups. Two are equal if they were compiled from the same.
+/// Virtual hosts, ready for lookups: one table of them, or a chain of tables. Two are equal if they were compiled from the
+/// same.
 #[derive(Debug, Default)]
 pub struct RouteTable {
+    /// Of all tables, one after the other.
     virtual_hosts: Vec<VirtualHost>,
-    domains: Domains,
     indices: Box<[HostIndex]>,
+    tables: Box<[Table]>,
+    chain: Box<[ChainLink]>,
     asks: Asks,
+}
+
+/// One table of the chain.
+#[derive(Debug)]
+struct Table {
+    name: String,
+    /// Its virtual hosts are these of the whole.
+    hosts: std::ops::Range<usize>,
+    domains: Domains,
 }
 
 /// What the routes of a table ask about that costs something to know.
@@ -38,23 +51,41 @@ impl RouteTable {
     /// Compiles checked virtual hosts (no domain stands in two of them).
     #[must_use]
     pub fn compile(virtual_hosts: Vec<VirtualHost>) -> Self {
-        let domains = Domains::compile(&virtual_hosts);
-        let indices = virtual_hosts.iter().map(|host| HostIndex::compile(&host.routes)).collect();
-        let conditions = virtual_hosts
-            .iter()
-            .flat_map(|host| &host.routes)
-            .filter_map(|route| route.matcher.conditions.as_deref());
-        let asks = conditions.fold(Asks::default(), |asks, conditions| Asks {
-            source: asks.source || !conditions.sources.is_empty(),
-            random: asks.random || conditions.runtime_fraction.is_some(),
-        });
-        RouteTable { virtual_hosts, domains, indices, asks }
+        let table = NamedTable { name: String::new(), virtual_hosts };
+        RouteTable::chained(vec![table], vec![ChainLink::default()])
     }
 
-    /// What it was compiled from.
+    /// Compiles checked tables (no domain stands twice in one) and the chain in which they are asked.
+    #[must_use]
+    pub fn chained(tables: Vec<NamedTable>, chain: Vec<ChainLink>) -> Self {
+        let mut virtual_hosts = vec![];
+        let mut compiled = vec![];
+        for NamedTable { name, virtual_hosts: hosts } in tables {
+            let domains = Domains::compile(&hosts);
+            let first = virtual_hosts.len();
+            virtual_hosts.extend(hosts);
+            compiled.push(Table { name, hosts: first..virtual_hosts.len(), domains });
+        }
+        let indices = virtual_hosts.iter().map(|host| HostIndex::compile(&host.routes)).collect();
+        let asks = asks(&virtual_hosts);
+        RouteTable { virtual_hosts, indices, tables: compiled.into(), chain: chain.into(), asks }
+    }
+
+    /// The virtual hosts that it was compiled from, of all tables.
     #[must_use]
     pub fn virtual_hosts(&self) -> &[VirtualHost] {
         &self.virtual_hosts
+    }
+
+    /// The tables that it was compiled from, by name.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &[VirtualHost])> {
+        self.tables.iter().map(|table| (table.name.as_str(), &self.virtual_hosts[table.hosts.clone()]))
+    }
+
+    /// The order in which the tables are asked.
+    #[must_use]
+    pub fn chain(&self) -> &[ChainLink] {
+        &self.chain
     }
 
     /// What a view for [`RouteTable::find`] must know.
@@ -63,33 +94,80 @@ impl RouteTable {
         self.asks
     }
 
-    /// The route for a request: the virtual host by authority (exact, longest suffix, longest prefix, `*`; with the
-    /// port as sent first, then without), then its first route that takes the request. Allocates nothing.
+    /// The route for a request: in the first table of the chain that does not pass it on, the virtual host by authority
+    /// (exact, longest suffix, longest prefix, `*`; with the port as sent first, then without), then its first route that
+    /// takes the request. `serves` tells of a route that was found whether it has somewhere healthy to send requests; where
+    /// none of the tables has one that does, the last one found stands. Allocates nothing.
+    pub fn find_serving(
+        &self,
+        view: &RequestView<'_>,
+        serves: impl Fn(&Route) -> bool,
+    ) -> Option<Routed<'_>> {
+        let mut last = None;
+        for ChainLink { table, pass_on } in &self.chain {
+            match self.find_in(*table, view) {
+                Some(found) => {
+                    last = Some(found);
+                    if !pass_on.no_healthy_endpoint || serves(found.route) {
+                        break;
+                    }
+                }
+                None if pass_on.no_match => {}
+                None => break,
+            }
+        }
+        last
+    }
+
+    /// The same while everything is healthy.
     #[must_use]
     pub fn find(&self, view: &RequestView<'_>) -> Option<Routed<'_>> {
-        let virtual_host = self.domains.find(view.authority)? as usize;
+        self.find_serving(view, |_| true)
+    }
+
+    fn find_in(&self, table: usize, view: &RequestView<'_>) -> Option<Routed<'_>> {
+        let virtual_host = self.host_in(table, view)?;
         let routes = &self.virtual_hosts[virtual_host].routes;
         let index = self.indices[virtual_host].find(routes, view)?;
         Some(Routed { virtual_host, index, route: &routes[index] })
     }
 
-    /// The same, asking one route after the other, and telling of each why it did not take the request.
+    fn host_in(&self, table: usize, view: &RequestView<'_>) -> Option<usize> {
+        let table = self.tables.get(table)?;
+        Some(table.hosts.start + table.domains.find(view.authority)? as usize)
+    }
+
+    /// What [`RouteTable::find`] finds, asking one route after the other, and telling of each why it did not take the
+    /// request.
     #[must_use]
     pub fn explain(&self, view: &RequestView<'_>) -> Explanation<'_> {
-        let Some(virtual_host) = self.domains.find(view.authority).map(|host| host as usize) else {
-            return Explanation { virtual_host: None, refused: vec![], found: None };
-        };
-        let mut refused = vec![];
-        for (index, route) in self.virtual_hosts[virtual_host].routes.iter().enumerate() {
-            match mismatch(&route.matcher, view) {
-                Some(mismatch) => refused.push(Considered { index, route, mismatch }),
-                None => {
-                    let found = Some(Routed { virtual_host, index, route });
-                    return Explanation { virtual_host: Some(virtual_host), refused, found };
-                }
+        let mut told = Explanation::default();
+        for ChainLink { table, pass_on } in &self.chain {
+            told.tables.extend(self.tables.get(*table).map(|table| table.name.as_str()));
+            told.virtual_host = self.host_in(*table, view).or(told.virtual_host);
+            if let Some(host) = self.host_in(*table, view) {
+                told.found = self.consider(host, view, &mut told.refused);
+            }
+            if told.found.is_some() || !pass_on.no_match {
+                break;
             }
         }
-        Explanation { virtual_host: Some(virtual_host), refused, found: None }
+        told
+    }
+
+    fn consider<'t>(
+        &'t self,
+        virtual_host: usize,
+        view: &RequestView<'_>,
+        refused: &mut Vec<Considered<'t>>,
+    ) -> Option<Routed<'t>> {
+        for (index, route) in self.virtual_hosts[virtual_host].routes.iter().enumerate() {
+            match mismatch(&route.matcher, view) {
+                Some(mismatch) => refused.push(Considered { virtual_host, index, route, mismatch }),
+                None => return Some(Routed { virtual_host, index, route }),
+            }
+        }
+        None
     }
 
     /// The route at this place, as [`Routed`] tells it.
@@ -99,8 +177,17 @@ impl RouteTable {
     }
 }
 
+fn asks(virtual_hosts: &[VirtualHost]) -> Asks {
+    let routes = virtual_hosts.iter().flat_map(|host| &host.routes);
+    let conditions = routes.filter_map(|route| route.matcher.conditions.as_deref());
+    conditions.fold(Asks::default(), |asks, conditions| Asks {
+        source: asks.source || !conditions.sources.is_empty(),
+        random: asks.random || conditions.runtime_fraction.is_some(),
+    })
+}
+
 impl PartialEq for RouteTable {
     fn eq(&self, other: &Self) -> bool {
-        self.virtual_hosts == other.virtual_hosts
+        self.chain == other.chain && self.tables().eq(other.tables())
     }
 }

@@ -35,6 +35,7 @@ mod pool;
 mod rate_limits;
 mod reload;
 mod retries;
+mod route_chain;
 mod routes;
 mod seccomp;
 mod slow_peers;

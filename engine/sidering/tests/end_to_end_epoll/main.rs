@@ -50,6 +50,8 @@ mod rate_limits;
 mod reload;
 #[path = "../end_to_end/retries.rs"]
 mod retries;
+#[path = "../end_to_end/route_chain.rs"]
+mod route_chain;
 #[path = "../end_to_end/routes.rs"]
 mod routes;
 #[path = "../end_to_end/slow_peers.rs"]

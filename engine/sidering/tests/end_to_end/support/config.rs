@@ -46,6 +46,11 @@ impl Config {
         self.listener(name, "http", &join(keys, &format!("virtual_hosts: [{hosts}]")))
     }
 
+    /// An HTTP listener and its chain of route tables.
+    pub(crate) fn http_chain(self, name: &str, chain: &str) -> Self {
+        self.listener(name, "http", &format!("route_chain: [{chain}]"))
+    }
+
     /// A TCP listener with further keys, in front of the cluster `api`.
     pub(crate) fn tcp(self, name: &str, keys: &str) -> Self {
         self.listener(name, "tcp", &join(keys, "cluster: api"))
