@@ -10,6 +10,7 @@ use std::net::IpAddr;
 pub(super) fn write(json: &mut Json, discovery: &Discovery) {
     match &discovery.source {
         EndpointSource::Dns(source) => dns(json, source),
+        EndpointSource::File(path) => json.key("endpoints_file").text(&path.to_string_lossy()),
     }
 }
 

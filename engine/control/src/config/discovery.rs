@@ -2,8 +2,8 @@
 
 use super::endpoint;
 use super::problem::{Place, Problems};
-use super::section::{Section, list};
-use super::tree::Tree;
+use super::section::{Section, list, text};
+use super::tree::{Tree, Value};
 use super::units;
 use crate::discovery::resolver::LookupFamily;
 use crate::discovery::schedule::{FailureRefresh, RefreshOptions};
@@ -12,6 +12,7 @@ use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
@@ -39,6 +40,12 @@ const MOST_SERVERS: usize = 16;
 pub(super) fn read(section: &mut Section<'_>) -> (Vec<Endpoint>, Option<EndpointSource>) {
     let problems = section.problems;
     let kind = section.choice("discovery", KINDS, &["eds"]).unwrap_or(Kind::Static);
+    if let Some(tree) = section.find("endpoints_file") {
+        let path = file(tree, problems);
+        section.misplaced(&["endpoints", "discovery"], "a cluster without `endpoints_file`");
+        section.misplaced(DNS_KEYS, "a cluster with `discovery: strict_dns` or `logical_dns`");
+        return (vec![], path.map(EndpointSource::File));
+    }
     let expected = if kind == Kind::Static { "a list of addresses" } else { NAMES };
     let trees = section.require("endpoints", expected);
     let trees = trees.map_or(&[][..], |tree| list(tree, "endpoints", problems));
@@ -56,6 +63,31 @@ pub(super) fn read(section: &mut Section<'_>) -> (Vec<Endpoint>, Option<Endpoint
     let refresh = refresh(section);
     let servers = section.find("dns_resolvers").map_or(vec![], |tree| servers(tree, problems));
     (vec![], Some(EndpointSource::Dns(DnsSource { is_logical, targets, family, refresh, servers })))
+}
+
+fn file(tree: &Tree, problems: &Problems) -> Option<PathBuf> {
+    let given = text(tree, "a path", problems)?;
+    if given.is_empty() || given.contains('\0') {
+        problems.error(
+            tree.place,
+            format!("{} is no path", tree.describe()),
+            "the path of a file with a list of endpoints",
+        );
+        return None;
+    }
+    Some(PathBuf::from(given))
+}
+
+/// The endpoints in a file of their own: a list as in `endpoints`, but it may be empty.
+pub(super) fn read_file(tree: &Tree, problems: &Problems) -> Vec<Endpoint> {
+    match &tree.value {
+        Value::Sequence(items) => endpoint::read_all(items, problems),
+        _ => {
+            let expected = "a list of endpoints; [] if there are none";
+            problems.error(tree.place, format!("{} is not a list", tree.describe()), expected);
+            vec![]
+        }
+    }
 }
 
 fn refresh(section: &mut Section<'_>) -> RefreshOptions {
@@ -126,7 +158,7 @@ fn note_twice(problems: &Problems, place: Place, what: &str, line: u32) {
 }
 
 fn host_port(tree: &Tree, problems: &Problems) -> Option<(String, u16)> {
-    let given = super::section::text(tree, units::HOST_PORT, problems)?;
+    let given = text(tree, units::HOST_PORT, problems)?;
     match units::host_port(given) {
         Ok((_, 0)) => {
             problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");

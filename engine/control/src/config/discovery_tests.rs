@@ -15,7 +15,7 @@ fn dns(keys: &str) -> DnsSource {
     assert!(loaded.snapshot.clusters[0].endpoints.is_empty());
     let discovery = loaded.discoveries.remove(0);
     assert_eq!((discovery.cluster.as_str(), loaded.discoveries.len()), ("api", 0));
-    let EndpointSource::Dns(source) = discovery.source;
+    let EndpointSource::Dns(source) = discovery.source else { panic!("no names") };
     source
 }
 
@@ -70,9 +70,21 @@ fn all_keys_are_taken() {
 }
 
 #[test]
+fn a_file_takes_the_place_of_the_list() {
+    let loaded = load(&with("endpoints_file: some/e.yaml")).unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.snapshot.clusters[0].endpoints.is_empty());
+    assert_eq!(loaded.discoveries[0].source, EndpointSource::File("some/e.yaml".into()));
+}
+
+#[test]
 fn each_mistake_has_its_words() {
     let strict = |rest: &str| format!("discovery: strict_dns\n  endpoints: [a:1]\n  {rest}");
     for (keys, expected) in [
+        ("endpoints_file: ''".to_owned(), "12:19 `` is no path | "),
+        (
+            "endpoints_file: e\n  endpoints: [127.0.0.1:1]".to_owned(),
+            "13:3 `endpoints` has no meaning here | it belongs to a cluster without `endpoints_file`",
+        ),
         (
             "endpoints: [api.internal:80]".to_owned(),
             "12:15 `api.internal:80` is not an address | an IP address; host names",

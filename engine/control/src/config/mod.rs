@@ -39,7 +39,7 @@ pub(crate) use units::{show_address, show_bytes, show_ms};
 use crate::discovery::Discovery;
 use problem::Problems;
 use section::Section;
-use sidering_dataplane::config::Snapshot;
+use sidering_dataplane::config::{Endpoint, Snapshot};
 use std::path::Path;
 
 /// A file that was understood.
@@ -95,6 +95,15 @@ pub fn parse(name: &str, text: &str, overrides: &Overrides) -> Result<Loaded, Re
         }
         _ => Err(report),
     }
+}
+
+/// Checks a file with a list of endpoints; `name` stands in its messages.
+pub(crate) fn parse_endpoints(name: &str, content: &[u8]) -> Result<Vec<Endpoint>, Report> {
+    let text = std::str::from_utf8(content).map_err(|error| not_text(name, content, error.valid_up_to()))?;
+    let problems = Problems::default();
+    let endpoints = tree::parse(text, &problems).map(|tree| discovery::read_file(&tree, &problems));
+    let report = Report::new(name, text, problems.into_sorted());
+    endpoints.filter(|_| report.errors() == 0).ok_or(report)
 }
 
 fn read(

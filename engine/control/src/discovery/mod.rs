@@ -2,12 +2,14 @@
 //! control; whom they are given to is decided there.
 
 mod dns;
+mod file;
 pub mod resolver;
 pub mod schedule;
 mod search;
 mod supervisor;
 #[cfg(test)]
 pub(crate) mod test_name_server;
+mod watch;
 
 pub use search::EndpointSearch;
 pub(crate) use search::SearchCounters;
@@ -17,6 +19,7 @@ use resolver::LookupFamily;
 use schedule::RefreshOptions;
 use sidering_dataplane::config::Endpoint;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How the endpoints of one cluster are found.
@@ -31,6 +34,8 @@ pub struct Discovery {
 #[derive(Debug, Clone, PartialEq)]
 pub enum EndpointSource {
     Dns(DnsSource),
+    /// A file with a list of them.
+    File(PathBuf),
 }
 
 /// Endpoints behind names, after Envoy's strict and logical DNS clusters.

@@ -2,7 +2,7 @@
 //! each cluster has now. It searches nothing itself, and tells no core.
 
 use super::supervisor::Discoverer;
-use super::{Discovery, Found, Outcome};
+use super::{Discovery, EndpointSource, Found, Outcome};
 use crate::log;
 use sidering_dataplane::config::{ClusterIndex, Endpoint, Snapshot};
 use std::collections::HashMap;
@@ -12,6 +12,9 @@ use tokio::sync::watch;
 
 /// A search that goes on failing says so this often.
 const REMINDER: Duration = Duration::from_secs(60);
+
+/// Different reasons that are told in that time.
+const MOST_COMPLAINTS: usize = 8;
 
 /// The searches in use, and the endpoints of all clusters.
 #[derive(Debug)]
@@ -31,7 +34,8 @@ struct Search {
     found: Option<Arc<[Endpoint]>>,
     is_complete: bool,
     counters: SearchCounters,
-    complained: Option<Instant>,
+    /// What was said lately.
+    complaints: Vec<(Instant, String)>,
 }
 
 /// How the search for a cluster's endpoints goes, in Envoy's words.
@@ -74,7 +78,7 @@ impl EndpointSearch {
                 found: None,
                 is_complete: false,
                 counters,
-                complained: None,
+                complaints: vec![],
             });
             self.searches.insert(discovery.cluster.clone(), search);
         }
@@ -124,6 +128,10 @@ impl EndpointSearch {
             Outcome::Endpoints(endpoints) => endpoints,
         };
         search.counters.update_success += 1;
+        if let EndpointSource::File(_) = search.discovery.source {
+            // The same mistake made again is told again.
+            search.complaints.clear();
+        }
         search.counters.update_empty += u64::from(endpoints.is_empty());
         search.found = Some(Arc::clone(&endpoints));
         let index = *self.indices.get(name)?;
@@ -168,10 +176,12 @@ impl EndpointSearch {
 impl Search {
     fn complain(&mut self, cluster: &str, reason: &str) {
         let now = Instant::now();
-        if self.complained.is_some_and(|before| now.duration_since(before) < REMINDER) {
+        self.complaints.retain(|(said, _)| now.duration_since(*said) < REMINDER);
+        if self.complaints.len() >= MOST_COMPLAINTS || self.complaints.iter().any(|(_, said)| said == reason)
+        {
             return;
         }
-        self.complained = Some(now);
+        self.complaints.push((now, reason.to_owned()));
         let kept = self.found.as_ref().map_or(0, |found| found.len());
         log::warning(format_args!("endpoints cluster={cluster} kept={kept}: {reason}"));
     }

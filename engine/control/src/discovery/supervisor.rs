@@ -2,7 +2,7 @@
 //! how they look.
 
 use super::resolver::{LookupFamily, ResolveError, Resolver};
-use super::{Discovery, EndpointSource, Found, Outcome, dns};
+use super::{Discovery, EndpointSource, Found, Outcome, dns, file};
 use crate::cores::Event;
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -80,6 +80,7 @@ fn start(discovery: Arc<Discovery>, resolvers: &mut Resolvers, events: Sender<Ev
             let resolver = resolvers.get(&source.servers, source.family);
             spawn_local(dns::follow(source.clone(), resolver, report))
         }
+        EndpointSource::File(path) => spawn_local(file::follow(path.clone(), report)),
     }
 }
 

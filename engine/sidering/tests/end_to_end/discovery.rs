@@ -4,7 +4,10 @@ use crate::support::access_log::flags_of;
 use crate::support::name_server::NameServer;
 use crate::support::web::reply;
 use crate::support::{Config, Origin, Proxy, until};
+use std::fs::{create_dir, remove_file, rename, write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::symlink;
+use tempfile::TempDir;
 
 /// Origins that answer with their own address, on one port of several addresses of the loopback network.
 fn origins<const N: usize>(ips: [&'static str; N]) -> (u16, [Origin; N]) {
@@ -119,5 +122,47 @@ fn a_name_that_cannot_be_resolved_at_the_start_is_503_until_it_can() {
     let said = proxy.said();
     assert!(said.contains("cluster=api") && said.contains("`api.test` cannot be resolved"), "{said}");
     server.set("api.test", &["127.0.0.1"]);
+    until_served_by(&proxy, &["127.0.0.1"]);
+}
+
+/// Endpoints in a file that is replaced as users and Kubernetes replace files.
+#[test]
+fn a_file_with_endpoints_is_followed_and_a_bad_one_changes_nothing() {
+    let (port, [first, _second]) = origins(["127.0.0.1", "127.0.0.2"]);
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let version = |number: u8, content: &str| {
+        create_dir(at(&format!("..{number}"))).unwrap();
+        write(at(&format!("..{number}/e.yaml")), content).unwrap();
+        symlink(format!("..{number}"), at("..tmp")).unwrap();
+        rename(at("..tmp"), at("..data")).unwrap();
+    };
+    version(1, &format!("- 127.0.0.1:{port}\n"));
+    symlink("..data/e.yaml", at("e.yaml")).unwrap();
+    let cluster = format!("name: api, endpoints_file: {}", at("e.yaml").display());
+    let proxy =
+        Proxy::start(&Config::new().http("web", "", "{ match: {}, cluster: api }").cluster_with(&cluster));
+    let mut wire = proxy.connect("web");
+    wire.get("/").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "127.0.0.1", "it is there for the first request");
+
+    version(2, &format!("- 127.0.0.1:{port}\n- {{ address: 127.0.0.2:{port}, weight: 2 }}\n"));
+    until_served_by(&proxy, &["127.0.0.1", "127.0.0.2"]);
+    assert_eq!(first.ended(), 0, "who stays keeps its connections");
+
+    version(3, &format!("- 127.0.0.1:{port}\n- 127.0.0.1:{port}\n"));
+    until("the mistake to be told", || proxy.said().contains("e.yaml:2:3: error").then_some(()));
+    until_served_by(&proxy, &["127.0.0.1", "127.0.0.2"]);
+
+    write(at("..3/e.yaml"), format!("- 127.0.0.2:{port}\n")).unwrap();
+    until_served_by(&proxy, &["127.0.0.2"]);
+    write(at("..3/e.yaml"), "[]\n").unwrap();
+    until("no endpoint to be left", || (ask(&proxy, "/").0 == 503).then_some(()));
+    // A plain file in the place of the link.
+    write(at("new.yaml"), format!("- 127.0.0.1:{port}\n")).unwrap();
+    rename(at("new.yaml"), at("e.yaml")).unwrap();
+    until_served_by(&proxy, &["127.0.0.1"]);
+    remove_file(at("e.yaml")).unwrap();
+    until("its loss to be told", || proxy.said().contains("e.yaml: cannot be read").then_some(()));
     until_served_by(&proxy, &["127.0.0.1"]);
 }

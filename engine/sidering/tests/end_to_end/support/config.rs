@@ -84,6 +84,12 @@ impl Config {
         self
     }
 
+    /// A cluster with nothing but these keys.
+    pub(crate) fn cluster_with(mut self, keys: &str) -> Self {
+        self.clusters.push(format!("{{ {keys} }}"));
+        self
+    }
+
     /// The names of the listeners.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = &str> {
         self.listeners.iter().map(|(name, _)| name.as_str())
