@@ -177,6 +177,7 @@ impl Bench {
             access_log: None,
             reports: None,
             seed: 1,
+            kept_slots_max: 256,
         });
         let mut io = NullIo::default();
         let (client, upstream) = (io.open(), ConnId { index: 1, generation: 0 });

@@ -7,7 +7,7 @@ use std::rc::Rc;
 /// At most this many buffers are kept, in use or not; beyond it buffers are plain allocations.
 const KEPT_BUFFERS: usize = 256;
 /// A buffer that grew beyond this is not kept.
-const KEPT_BYTES: usize = 16 * 1024;
+pub const KEPT_BYTES: usize = 16 * 1024;
 const FIRST_BYTES: usize = 1024;
 /// How many buffers are looked at for a free one before a new one is made.
 const LOOKS: usize = 4;

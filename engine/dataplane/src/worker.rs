@@ -14,7 +14,7 @@ use crate::net::timer::TimerWheel;
 use crate::observe::access_log::RecordSink;
 use crate::observe::counters::CoreCounters;
 use crate::proxy::drain::Drain;
-use crate::stream::{LogText, OwnedHead, StreamKey, StreamTable};
+use crate::stream::{BodyTable, LogText, OwnedHead, StreamKey, StreamTable};
 use sidering_codecs::{Edits, Scratch};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -31,6 +31,8 @@ pub struct WorkerOptions {
     pub reports: Option<Box<dyn ReportSink>>,
     /// Decides request ids and, where chance has a part in it, which endpoints are picked and which requests get a fault.
     pub seed: u64,
+    /// Receive slots that kept request bodies may hold; beyond, bodies are copied. Well below what the engine has.
+    pub kept_slots_max: u32,
 }
 
 /// What is due once the completion under way has been dealt with and every codec is in its place.
@@ -107,7 +109,7 @@ pub struct Worker<I: Io> {
     pub(crate) spare_filters: Vec<Box<StreamFilters>>,
     pub(crate) spare_lines: Vec<Vec<u8>>,
     pub(crate) joined_scratch: Vec<u8>,
-    pub(crate) spare_bodies: Vec<Vec<u8>>,
+    pub(crate) bodies: BodyTable<I::Chunk>,
     pub(crate) record: Vec<u8>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) counters: Arc<CoreCounters>,
@@ -139,7 +141,7 @@ impl<I: Io> Worker<I> {
             spare_filters: Vec::new(),
             spare_lines: Vec::new(),
             joined_scratch: Vec::new(),
-            spare_bodies: Vec::new(),
+            bodies: BodyTable::new(options.kept_slots_max),
             record: Vec::new(),
             work: VecDeque::new(),
             counters: options.counters,

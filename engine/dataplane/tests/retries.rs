@@ -33,6 +33,12 @@ fn with_forward(endpoints: u16, forward: Forward) -> Snapshot {
     snapshot
 }
 
+fn keeping(buffer_bytes: u32) -> Snapshot {
+    let retry = Some(Box::new(on(&[RetryOn::RESET])));
+    let buffer_bytes = Some(buffer_bytes);
+    with_forward(1, Forward { timeout_ms: 5_000, retry, buffer_bytes, ..Forward::default() })
+}
+
 fn obeying(mut snapshot: Snapshot, envoy_headers: EnvoyHeaders) -> Snapshot {
     let ListenerKind::Http(http) = &mut snapshot.listeners[0].kind else { unreachable!() };
     http.options.envoy_headers = envoy_headers;
@@ -227,7 +233,7 @@ fn an_interim_answer_is_a_first_byte_too() {
 fn a_body_is_sent_again_up_to_the_bound() {
     let head = |length: usize| format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");
     for (length, retried) in [(9, true), (10, true), (11, false)] {
-        let mut bench = Bench::new(snapshot(1, RetryPolicy { body_bytes: 10, ..on(&[RetryOn::RESET]) }));
+        let mut bench = Bench::new(keeping(10));
         let client = bench.client();
         let body = "x".repeat(length);
         bench.receive(client, (head(length) + &body).as_bytes());
@@ -243,9 +249,9 @@ fn a_body_is_sent_again_up_to_the_bound() {
             bench.assert_empty();
         } else {
             let seen = bench.flush_text(client);
-            assert!(seen.contains("request too large to retry"), "{seen}");
+            assert!(seen.contains("request payload exceeded retry buffer limit"), "{seen}");
         }
-        assert_eq!(count(&bench.cluster.retries_body_too_large), u64::from(!retried), "{length}");
+        assert_eq!(count(&bench.cluster.retries_abandoned), u64::from(!retried), "{length}");
         assert_eq!(count(&bench.counters.body_bytes_copied), 0);
     }
 }
@@ -254,7 +260,7 @@ fn a_body_is_sent_again_up_to_the_bound() {
 fn a_chunked_body_is_kept_until_it_is_too_long() {
     let head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
     for (rest, retried) in [("5\r\n56789\r\n", true), ("6\r\n56789a\r\n", false)] {
-        let mut bench = Bench::new(snapshot(1, RetryPolicy { body_bytes: 10, ..on(&[RetryOn::RESET]) }));
+        let mut bench = Bench::new(keeping(10));
         let client = bench.client();
         bench.receive(client, head.as_bytes());
         let upstream = bench.connected();

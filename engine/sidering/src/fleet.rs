@@ -29,6 +29,8 @@ const REBIND_PATIENCE: Duration = Duration::from_millis(500);
 const REBIND_PAUSE: Duration = Duration::from_millis(5);
 /// Connections the kernel may hold until they are accepted (it cuts this to net.core.somaxconn).
 const BACKLOG: u32 = 4096;
+/// A quarter of the receive slots of either size that an engine has by default.
+const KEPT_SLOTS_MAX: u32 = 256;
 
 /// All cores.
 pub(crate) struct Fleet {
@@ -248,6 +250,7 @@ impl Seat {
             access_log: Some(Box::new(self.access_log)),
             reports: Some(Box::new(self.reports)),
             seed: RandomState::new().build_hasher().finish(),
+            kept_slots_max: KEPT_SLOTS_MAX,
         };
         guard.tell(engine.run(worker, self.inbox, self.clock.origin));
         None

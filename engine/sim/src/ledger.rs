@@ -178,7 +178,7 @@ impl Stage<'_> {
             assert_eq!(answered, 0, "request {tag} was sent again after a part of its answer");
         }
         let body = request.exchange.body;
-        let kept = self.plan.retry.as_ref().map_or(0, |policy| policy.body_bytes as usize);
+        let kept = self.plan.retry.as_ref().map_or(0, |_| self.plan.buffer_bytes as usize);
         let is_kept = !kind.has_body() || body <= kept || request.seen_whole_at.is_none();
         assert!(is_kept, "request {tag} was sent again with a body of {body} bytes, and {kept} are kept");
         self.meet(if attempts.is_some() { Situation::Retried } else { Situation::SentAgain });

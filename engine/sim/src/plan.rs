@@ -48,6 +48,8 @@ pub(crate) struct Plan {
     pub(crate) temper: Temper,
     /// What all routes retry, if they do.
     pub(crate) retry: Option<RetryPolicy>,
+    /// What is kept of a request's body.
+    pub(crate) buffer_bytes: u32,
     /// Retries of a cluster at once.
     pub(crate) retries_max: u32,
 }
@@ -83,6 +85,7 @@ impl Plan {
             normalizes: choices.chance(50),
             temper: temper(is_calm, is_bulky, choices),
             retry: retry(is_calm, choices),
+            buffer_bytes: choices.pick(&[1_000_000, 65_536, 500]) as u32,
             retries_max: choices.pick(&[100, 3, 1]) as u32,
         }
     }
@@ -90,6 +93,11 @@ impl Plan {
     /// Whether configurations are swapped or the proxy is drained, so that a connection may be closed before it is used.
     pub(crate) fn swaps(&self) -> bool {
         self.reloads > 0 || self.drains
+    }
+
+    /// Slots that kept bodies may hold.
+    pub(crate) fn kept_slots(&self) -> usize {
+        self.temper.slots / 4
     }
 
     /// How long a client may idle in a calm run.
@@ -120,7 +128,6 @@ fn retry(is_calm: bool, choices: &mut Choices) -> Option<RetryPolicy> {
         per_try_timeout_ms: if is_calm { 0 } else { choices.pick(&[0, 300]) },
         back_off: BackOff { base_ms: choices.pick(&[25, 1, 200]), max_ms: 250 },
         status_codes: vec![500],
-        body_bytes: choices.pick(&[65_536, 500]) as u32,
         ..RetryPolicy::default()
     })
 }

@@ -57,6 +57,7 @@ pub(crate) struct Shape {
     is_calm: bool,
     retry: Option<RetryPolicy>,
     retries_max: u32,
+    buffer_bytes: u32,
 }
 
 impl Shape {
@@ -97,6 +98,7 @@ impl Shape {
             is_calm,
             retry: plan.retry.clone(),
             retries_max: plan.retries_max,
+            buffer_bytes: plan.buffer_bytes,
         }
     }
 
@@ -263,7 +265,8 @@ impl Shape {
         let timeout_ms = self.route_timeout_ms;
         let forward = |cluster| {
             let retry = self.retry.clone().map(Box::new);
-            RouteAction::Forward(Forward { cluster, timeout_ms, retry, ..Forward::default() })
+            let buffer_bytes = Some(self.buffer_bytes);
+            RouteAction::Forward(Forward { cluster, timeout_ms, retry, buffer_bytes, ..Forward::default() })
         };
         let route = |prefix: &str, action| Route {
             matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() },

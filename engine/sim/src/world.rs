@@ -69,8 +69,14 @@ impl World {
         let oracle = Oracle::new(plan.http_clusters + 1);
         let sink = oracle.sink();
         let counters = Arc::clone(&oracle.core);
-        let worker =
-            Worker::new(WorkerOptions { core: 0, counters, access_log: Some(sink), reports: None, seed });
+        let worker = Worker::new(WorkerOptions {
+            core: 0,
+            counters,
+            access_log: Some(sink),
+            reports: None,
+            seed,
+            kept_slots_max: plan.kept_slots() as u32,
+        });
         let clients_to_come = plan.clients;
         let mut world = World {
             engine,

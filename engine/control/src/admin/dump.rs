@@ -150,6 +150,9 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
     if forward.max_stream_duration_ms > 0 {
         json.key("max_stream_duration").text(&show_ms(forward.max_stream_duration_ms));
     }
+    if let Some(bytes) = forward.buffer_bytes {
+        json.key("buffer_bytes").text(&show_bytes(u64::from(bytes)));
+    }
     if let Some(policy) = &forward.retry {
         json.key("retry").object(|json| retry(json, policy));
     }
@@ -191,7 +194,6 @@ fn retry(json: &mut Json, policy: &RetryPolicy) {
     if !policy.headers.is_empty() {
         json.key("headers").list(&policy.headers, |json, name| json.text(name));
     }
-    json.key("body_bytes").text(&show_bytes(u64::from(policy.body_bytes)));
 }
 
 fn circuit_breaker(json: &mut Json, breaker: &CircuitBreaker) {

@@ -27,7 +27,7 @@ listeners:
         back_off: { base: 10ms }
         status_codes: [418]
         headers: [X-Again]
-        body_bytes: 1MiB
+      buffer_bytes: 2MiB
 clusters:
 - name: api
   endpoints: [127.0.0.1:8080]
@@ -46,6 +46,7 @@ clusters:
     };
     assert_eq!(forward(0), Forward { timeout_ms: 15_000, ..Forward::default() });
     let full = forward(1);
+    assert_eq!((forward(0).buffer_bytes, full.buffer_bytes), (None, Some(2 << 20)));
     assert_eq!((full.idle_timeout_ms, full.max_stream_duration_ms), (Some(0), 60_000));
     let on = RetryOn::CONNECT_FAILURE
         .with(RetryOn::RETRIABLE_STATUS_CODES)
@@ -58,7 +59,6 @@ clusters:
         back_off: BackOff { base_ms: 10, max_ms: 100 },
         status_codes: vec![418],
         headers: vec!["x-again".to_owned()],
-        body_bytes: 1 << 20,
     };
     assert_eq!(full.retry.as_deref(), Some(&policy));
     let retry_budget = Some(RetryBudget { percent: 5, min_concurrency: 3 });

@@ -8,8 +8,6 @@ use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 
 /// Between attempts at most; more is no retry but a load.
 const ATTEMPTS: std::ops::RangeInclusive<u64> = 0..=100;
-/// What may be kept of a request's body.
-const BODY_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 const LATER_KEYS: &[&str] = &["hedge_on_per_try_timeout", "rate_limited_back_off", "previous_hosts"];
 
 /// Reads `retry` of a route whose requests may take `timeout_ms`.
@@ -31,7 +29,6 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
     let status_codes = section.find("status_codes");
     let status_codes = status_codes.map_or(vec![], |tree| statuses(tree, problems));
     let headers = section.find("headers").map_or(vec![], |tree| names(tree, problems));
-    let body_bytes = section.size_bytes("body_bytes", BODY_BYTES, u64::from(default.body_bytes)) as u32;
     section.later(LATER_KEYS);
     for (condition, key, is_empty) in [
         (RetryOn::RETRIABLE_STATUS_CODES, "status_codes", status_codes.is_empty()),
@@ -54,7 +51,7 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
         }
     }
     section.finish();
-    RetryPolicy { on, attempts, per_try_timeout_ms, back_off, status_codes, headers, body_bytes }
+    RetryPolicy { on, attempts, per_try_timeout_ms, back_off, status_codes, headers }
 }
 
 fn conditions(tree: &Tree, problems: &Problems) -> RetryOn {

@@ -5,7 +5,9 @@ use super::problem::Problems;
 use super::section::{Section, integer, list, text};
 use super::tree::Tree;
 use super::{redirect, retry, rewrite};
-use sidering_dataplane::config::{ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster};
+use sidering_dataplane::config::{
+    BUFFER_BYTES, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
+};
 
 /// The largest body of a direct response: what is larger belongs behind a server.
 const BODY_BYTES: usize = 64 * 1024;
@@ -15,8 +17,10 @@ const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
 const ACTIONS: [&str; 4] = ["cluster", "weighted_clusters", "redirect", "direct_response"];
 const LATER_ROUTE_KEYS: &[&str] = &["mirror", "subset", "hash"];
+/// What may be kept of a request's body.
+const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 /// What only means something for requests that are sent on.
-const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry"];
+const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -47,6 +51,9 @@ pub(super) fn read(
     }
     let idle_timeout_ms = section.find("idle_timeout").map(|_| section.duration_ms("idle_timeout", 0, 0));
     let max_stream_duration_ms = section.duration_ms("max_stream_duration", 0, 0);
+    let buffer_bytes = section
+        .find("buffer_bytes")
+        .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
     let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
     if redirect.is_some() || direct.is_some() {
         section.misplaced(FORWARD_KEYS, "routes with a cluster");
@@ -63,6 +70,7 @@ pub(super) fn read(
             idle_timeout_ms,
             max_stream_duration_ms,
             retry,
+            buffer_bytes,
         }),
     }
 }

@@ -78,6 +78,7 @@ impl Lab {
             access_log: Some(Box::new(records.clone())),
             reports: None,
             seed: question.world.random,
+            kept_slots_max: 0,
         });
         let endpoints = Endpoints {
             clusters: snapshot.clusters.clone().into(),

@@ -215,11 +215,11 @@ pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
         |c| &c.retries_backed_off,
     ),
     (
-        "cluster_upstream_rq_retry_body_too_large",
-        "upstream_rq_retry_body_too_large",
+        "cluster_retry_or_shadow_abandoned",
+        "retry_or_shadow_abandoned",
         Kind::Counter,
-        "Requests that could not be retried because of the length of their body.",
-        |c| &c.retries_body_too_large,
+        "Requests whose body was too long to be kept for retries.",
+        |c| &c.retries_abandoned,
     ),
     (
         "cluster_upstream_rq_retry_active",
@@ -300,11 +300,11 @@ pub(super) const CORE: Numbers<CoreCounters> = &[
         |c| &c.tail_bytes_copied,
     ),
     (
-        "replay_bytes_kept",
-        "replay_bytes_kept",
+        "replay_bytes_copied",
+        "replay_bytes_copied",
         Kind::Counter,
-        "Body bytes of requests that were kept, to be sent again if need be.",
-        |c| &c.replay_bytes_kept,
+        "Body bytes of requests that were copied to be sent again if need be; long ones are held instead.",
+        |c| &c.replay_bytes_copied,
     ),
     (
         "body_bytes_relayed",

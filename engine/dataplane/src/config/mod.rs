@@ -33,7 +33,7 @@ pub use listener::{
 };
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
-pub use route::{Forward, Route, RouteAction, VirtualHost};
+pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 
 /// One whole configuration.

@@ -90,8 +90,6 @@ pub struct RetryPolicy {
     pub status_codes: Vec<u16>,
     /// For [`RetryOn::RETRIABLE_HEADERS`]: lower-case names of fields that must only be there.
     pub headers: Vec<String>,
-    /// Request bodies up to this long are kept to be sent again; a longer one makes its request final.
-    pub body_bytes: u32,
 }
 
 /// How long a retry waits: at random below (2^n - 1) times `base_ms` for the n-th, at most `max_ms`.
@@ -118,7 +116,6 @@ impl Default for RetryPolicy {
             back_off: BackOff::default(),
             status_codes: vec![],
             headers: vec![],
-            body_bytes: 64 * 1024,
         }
     }
 }

@@ -54,6 +54,9 @@ impl RouteAction {
     }
 }
 
+/// What Envoy keeps of a request's body, without a word of the configuration.
+pub const BUFFER_BYTES: u32 = 1024 * 1024;
+
 /// How a request is sent on.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Forward {
@@ -69,4 +72,6 @@ pub struct Forward {
     /// From the request's first byte to the end of everything; 0 is off. 504, or 408 while the request is awaited.
     pub max_stream_duration_ms: u64,
     pub retry: Option<Box<RetryPolicy>>,
+    /// The most that is kept of a request's body, to be sent once more; `None` is [`BUFFER_BYTES`].
+    pub buffer_bytes: Option<u32>,
 }

@@ -189,6 +189,27 @@ impl<C: Chunk> Outbox<C> {
         self.push(io, id, Segment::Chunk(whole.subset(part)));
     }
 
+    /// Queues a piece of payload that is kept elsewhere, too.
+    pub fn push_piece<I: Io<Chunk = C>>(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        piece: &Segment<C>,
+        buffers: &mut BufferPool,
+        counters: &CoreCounters,
+    ) {
+        if self.failed {
+            return;
+        }
+        if self.is_behind_head && usize::from(self.staged_payload) + piece.len() <= TAIL_BYTES {
+            self.copy_payload(piece, counters);
+            return;
+        }
+        self.flush_staged(io, id, buffers);
+        self.queued_segments += 1;
+        self.push(io, id, piece.clone());
+    }
+
     /// Copies payload into the staged buffer, and counts it for what it is.
     fn copy_payload(&mut self, part: &[u8], counters: &CoreCounters) {
         let Some(staged) = &mut self.staged else { return };

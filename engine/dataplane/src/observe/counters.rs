@@ -119,8 +119,8 @@ pub struct ClusterCounters {
     pub retries_exhausted: Counter,
     /// Retries that waited for an exponential back-off.
     pub retries_backed_off: Counter,
-    /// Requests whose body was too long to be kept for a retry.
-    pub retries_body_too_large: Counter,
+    /// Requests whose body was too long to be kept.
+    pub retries_abandoned: Counter,
     /// Gauge: retries under way, those that back off included.
     pub retries_active: Counter,
     /// Attempts not answered within the timeout of one try.
@@ -158,8 +158,8 @@ pub struct CoreCounters {
     pub body_bytes_copied: Counter,
     /// Body bytes of tails of at most 2 KiB that were copied behind their head so that their slot goes home early.
     pub tail_bytes_copied: Counter,
-    /// Body bytes of requests that were kept, to be sent again if need be: 0 without retries.
-    pub replay_bytes_kept: Counter,
+    /// Body bytes of requests that were copied to be sent again if need be: 0 without retries.
+    pub replay_bytes_copied: Counter,
     /// Body bytes that went by inside the kernel.
     pub body_bytes_relayed: Counter,
     /// Access-log records dropped because the writer was behind.

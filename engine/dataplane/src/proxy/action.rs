@@ -1,7 +1,7 @@
 //! What a route does with a request: one of its clusters, a rewrite, a redirect, a reply. It finds no route.
 
 use super::pick::{NO_CLUSTER, Refusal};
-use crate::config::{ClusterIndex, Forward, HttpOptions, Redirect, RouteAction};
+use crate::config::{BUFFER_BYTES, ClusterIndex, Forward, HttpOptions, Redirect, RouteAction};
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
@@ -128,6 +128,7 @@ impl<I: Io> Worker<I> {
 fn set_limits(stream: &mut Stream, forward: &Forward, found: Routed<'_>, is_connect: bool) {
     stream.route_timeout_ms = forward.timeout_ms;
     stream.route = Some((found.virtual_host as u32, found.index as u32));
+    stream.buffer_bytes = forward.buffer_bytes.unwrap_or(BUFFER_BYTES);
     stream.max_duration_ms = forward.max_stream_duration_ms;
     if let Some(idle_timeout_ms) = forward.idle_timeout_ms {
         stream.idle_timeout_ms = idle_timeout_ms;

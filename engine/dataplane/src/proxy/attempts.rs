@@ -10,11 +10,7 @@ use crate::observe::access_log::ResponseFlags;
 use crate::proxy::pick::NO_HEALTHY_UPSTREAM;
 use crate::stream::{Progress, Retry, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
-use sidering_codecs::{BodyLength, RequestHead, ResponseHead};
-
-/// Request bodies kept for reuse of their memory, and the most that one of them may hold.
-const SPARE_BODIES: usize = 64;
-const SPARE_BODY_BYTES: usize = 64 * 1024;
+use sidering_codecs::{RequestHead, ResponseHead};
 
 /// What is decided about another attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,65 +37,14 @@ impl Verdict {
 }
 
 impl<I: Io> Worker<I> {
-    /// A request is routed, and it is known what is wanted for it: its body is kept from now on.
+    /// A request is routed, and it is known what is wanted for it.
     pub(crate) fn prepare_retries(&mut self, key: StreamKey, head: &RequestHead<'_>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        if stream.retry.on.is_empty() {
-            return;
-        }
         // A try that may take as long as the whole is not limited by itself.
         if stream.route_timeout_ms > 0 && stream.retry.per_try_timeout_ms >= stream.route_timeout_ms {
             stream.retry.per_try_timeout_ms = 0;
         }
-        if head.body == BodyLength::None {
-            return;
-        }
-        if matches!(head.body, BodyLength::Sized(length) if length > u64::from(stream.retry.body_bytes)) {
-            self.forget_body(key);
-        } else {
-            stream.retry.body = Some(self.spare_bodies.pop().unwrap_or_default());
-        }
-    }
-
-    /// Body bytes on their way upstream, which may be needed once more.
-    pub(crate) fn keep_body(&mut self, key: StreamKey, bytes: &[u8]) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(body) = &mut stream.retry.body else { return };
-        if body.len() + bytes.len() > stream.retry.body_bytes as usize {
-            self.forget_body(key);
-            return;
-        }
-        body.extend_from_slice(bytes);
-        self.counters.replay_bytes_kept.add(bytes.len() as u64);
-    }
-
-    /// The body is longer than what is kept, so that the attempt under way is the last one.
-    fn forget_body(&mut self, key: StreamKey) {
-        self.make_final(key);
-        if let Some(stream) = self.streams.get_mut(key) {
-            stream.retry.is_too_large = true;
-        }
-        if let Some(stream) = self.streams.get(key)
-            && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
-        {
-            cluster.counters.retries_body_too_large.add(1);
-        }
-    }
-
-    /// The attempt under way is the last one: what was kept for another is not needed any more.
-    pub(crate) fn make_final(&mut self, key: StreamKey) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.retry.is_final = true;
-        if let Some(body) = stream.retry.body.take() {
-            self.spare_body(body);
-        }
-    }
-
-    pub(crate) fn spare_body(&mut self, mut body: Vec<u8>) {
-        if self.spare_bodies.len() < SPARE_BODIES && body.capacity() <= SPARE_BODY_BYTES {
-            body.clear();
-            self.spare_bodies.push(body);
-        }
+        self.prepare_body(key, head);
     }
 
     /// The head of an answer has come, of which the client has seen nothing yet: whether it is dropped for another attempt.
@@ -245,10 +190,16 @@ impl Stream {
             return details;
         }
         match details {
-            "upstream_connection_reset" => "upstream_connection_reset,request_too_large_to_retry",
-            "upstream_connection_termination" => "upstream_connection_termination,request_too_large_to_retry",
-            "upstream_per_try_timeout" => "upstream_per_try_timeout,request_too_large_to_retry",
-            "via_upstream" => "via_upstream,request_too_large_to_retry",
+            "upstream_connection_reset" => {
+                "upstream_connection_reset,request_payload_exceeded_retry_buffer_limit"
+            }
+            "upstream_connection_termination" => {
+                "upstream_connection_termination,request_payload_exceeded_retry_buffer_limit"
+            }
+            "upstream_per_try_timeout" => {
+                "upstream_per_try_timeout,request_payload_exceeded_retry_buffer_limit"
+            }
+            "via_upstream" => "via_upstream,request_payload_exceeded_retry_buffer_limit",
             other => other,
         }
     }
@@ -321,7 +272,6 @@ impl Retry {
             on: policy.on,
             remaining: policy.attempts,
             per_try_timeout_ms: policy.per_try_timeout_ms,
-            body_bytes: policy.body_bytes,
             ..Retry::default()
         }
     }

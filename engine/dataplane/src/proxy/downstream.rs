@@ -197,8 +197,10 @@ impl<I: Io> Worker<I> {
         stream.request_body_bytes += bytes.len() as u64;
         stream.last_activity = self.now;
         let Some(upstream) = stream.attached() else { return };
-        if stream.retry.body.is_some() {
-            self.keep_body(key, bytes);
+        if stream.body.is_some()
+            && let Some(chunk) = chunk
+        {
+            self.keep_body(key, chunk, bytes);
         }
         let Some(stream) = self.streams.get(key) else { return };
         let Some(conn) = self.conns.get_mut(upstream) else { return };

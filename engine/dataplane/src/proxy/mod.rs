@@ -16,6 +16,7 @@ mod finish;
 mod flow;
 mod forwarding;
 mod headers;
+mod kept_body;
 mod local_reply;
 mod membership;
 mod overrides;

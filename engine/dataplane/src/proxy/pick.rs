@@ -160,20 +160,15 @@ impl<I: Io> Worker<I> {
         self.encode_request(key, id, &lent);
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.head = Some(head);
-        let Some(conn) = self.conns.get_mut(id) else { return };
-        if let (Some(codec), Some(body)) = (&mut conn.codec, &stream.retry.body)
-            && !body.is_empty()
-        {
-            let staged = conn.outbox.stage(&mut self.buffers);
-            let grant = codec.encode_data(stream.upstream_stream, body.len(), staged);
-            staged.extend_from_slice(&body[..grant.allowed]);
-            staged.extend_from_slice(grant.suffix);
+        let (upstream_stream, body, is_whole) =
+            (stream.upstream_stream, stream.body, stream.request == Progress::Ended);
+        if let Some(body) = body {
+            self.send_kept_body(io, id, upstream_stream, body);
         }
+        let Some(conn) = self.conns.get_mut(id) else { return };
         // Sent again, its end was told long ago and will not be told once more.
-        if stream.request == Progress::Ended
-            && let Some(codec) = &mut conn.codec
-        {
-            codec.encode_end(stream.upstream_stream, conn.outbox.stage(&mut self.buffers));
+        if is_whole && let Some(codec) = &mut conn.codec {
+            codec.encode_end(upstream_stream, conn.outbox.stage(&mut self.buffers));
         }
         conn.outbox.flush_staged(io, id, &mut self.buffers);
     }
@@ -284,8 +279,8 @@ impl<I: Io> Worker<I> {
         if let Some(head) = stream.head.take() {
             self.reclaim_head(head);
         }
-        if let Some(body) = stream.retry.body.take() {
-            self.spare_body(body);
+        if let Some(body) = stream.body.take() {
+            self.bodies.release(body, &mut self.buffers);
         }
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS

@@ -23,7 +23,7 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get(key) else { return };
         let Some(to) = stream.attached() else { return };
         // What may have to be sent again must be seen.
-        let is_kept = stream.retry.body.is_some();
+        let is_kept = stream.body.is_some();
         if stream.request_relay == Relay::Off && stream.request == Progress::Open && !is_kept {
             self.want_relay(io, key, Path { from: downstream, to, is_request: true });
         }

@@ -1,10 +1,12 @@
 //! Streams: one request and its response, the pairing of a downstream with an upstream exchange. Plain state.
 
+mod bodies;
 mod details;
 mod owned_head;
 mod retry;
 mod table;
 
+pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
 pub use details::Details;
 pub use owned_head::OwnedHead;
 pub use retry::{NAMED_STATUS_CODES, Retry};
@@ -128,6 +130,10 @@ pub struct Stream {
     /// Connections that were opened for the attempt under way.
     pub attempts: u8,
     pub retry: Retry,
+    /// What has come of the request's body, while it may have to be sent once more.
+    pub body: Option<BodyKey>,
+    /// The most that is kept of it.
+    pub buffer_bytes: u32,
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
     pub reply: Option<LocalReply>,
@@ -195,6 +201,8 @@ impl Stream {
             is_close_delimited: false,
             attempts: 0,
             retry: Retry::default(),
+            body: None,
+            buffer_bytes: 0,
             head: None,
             reply: None,
             filters: None,

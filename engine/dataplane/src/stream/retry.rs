@@ -29,10 +29,6 @@ pub struct Retry {
     pub attempt_started: Time,
     /// When the back-off is over.
     pub due: Time,
-    /// What has come of the body, while it may have to be sent again.
-    pub body: Option<Vec<u8>>,
-    /// The most that is kept of it.
-    pub body_bytes: u32,
     /// By `x-envoy-retriable-status-codes`; 0 is none.
     pub status_codes: [u16; NAMED_STATUS_CODES],
 }

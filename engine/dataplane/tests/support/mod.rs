@@ -177,6 +177,7 @@ impl Bench {
             access_log: None,
             reports: None,
             seed: 1,
+            kept_slots_max: 256,
         });
         let (cluster, listener, now) = (Arc::default(), Arc::default(), Time { micros: 1_000_000 });
         let (io, endpoints) = (TestIo::default(), HashMap::new());

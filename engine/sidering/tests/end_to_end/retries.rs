@@ -31,7 +31,7 @@ fn retries(proxy: &Proxy) -> f64 {
 
 #[test]
 fn a_body_is_sent_again_whole() {
-    for length in [1, 20_000, 65_536] {
+    for length in [1, 20_000, 65_536, 1_048_576] {
         let origin = origin(|wire| wire.message().map(drop));
         let proxy = proxy("{ on: [reset] }", &origin);
         let mut wire = proxy.connect("web");
@@ -49,11 +49,11 @@ fn a_body_beyond_the_bound_is_not_and_the_log_says_so() {
     let origin = origin(|wire| wire.message().map(drop));
     let proxy = proxy("{ on: [reset] }", &origin);
     let mut wire = proxy.connect("web");
-    assert_eq!(post(&mut wire, "/check/65537", 65_537).0, 503);
-    let record = record_of(&proxy, "/check/65537");
-    assert!(record.to_string().contains("request_too_large_to_retry"), "{record}");
+    assert_eq!(post(&mut wire, "/check/1048577", 1_048_577).0, 503);
+    let record = record_of(&proxy, "/check/1048577");
+    assert!(record.to_string().contains("request_payload_exceeded_retry_buffer_limit"), "{record}");
     assert_eq!(retries(&proxy), 0.0);
-    assert_eq!(proxy.metrics().sum("sidering_cluster_upstream_rq_retry_body_too_large"), 1.0);
+    assert_eq!(proxy.metrics().sum("sidering_cluster_retry_or_shadow_abandoned"), 1.0);
     drop((wire, origin));
     proxy.assert_home();
 }

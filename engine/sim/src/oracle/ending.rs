@@ -89,6 +89,7 @@ impl World {
             access_log: None,
             reports: None,
             seed: 1,
+            kept_slots_max: 0,
         };
         drop(std::mem::replace(&mut self.worker, sidering_dataplane::worker::Worker::new(options)));
         self.engine.tear_down();

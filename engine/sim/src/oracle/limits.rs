@@ -80,8 +80,12 @@ impl World {
         // What the kernel had before a pause took effect still comes in: a few chunks. One chunk may hold many segments.
         let temper = &self.plan.temper;
         let late = 10 * temper.slot_bytes;
-        let most = QUEUE_HIGH_BYTES as usize + late + 16 * 1024;
-        let segments = QUEUE_HIGH_SEGMENTS as usize + late / 6 + 16;
+        // A body that is sent again is queued in one go: it is held in any case.
+        let again = self.plan.retry.as_ref().map_or(0, |_| self.plan.buffer_bytes as usize);
+        let again = again.min(self.plan.body_max);
+        let most = QUEUE_HIGH_BYTES as usize + late + 16 * 1024 + again;
+        let kept = self.plan.retry.as_ref().map_or(0, |_| self.plan.kept_slots());
+        let segments = QUEUE_HIGH_SEGMENTS as usize + late / 6 + 16 + kept;
         let mut high = 0;
         for conn in self.engine.open_conns() {
             let (bytes, chunks) = (conn.queued_bytes, conn.queued_chunks);
@@ -115,7 +119,9 @@ impl World {
             return;
         }
         // What comes in before the pause takes effect.
-        let most = HELD_CHUNKS + 3 * RECEIVES_PER_TURN;
+        // Bodies that may have to be sent again hold slots, too.
+        let kept = self.plan.retry.as_ref().map_or(0, |_| self.plan.kept_slots());
+        let most = HELD_CHUNKS + 3 * RECEIVES_PER_TURN + kept;
         let mut full = 0;
         for conn in self.engine.open_conns() {
             let held = self.engine.slots.out_of(conn.link);

@@ -59,10 +59,11 @@ impl World {
     /// Payload is copied behind heads only, and little of it. At the end of a run.
     pub(super) fn check_copies(&self) {
         let tail = TAIL_BYTES as u64;
+        let attempts = 1 + self.plan.retry.as_ref().map_or(0, |policy| u64::from(policy.attempts));
         let heads = self.ledger.requests.iter().map(|request| {
             let (body, answer) = (request.exchange.body as u64, request.exchange.answer as u64);
             let is_opaque = matches!(request.exchange.kind, Kind::Upgrade | Kind::Malformed(_));
-            if is_opaque { 2 * tail } else { body.min(tail) + answer.min(tail) }
+            if is_opaque { 2 * tail } else { attempts * body.min(tail) + answer.min(tail) }
         });
         let most: u64 = heads.sum();
         let copied = self.oracle.core.tail_bytes_copied.get();

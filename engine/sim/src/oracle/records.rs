@@ -114,9 +114,9 @@ impl World {
                 // A client that reads slowly may have it all although the proxy gave up on it.
                 let gave_up = matches!(details.as_str(), "stream_idle_timeout" | "stopped");
                 let policy = self.plan.retry.as_ref();
-                let kept = policy.map_or(usize::MAX, |policy| policy.body_bytes as usize);
+                let kept = policy.map_or(usize::MAX, |_| self.plan.buffer_bytes as usize);
                 let is_missed = status == 500 && request.exchange.body > kept;
-                let is_said = details == "via_upstream,request_too_large_to_retry";
+                let is_said = details == "via_upstream,request_payload_exceeded_retry_buffer_limit";
                 let suits =
                     details == "via_upstream" || gave_up && !self.plan.is_calm || is_missed && is_said;
                 assert!(suits, "the details of request {tag}, which was answered, are {details}");
