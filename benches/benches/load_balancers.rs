@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use sidering_dataplane::cluster::HostTable;
-use sidering_dataplane::cluster::lb::{Balancer, DEFAULT_RING_SIZES, Maglev, RingHash, hash};
+use sidering_dataplane::cluster::lb::{Balancer, Maglev, RingHash, RingSizes, hash};
 use sidering_dataplane::config::{Endpoint, LoadBalancing};
-use sidering_dataplane::io::Address;
+use sidering_dataplane::io::{Address, Time};
 use sidering_dataplane::observe::counters::EndpointCounters;
 
 const COUNTS: [usize; 3] = [10, 1000, 10_000];
@@ -34,7 +34,7 @@ fn balancers(criterion: &mut Criterion) {
             let endpoints = endpoints(count, largest);
             let counters: Vec<Arc<EndpointCounters>> = (0..count).map(|_| Arc::default()).collect();
             let mut hosts = HostTable::default();
-            hosts.update(&endpoints, &counters);
+            hosts.update(&endpoints, &counters, Time::default());
             let candidates = hosts.candidates();
             let mut balancer = Balancer::new(kind, largest > 1, candidates, 0);
             let mut random: u64 = 1;
@@ -56,7 +56,7 @@ fn tables(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("load_balancers/tables");
     for count in COUNTS {
         let endpoints = endpoints(count, 1);
-        let (ring, table) = (RingHash::new(&endpoints, DEFAULT_RING_SIZES), Maglev::new(&endpoints));
+        let (ring, table) = (RingHash::new(&endpoints, RingSizes::default()), Maglev::new(&endpoints));
         let mut number: u64 = 0;
         let mut next = || {
             number += 1;
@@ -69,7 +69,7 @@ fn tables(criterion: &mut Criterion) {
             bencher.iter(|| table.pick(next(), 0));
         });
         group.bench_function(BenchmarkId::new("ring_hash_make", count), |bencher| {
-            bencher.iter(|| RingHash::new(black_box(&endpoints), DEFAULT_RING_SIZES));
+            bencher.iter(|| RingHash::new(black_box(&endpoints), RingSizes::default()));
         });
         group.bench_function(BenchmarkId::new("maglev_make", count), |bencher| {
             bencher.iter(|| Maglev::new(black_box(&endpoints)));

@@ -30,6 +30,7 @@ fn every_example_loads() {
         "headers.yaml",
         "discovery.yaml",
         "route-chain.yaml",
+        "balancing.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

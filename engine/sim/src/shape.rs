@@ -36,6 +36,7 @@ pub(crate) struct ClusterShape {
     pub(crate) pool: PoolLimits,
     weights: [u32; ENDPOINTS],
     lb: LoadBalancing,
+    slow_start: Option<SlowStart>,
     panic_threshold_percent: u32,
     /// Which of its addresses are said to be unhealthy.
     unwell: [bool; ENDPOINTS],
@@ -379,6 +380,7 @@ impl ClusterShape {
             protocol: self.protocol,
             endpoints: self.endpoints_of(number).collect(),
             lb: self.lb,
+            slow_start: self.slow_start,
             priorities: PriorityPolicy {
                 panic_threshold_percent: self.panic_threshold_percent,
                 ..PriorityPolicy::default()
@@ -399,7 +401,15 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
     };
     let weights = if choices.chance(20) { [3, 1, 2, 1, 4] } else { [1; ENDPOINTS] };
     let count = choices.between(1, 3);
-    let lb = choices.pick(&[LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random]);
+    let lb = choices.pick(&[
+        LoadBalancing::RoundRobin,
+        LoadBalancing::LeastRequest,
+        LoadBalancing::Random,
+        LoadBalancing::PeakEwma,
+        LoadBalancing::RingHash(RingSizes { minimum: 16, maximum: 64 }),
+        LoadBalancing::Maglev,
+    ]);
+    let slow_start = SlowStart { window_ms: 1000, aggression: 1.0, min_weight_percent: 10.0 };
     ClusterShape {
         protocol,
         generation,
@@ -411,6 +421,7 @@ fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut 
         pool,
         weights,
         lb,
+        slow_start: choices.chance(20).then_some(slow_start),
         panic_threshold_percent: choices.pick(&[50, 50, 0, 100]),
         unwell: [false; ENDPOINTS],
     }

@@ -3,7 +3,7 @@
 use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;
-use super::{dump_chain, dump_match};
+use super::{dump_balancing, dump_chain, dump_match};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
@@ -219,9 +219,7 @@ fn cluster(json: &mut Json, cluster: &Cluster, discovery: Option<&Discovery>) {
         }),
     }
     json.key("lb").text(lb_name(cluster));
-    let priorities = cluster.priorities;
-    json.key("healthy_panic_threshold").number(u64::from(priorities.panic_threshold_percent));
-    json.key("overprovisioning_factor").number(u64::from(priorities.overprovisioning_percent));
+    dump_balancing::write(json, cluster);
     json.key("connect_timeout").text(&show_ms(cluster.connect_timeout_ms));
     json.key("circuit_breaker").object(|json| circuit_breaker(json, &cluster.circuit_breaker));
     write_keepalive(json, &cluster.connect_options);
@@ -259,5 +257,8 @@ pub(crate) fn lb_name(cluster: &Cluster) -> &'static str {
         LoadBalancing::RoundRobin => "round_robin",
         LoadBalancing::LeastRequest => "least_request",
         LoadBalancing::Random => "random",
+        LoadBalancing::PeakEwma => "peak_ewma",
+        LoadBalancing::RingHash(_) => "ring_hash",
+        LoadBalancing::Maglev => "maglev",
     }
 }

@@ -3,26 +3,19 @@
 use super::circuit_breaker;
 use super::discovery;
 use super::keepalive::connect_options;
+use super::load_balancing;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
 use crate::discovery::{Discovery, EndpointSource};
-use sidering_dataplane::config::{
-    CircuitBreaker, Cluster, ClusterIndex, LoadBalancing, PoolLimits, PriorityPolicy,
-};
+use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, PoolLimits};
 use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 
 /// Protocols of the format that this version does not speak.
 pub(super) const LATER_PROTOCOLS: &[&str] =
     &["http2", "bolt", "dubbo", "dubbo_thrift", "tars", "auto", "grpc"];
-const LATER_BALANCERS: &[&str] = &["peak_ewma", "ring_hash", "maglev"];
-const BALANCERS: &[(&str, LoadBalancing)] = &[
-    ("round_robin", LoadBalancing::RoundRobin),
-    ("least_request", LoadBalancing::LeastRequest),
-    ("random", LoadBalancing::Random),
-];
 const LARGEST_COUNT: u64 = 10_000_000;
 
 /// The clusters of a file under reading.
@@ -105,8 +98,7 @@ fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
     let protocol =
         given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
     let (endpoints, source) = discovery::read(&mut section);
-    let lb = section.choice("lb", BALANCERS, LATER_BALANCERS).unwrap_or_default();
-    let priorities = priorities(&mut section);
+    let balancing = load_balancing::read(&mut section, problems);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
     let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
@@ -126,25 +118,13 @@ fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
         name,
         protocol,
         endpoints: endpoints.into(),
-        lb,
-        priorities,
         connect_timeout_ms,
         connect_options,
         pool,
         circuit_breaker,
+        ..balancing
     };
     ReadCluster { cluster, name_place, explicit, source }
-}
-
-/// Keys of the cluster itself, as Envoy names them.
-fn priorities(section: &mut Section<'_>) -> PriorityPolicy {
-    let default = PriorityPolicy::default();
-    let threshold = u64::from(default.panic_threshold_percent);
-    let factor = u64::from(default.overprovisioning_percent);
-    PriorityPolicy {
-        panic_threshold_percent: section.integer("healthy_panic_threshold", 0..=100, threshold) as u32,
-        overprovisioning_percent: section.integer("overprovisioning_factor", 1..=10_000, factor) as u32,
-    }
 }
 
 fn default_pool() -> PoolLimits {

@@ -1,7 +1,7 @@
 //! Clusters: how requests are spread over their endpoints, and every mistake with its place.
 
 use super::tests::{SMALL, load, problems};
-use sidering_dataplane::config::{Cluster, PriorityPolicy};
+use sidering_dataplane::config::{Cluster, LoadBalancing, PriorityPolicy, RingSizes, SlowStart};
 
 /// The small file with these keys for its cluster in addition.
 fn with(keys: &str) -> String {
@@ -37,4 +37,39 @@ fn impossible_priorities_are_told() {
     let endpoints = "endpoints: [{ address: 127.0.0.1:1, priority: 128 }]";
     let told = problems(&SMALL.replace("endpoints: [127.0.0.1:8080]", endpoints)).join("\n");
     assert!(told.contains("0 to 127"), "{told}");
+}
+
+#[test]
+fn balancers_are_taken_as_they_are() {
+    let ring = |minimum, maximum| LoadBalancing::RingHash(RingSizes { minimum, maximum });
+    for (keys, lb) in [
+        ("lb: peak_ewma", LoadBalancing::PeakEwma),
+        ("lb: maglev", LoadBalancing::Maglev),
+        ("lb: ring_hash", LoadBalancing::RingHash(RingSizes::default())),
+        ("lb: ring_hash\n  ring_hash: { minimum_ring_size: 10, maximum_ring_size: 20 }", ring(10, 20)),
+        ("lb: ring_hash\n  ring_hash: { maximum_ring_size: 20 }", ring(20, 20)),
+    ] {
+        assert_eq!(cluster(&with(keys)).lb, lb, "{keys}");
+    }
+    let slow = cluster(&with("slow_start: { window: 30s, aggression: 1.5, min_weight_percent: 5 }"));
+    let expected = SlowStart { window_ms: 30_000, aggression: 1.5, min_weight_percent: 5.0 };
+    assert_eq!(slow.slow_start, Some(expected));
+    assert_eq!(cluster(SMALL).slow_start, None);
+}
+
+#[test]
+fn impossible_balancers_are_told() {
+    for (keys, expected) in [
+        ("lb: hash", "ring_hash"),
+        ("ring_hash: {}", "both, or neither"),
+        ("lb: ring_hash\n  ring_hash: { minimum_ring_size: 8388609 }", "1 to 8388608"),
+        ("lb: ring_hash\n  ring_hash: { minimum_ring_size: 8, maximum_ring_size: 7 }", "at most 7"),
+        ("slow_start: {}", "`window` is missing"),
+        ("slow_start: { window: 1s, aggression: 0 }", "from 0.01 to 100"),
+        ("slow_start: { window: 1s, min_weight_percent: 101 }", "0 to 100"),
+        ("lb: maglev\n  slow_start: { window: 1s }", "`lb: round_robin` or `lb: least_request`"),
+    ] {
+        let told = problems(&with(keys)).join("\n");
+        assert!(told.contains(expected), "{keys}: {told}");
+    }
 }

@@ -12,6 +12,7 @@ mod header;
 mod header_value;
 mod keepalive;
 mod listener;
+mod load_balancing;
 mod matcher;
 mod problem;
 mod redirect;

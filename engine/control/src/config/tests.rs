@@ -299,8 +299,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "- name: api\n",
-        "- name: api\n  lb: maglev\n",
-        "12:7 `maglev` is in the format but not in this version | round_robin, least_request, random",
+        "- name: api\n  lb: fastest\n",
+        "12:7 `fastest` is not among the choices | round_robin, least_request, random, peak_ewma, ring_hash, maglev",
     ),
     ("- name: api\n", "- name: api\n  connect_timeout: 0s\n", "12:20 `0s` is out of range | 1ms to 8760h"),
     (

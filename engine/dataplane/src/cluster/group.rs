@@ -1,8 +1,10 @@
 //! Hosts that a request may go to alike, and the balancer that chooses among them. Which hosts those are is up to others.
 
-use super::lb::{Balancer, Candidates};
+use super::lb::{Balancer, Candidates, HashTable};
 use super::{HostTable, PickRequest};
 use crate::config::LoadBalancing;
+use crate::io::Time;
+use std::rc::Rc;
 
 /// With more changes than this at once a group is made anew.
 const CHANGES: usize = 64;
@@ -23,14 +25,46 @@ pub(super) struct Group {
     /// In the order of their indices.
     hosts: Vec<u32>,
     balancer: Balancer,
+    /// Of these hosts and others, for balancers by hash.
+    hashed: Option<Rc<HashTable>>,
+    /// When the last host is through with its slow start.
+    slow_until: Option<Time>,
 }
 
 impl Group {
     /// `hosts` in the order of their indices.
-    pub(super) fn new(kind: GroupKind, table: &HostTable, hosts: Vec<u32>) -> Self {
-        let candidates = Candidates::new(table, &hosts);
-        let balancer = Balancer::new(kind.lb, kind.is_weighted, candidates, kind.start);
-        Group { kind, hosts, balancer }
+    pub(super) fn new(
+        kind: GroupKind,
+        table: &HostTable,
+        hosts: Vec<u32>,
+        hashed: Option<Rc<HashTable>>,
+    ) -> Self {
+        let balancer = Balancer::new(kind.lb, kind.is_weighted, Candidates::new(table, &hosts), kind.start);
+        let slow_until = table.slow_until(&hosts);
+        let mut group = Group { kind, hosts, balancer, hashed, slow_until: None };
+        group.begin_slowly(table, slow_until);
+        group
+    }
+
+    /// From now on weights change with time, until then.
+    fn begin_slowly(&mut self, table: &HostTable, until: Option<Time>) {
+        let Some(until) = until else { return };
+        if self.slow_until.is_none() {
+            let Some(slow) = Balancer::slow(self.kind.lb, Candidates::new(table, &self.hosts)) else {
+                return;
+            };
+            self.balancer = slow;
+        }
+        self.slow_until = self.slow_until.max(Some(until));
+    }
+
+    fn end_slow_start(&mut self, table: &HostTable, now: Time) {
+        if self.slow_until.is_some_and(|until| until <= now) {
+            let candidates = Candidates::new(table, &self.hosts);
+            let GroupKind { lb, is_weighted, start } = self.kind;
+            self.balancer = Balancer::new(lb, is_weighted, candidates, start);
+            self.slow_until = None;
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -41,6 +75,7 @@ impl Group {
         if let Err(position) = self.hosts.binary_search(&host) {
             self.hosts.insert(position, host);
             self.balancer.insert(Candidates::new(table, &self.hosts), position);
+            self.begin_slowly(table, table.slow_until(&[host]));
         }
     }
 
@@ -52,16 +87,23 @@ impl Group {
     }
 
     /// Makes it a group of these, in the order of their indices; whoever stays keeps its turn, unless too much changes.
-    pub(super) fn update(&mut self, kind: GroupKind, table: &HostTable, hosts: Vec<u32>) {
+    pub(super) fn update(
+        &mut self,
+        kind: GroupKind,
+        table: &HostTable,
+        hosts: Vec<u32>,
+        hashed: Option<Rc<HashTable>>,
+    ) {
         let changes = if kind == self.kind { changes(&self.hosts, &hosts) } else { None };
         match changes {
             Some(changes) => {
+                self.hashed = hashed;
                 for (host, is_new) in changes {
                     if is_new { self.insert(table, host) } else { self.remove(host) }
                 }
             }
             None => {
-                *self = Group::new(GroupKind { start: self.balancer.turn(), ..kind }, table, hosts);
+                *self = Group::new(GroupKind { start: self.balancer.turn(), ..kind }, table, hosts, hashed);
                 self.kind = kind;
             }
         }
@@ -69,7 +111,13 @@ impl Group {
 
     /// A host for a request: none of those to be avoided as long as there is another.
     pub(super) fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<u32> {
-        let candidates = Candidates::new(table, &self.hosts);
+        if let Some(hashed) = &self.hashed {
+            return self.pick_by_hash(hashed, request);
+        }
+        if self.slow_until.is_some() {
+            self.end_slow_start(table, request.now);
+        }
+        let candidates = Candidates::new(table, &self.hosts).at(request.now);
         let first = self.balancer.pick(candidates, request.random)?;
         if !request.avoid.contains(&first) {
             return Some(first);
@@ -79,6 +127,17 @@ impl Group {
         let at = self.hosts.binary_search(&second).unwrap_or(0);
         let mut others = self.hosts[at..].iter().chain(&self.hosts[..at]).copied();
         others.find(|host| !request.avoid.contains(host)).or(Some(first))
+    }
+
+    fn pick_by_hash(&self, hashed: &HashTable, request: &PickRequest<'_>) -> Option<u32> {
+        if self.hosts.is_empty() {
+            return None;
+        }
+        // Without a hash any will do, as in Envoy.
+        let hash = request.hash.unwrap_or(request.random);
+        let is_here = |host: &u32| self.hosts.binary_search(host).is_ok();
+        let found = hashed.pick(hash, |host| is_here(&host) && !request.avoid.contains(&host));
+        found.or_else(|| hashed.pick(hash, |host| is_here(&host)))
     }
 }
 
@@ -112,7 +171,9 @@ fn changes(before: &[u32], after: &[u32]) -> Option<Vec<(u32, bool)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::lb::testing::hosts;
+    use crate::cluster::lb::testing::{endpoints, hosts};
+    use crate::config::SlowStart;
+    use std::sync::Arc;
 
     const KIND: GroupKind = GroupKind { lb: LoadBalancing::RoundRobin, is_weighted: false, start: 0 };
 
@@ -139,9 +200,9 @@ mod tests {
     fn the_turn_stays_when_others_come_and_go() {
         for (count, next) in [(10, 2), (200, 2)] {
             let table = hosts(&vec![1; count]);
-            let mut group = Group::new(KIND, &table, (0..4).collect());
+            let mut group = Group::new(KIND, &table, (0..4).collect(), None);
             assert_eq!([group.pick(&table, &request()), group.pick(&table, &request())], [Some(0), Some(1)]);
-            group.update(KIND, &table, (0..count as u32).collect());
+            group.update(KIND, &table, (0..count as u32).collect(), None);
             assert_eq!(group.pick(&table, &request()), Some(next));
             assert_eq!(group.len(), count);
         }
@@ -150,7 +211,7 @@ mod tests {
     #[test]
     fn whoever_goes_is_not_picked() {
         let table = hosts(&[1, 1, 1]);
-        let mut group = Group::new(KIND, &table, vec![0, 1, 2]);
+        let mut group = Group::new(KIND, &table, vec![0, 1, 2], None);
         group.remove(1);
         group.remove(1);
         let picks: Vec<_> = (0..4).filter_map(|_| group.pick(&table, &request())).collect();
@@ -159,5 +220,36 @@ mod tests {
         group.insert(&table, 1);
         let picks: Vec<_> = (0..3).filter_map(|_| group.pick(&table, &request())).collect();
         assert_eq!(picks, [0, 1, 2]);
+    }
+
+    /// It has a tenth of its weight at first, half of it half-way, and all of it in the end.
+    #[test]
+    fn whoever_comes_in_slow_start_gets_its_share_little_by_little() {
+        let slow = SlowStart { window_ms: 10_000, aggression: 1.0, min_weight_percent: 10.0 };
+        let all = endpoints(&[1, 1, 1]);
+        let counters: Vec<_> = all.iter().map(|_| Arc::default()).collect();
+        for lb in [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest] {
+            let mut table = HostTable::new(Some(slow));
+            table.update(&all[..2], &counters[..2], Time::default());
+            let kind = GroupKind { lb, ..KIND };
+            let mut group = Group::new(kind, &table, vec![0, 1], None);
+            assert_eq!(group.slow_until, None, "the first ones begin at once");
+            let came = Time { micros: 5_000_000 };
+            table.update(&all, &counters, came);
+            group.insert(&table, 2);
+            let mut share = |after_ms| {
+                let now = came.after_ms(after_ms);
+                let picks = (0..2100_u64).filter_map(|turn| {
+                    let random = turn.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                    group.pick(&table, &PickRequest { now, random, ..PickRequest::default() })
+                });
+                picks.filter(|host| *host == 2).count()
+            };
+            for (after_ms, expected) in [(0, 100), (5_000, 420), (9_999, 700), (10_000, 700)] {
+                let is = share(after_ms);
+                assert!(is.abs_diff(expected) <= 60, "{lb:?} after {after_ms} ms: {is}");
+            }
+            assert_eq!(group.slow_until, None, "it is over");
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The hosts of a cluster on one core: a table in which an endpoint keeps its index while its cluster has it, and beyond that
 //! for as long as a connection or a request refers to it. It picks nothing.
 
-use super::lb::Candidates;
-use crate::config::{Endpoint, HealthFlags};
-use crate::io::{Address, ConnId};
+use super::lb::{Candidates, Ewma};
+use crate::config::{Endpoint, HealthFlags, HostHealth, SlowStart};
+use crate::io::{Address, ConnId, Time};
 use crate::observe::counters::EndpointCounters;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -46,6 +46,11 @@ pub struct HostTable {
     by_address: HashMap<Address, u32>,
     /// The one that is the same whatever its address.
     logical: Option<u32>,
+    slow_start: Option<SlowStart>,
+    /// When members or their health changed last.
+    changed: Time,
+    /// It has had its first members.
+    is_settled: bool,
 }
 
 /// A host and this core's connections to it.
@@ -58,6 +63,9 @@ pub(super) struct Entry {
     pub(super) is_member: bool,
     /// It was no member when the members changed last.
     has_left: bool,
+    /// When it came or was well again; `None` is long ago.
+    since: Option<Time>,
+    pub(super) ewma: Ewma,
     /// The last one used is taken first, so that the others can time out.
     pub(super) idle: Vec<ConnId>,
     pub(super) connections: u32,
@@ -71,9 +79,15 @@ impl Entry {
 }
 
 impl HostTable {
+    /// An empty one.
+    pub fn new(slow_start: Option<SlowStart>) -> Self {
+        HostTable { slow_start, ..HostTable::default() }
+    }
+
     /// Makes these the members, with their counters at the same index. Who was a member under the same address, or is a
     /// logical host under whichever, keeps its place, its connections and its health; one that is there twice counts once.
-    pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>]) {
+    pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>], now: Time) {
+        self.changed = now;
         let before = std::mem::take(&mut self.members);
         for &index in &before {
             if let Some(entry) = &mut self.entries[index as usize] {
@@ -99,9 +113,11 @@ impl HostTable {
             (entry.weight, entry.priority) = (endpoint.weight, endpoint.priority);
             if std::mem::take(&mut entry.has_left) {
                 entry.health = endpoint.health;
+                entry.since = Some(now);
             }
             self.members.push(index);
         }
+        self.is_settled |= !self.members.is_empty();
         self.leaving.extend(before);
         self.sweep();
     }
@@ -123,6 +139,9 @@ impl HostTable {
             health: endpoint.health,
             is_member: false,
             has_left: false,
+            // The first ones all begin at once.
+            since: self.is_settled.then_some(self.changed),
+            ewma: Ewma::default(),
             idle: Vec::new(),
             connections: 0,
         };
@@ -202,8 +221,42 @@ impl HostTable {
     }
 
     /// Tells what was known against it before, if there is such an endpoint.
-    pub(super) fn set_health(&mut self, index: u32, health: HealthFlags) -> Option<HealthFlags> {
-        self.entry_mut(index).map(|entry| std::mem::replace(&mut entry.health, health))
+    pub(super) fn set_health(&mut self, index: u32, health: HealthFlags, now: Time) -> Option<HealthFlags> {
+        self.changed = now;
+        let entry = self.entry_mut(index)?;
+        let before = std::mem::replace(&mut entry.health, health);
+        if before.health() == HostHealth::Unhealthy && health.health() != HostHealth::Unhealthy {
+            entry.since = Some(now);
+        }
+        Some(before)
+    }
+
+    /// An attempt at the endpoint took so long.
+    pub(super) fn observe(&mut self, index: u32, now: Time, micros: u64) {
+        if let Some(entry) = self.entry_mut(index) {
+            entry.ewma.observe(now, micros);
+        }
+    }
+
+    /// When members or their health changed last.
+    pub fn changed(&self) -> Time {
+        self.changed
+    }
+
+    /// What part of the endpoint's weight counts now.
+    pub(super) fn slow_start_share(&self, index: u32, now: Time) -> f64 {
+        let since = self.entry(index).and_then(|entry| entry.since);
+        match (self.slow_start, since) {
+            (Some(slow), Some(since)) => slow.share(now.micros_since(since)),
+            _ => 1.0,
+        }
+    }
+
+    /// When the last of these endpoints will be through with its slow start, if any is in it.
+    pub(super) fn slow_until(&self, hosts: &[u32]) -> Option<Time> {
+        let window_ms = self.slow_start?.window_ms;
+        let since = hosts.iter().filter_map(|host| self.entry(*host)?.since).max()?;
+        Some(since.after_ms(window_ms)).filter(|until| *until > self.changed)
     }
 
     /// The members as balancers see them.
@@ -225,18 +278,22 @@ mod tests {
     fn an_endpoint_keeps_its_place_while_anybody_refers_to_it() {
         let (all, counters) = (endpoints(&[1, 1, 1]), counters(3));
         let mut table = HostTable::default();
-        table.update(&all, &counters);
+        table.update(&all, &counters, Time::default());
         let held = table.get(0).cloned();
-        table.update(&all[1..], &counters[1..]);
+        table.update(&all[1..], &counters[1..], Time::default());
         assert_eq!((table.members(), table.is_member(0)), (&[1, 2][..], false));
         assert_eq!(table.find(&all[0].address), None);
-        table.update(&all, &counters);
+        table.update(&all, &counters, Time::default());
         assert_eq!((table.members(), table.find(&all[0].address)), (&[0, 1, 2][..], Some(0)));
         drop(held);
-        table.update(&all[1..], &counters[1..]);
+        table.update(&all[1..], &counters[1..], Time::default());
         assert!(table.get(0).is_none());
         let other = &endpoints(&[1, 1, 1, 1])[3];
-        table.update(&[all[1].clone(), other.clone()], &[Arc::clone(&counters[1]), Arc::default()]);
+        table.update(
+            &[all[1].clone(), other.clone()],
+            &[Arc::clone(&counters[1]), Arc::default()],
+            Time::default(),
+        );
         assert_eq!(table.members(), [1, 0], "in its place");
     }
 
@@ -245,18 +302,18 @@ mod tests {
     fn health_stays_with_a_member_and_is_told_anew_of_one_that_comes_back() {
         let (mut all, counters) = (endpoints(&[1, 1]), counters(2));
         let mut table = HostTable::default();
-        table.update(&all, &counters);
+        table.update(&all, &counters, Time::default());
         let failed = HealthFlags::FAILED_ACTIVE_CHECK;
         assert_eq!(
-            [0, 1, 2].map(|host| table.set_health(host, failed)),
+            [0, 1, 2].map(|host| table.set_health(host, failed, Time::default())),
             [Some(HealthFlags::NONE), Some(HealthFlags::NONE), None]
         );
         let held = table.get(0).cloned();
         all[1].weight = 2;
-        table.update(&all[1..], &counters[1..]);
+        table.update(&all[1..], &counters[1..], Time::default());
         assert_eq!(table.health(1), failed, "it stays");
         all[0].health = HealthFlags::DRAINING;
-        table.update(&all, &counters);
+        table.update(&all, &counters, Time::default());
         assert_eq!((table.health(0), table.health(1)), (HealthFlags::DRAINING, failed));
         drop(held);
     }

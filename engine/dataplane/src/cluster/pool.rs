@@ -4,7 +4,7 @@
 use crate::cluster::host::Entry;
 use crate::cluster::{Breaker, HostTable, PrioritySet};
 use crate::config::{Cluster, Endpoint};
-use crate::io::ConnId;
+use crate::io::{ConnId, Time};
 use crate::message::ClusterUpdate;
 use crate::observe::counters::{ClusterCounters, EndpointCounters};
 use crate::stream::StreamKey;
@@ -38,10 +38,10 @@ pub struct Evicted {
 
 impl CoreCluster {
     /// For core number `core` of `cores`, whose number also spreads the first picks.
-    pub fn new(config: Cluster, update: &ClusterUpdate, core: u32, cores: u32) -> Self {
+    pub fn new(config: Cluster, update: &ClusterUpdate, core: u32, cores: u32, now: Time) -> Self {
         let start = core as usize;
-        let mut hosts = HostTable::default();
-        hosts.update(&config.endpoints, &update.endpoints);
+        let mut hosts = HostTable::new(config.slow_start);
+        hosts.update(&config.endpoints, &update.endpoints, now);
         CoreCluster {
             priorities: PrioritySet::new(config.lb, config.priorities, &hosts, start),
             protocol: protocol(config.protocol),
@@ -63,12 +63,13 @@ impl CoreCluster {
         &mut self,
         endpoints: &Arc<[Endpoint]>,
         counters: &[Arc<EndpointCounters>],
+        now: Time,
     ) -> Vec<ConnId> {
         if self.config.endpoints == *endpoints {
             return vec![];
         }
         self.config.endpoints = Arc::clone(endpoints);
-        self.hosts.update(endpoints, counters);
+        self.hosts.update(endpoints, counters, now);
         self.priorities.update(&self.hosts);
         self.hosts.idle_of_leaving()
     }

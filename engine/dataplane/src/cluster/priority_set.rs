@@ -2,10 +2,11 @@
 //! but what changed when the health of a host does.
 
 use super::group::{Group, GroupKind};
-use super::lb::Candidates;
+use super::lb::{Candidates, HashTable};
 use super::priority_load::{Availability, PriorityLoad, distribute};
 use super::{HostTable, PickRequest};
 use crate::config::{HostHealth, LoadBalancing, PriorityPolicy};
+use std::rc::Rc;
 
 /// All priorities.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ struct HostSet {
     kind: GroupKind,
     /// In the order of their indices.
     hosts: Vec<u32>,
+    hashed: Option<Rc<HashTable>>,
     healthy: Group,
     degraded: Group,
     /// Of all hosts, from its first panic on.
@@ -56,8 +58,7 @@ impl PrioritySet {
             hosts[priority].push(host);
         }
         self.sets.truncate(hosts.len());
-        for (priority, mut hosts) in hosts.into_iter().enumerate() {
-            hosts.sort_unstable();
+        for (priority, hosts) in hosts.into_iter().enumerate() {
             let is_weighted = Candidates::new(table, &hosts).weights_differ();
             let kind = GroupKind { lb: self.lb, is_weighted, start: self.start };
             match self.sets.get_mut(priority) {
@@ -90,7 +91,7 @@ impl PrioritySet {
         self.loads = distribute(&availability, self.policy);
         for (set, load) in self.sets.iter_mut().zip(&self.loads) {
             if load.is_in_panic && set.panic.is_none() {
-                set.panic = Some(Group::new(set.kind, table, set.hosts.clone()));
+                set.panic = Some(Group::new(set.kind, table, set.hosts.clone(), set.hashed.clone()));
             }
         }
     }
@@ -102,7 +103,7 @@ impl PrioritySet {
 
     /// A host for a request: none of those to be avoided as long as there is another one that will do.
     pub fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<Pick> {
-        let (priority, health) = self.choose(request.random);
+        let (priority, health) = self.choose(request.hash.unwrap_or(request.random));
         let set = &mut self.sets[priority];
         let is_panic = self.loads[priority].is_in_panic;
         let group = if is_panic { set.panic.as_mut() } else { set.group(health) };
@@ -143,19 +144,26 @@ impl PrioritySet {
 }
 
 impl HostSet {
-    fn new(kind: GroupKind, table: &HostTable, hosts: Vec<u32>) -> Self {
-        let group = |health| Group::new(kind, table, of_health(table, &hosts, health));
+    /// `hosts` in the cluster's order.
+    fn new(kind: GroupKind, table: &HostTable, mut hosts: Vec<u32>) -> Self {
+        let hashed = hash_table(kind.lb, table, &hosts, None);
+        hosts.sort_unstable();
+        let group = |health| Group::new(kind, table, of_health(table, &hosts, health), hashed.clone());
         let (healthy, degraded) = (group(HostHealth::Healthy), group(HostHealth::Degraded));
-        HostSet { kind, hosts, healthy, degraded, panic: None }
+        HostSet { kind, hosts, hashed, healthy, degraded, panic: None }
     }
 
-    fn update(&mut self, kind: GroupKind, table: &HostTable, hosts: Vec<u32>) {
-        self.healthy.update(kind, table, of_health(table, &hosts, HostHealth::Healthy));
-        self.degraded.update(kind, table, of_health(table, &hosts, HostHealth::Degraded));
+    /// `hosts` in the cluster's order.
+    fn update(&mut self, kind: GroupKind, table: &HostTable, mut hosts: Vec<u32>) {
+        let hashed = hash_table(kind.lb, table, &hosts, self.hashed.take());
+        hosts.sort_unstable();
+        let of = |health| of_health(table, &hosts, health);
+        self.healthy.update(kind, table, of(HostHealth::Healthy), hashed.clone());
+        self.degraded.update(kind, table, of(HostHealth::Degraded), hashed.clone());
         if let Some(panic) = &mut self.panic {
-            panic.update(kind, table, hosts.clone());
+            panic.update(kind, table, hosts.clone(), hashed.clone());
         }
-        (self.kind, self.hosts) = (kind, hosts);
+        (self.kind, self.hosts, self.hashed) = (kind, hosts, hashed);
     }
 
     fn group(&mut self, health: HostHealth) -> Option<&mut Group> {
@@ -172,6 +180,22 @@ impl HostSet {
     }
 }
 
+/// The table for balancers by hash; the one that there was if it is of the same hosts.
+fn hash_table(
+    lb: LoadBalancing,
+    table: &HostTable,
+    hosts: &[u32],
+    before: Option<Rc<HashTable>>,
+) -> Option<Rc<HashTable>> {
+    if !lb.is_hashed() {
+        return None;
+    }
+    let weighted = |host: &u32| (*host, table.entry(*host).map_or(1, |entry| entry.weight));
+    let hosts: Vec<(u32, u32)> = hosts.iter().map(weighted).collect();
+    let before = before.filter(|before| before.is_of(&hosts));
+    before.or_else(|| HashTable::new(lb, table, hosts).map(Rc::new))
+}
+
 fn of_health(table: &HostTable, hosts: &[u32], health: HostHealth) -> Vec<u32> {
     hosts.iter().copied().filter(|host| table.health(*host).health() == health).collect()
 }
@@ -180,7 +204,8 @@ fn of_health(table: &HostTable, hosts: &[u32], health: HostHealth) -> Vec<u32> {
 mod tests {
     use super::*;
     use crate::cluster::lb::testing::{Random, endpoints, within_bounds};
-    use crate::config::HealthFlags;
+    use crate::config::{HealthFlags, RingSizes};
+    use crate::io::Time;
     use crate::observe::counters::EndpointCounters;
     use std::sync::Arc;
 
@@ -203,14 +228,14 @@ mod tests {
             }
             let mut table = HostTable::default();
             let counters: Vec<_> = (0..8).map(|_| Arc::default()).collect();
-            table.update(&endpoints, &counters);
+            table.update(&endpoints, &counters, Time::default());
             let policy = PriorityPolicy { panic_threshold_percent: threshold, ..PriorityPolicy::default() };
             let set = PrioritySet::new(lb, policy, &table, 0);
             Bench { table, counters, set, random: Random::new(3) }
         }
 
         fn set_health(&mut self, host: u32, health: HealthFlags) {
-            let before = self.table.set_health(host, health).unwrap();
+            let before = self.table.set_health(host, health, Time::default()).unwrap();
             self.set.on_health(&self.table, host, before.health());
         }
 
@@ -230,8 +255,15 @@ mod tests {
         }
     }
 
-    const KINDS: [LoadBalancing; 3] =
-        [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest, LoadBalancing::Random];
+    const RING: LoadBalancing = LoadBalancing::RingHash(RingSizes { minimum: 1024, maximum: 1024 });
+    const KINDS: [LoadBalancing; 6] = [
+        LoadBalancing::RoundRobin,
+        LoadBalancing::LeastRequest,
+        LoadBalancing::Random,
+        LoadBalancing::PeakEwma,
+        RING,
+        LoadBalancing::Maglev,
+    ];
 
     #[test]
     fn unhealthy_hosts_are_left_alone_until_they_are_well() {
@@ -329,9 +361,30 @@ mod tests {
         assert_eq!(bench.shares(9), [3; 3]);
         let mut endpoints = endpoints(&[1, 1, 1, 1]);
         endpoints[3].health = FAILED;
-        bench.table.update(&endpoints, &bench.counters);
+        bench.table.update(&endpoints, &bench.counters, Time::default());
         bench.set.update(&bench.table);
         let picks: std::collections::HashSet<u32> = (0..8).map(|_| bench.pick(&[]).unwrap().host).collect();
         assert_eq!(picks.len(), 4);
+    }
+
+    /// To the same host, to another one while that is unwell, and to that again.
+    #[test]
+    fn requests_with_the_same_hash_stay_together() {
+        for lb in [RING, LoadBalancing::Maglev] {
+            let mut bench = Bench::new(lb, 50, &[(1, 0); 4]);
+            let picks = |bench: &mut Bench, avoid: &[u32]| {
+                let (hash, random) = (Some(77), bench.random.next());
+                let request = PickRequest { hash, random, avoid, ..PickRequest::default() };
+                bench.set.pick(&bench.table, &request).unwrap().host
+            };
+            let first = picks(&mut bench, &[]);
+            assert!((0..20).all(|_| picks(&mut bench, &[]) == first), "{lb:?}");
+            let next = picks(&mut bench, &[first]);
+            assert_ne!(next, first, "{lb:?}");
+            bench.set_health(first, FAILED);
+            assert!((0..20).all(|_| picks(&mut bench, &[]) == next), "{lb:?}");
+            bench.set_health(first, HealthFlags::NONE);
+            assert_eq!(picks(&mut bench, &[]), first, "{lb:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
-use super::{CircuitBreaker, HealthFlags};
+use super::{CircuitBreaker, HealthFlags, LoadBalancing, SlowStart};
 use crate::io::{Address, ConnectOptions};
 use std::sync::Arc;
 
@@ -18,6 +18,8 @@ pub struct Cluster {
     pub endpoints: Arc<[Endpoint]>,
     pub lb: LoadBalancing,
     pub priorities: PriorityPolicy,
+    /// For round robin and least request.
+    pub slow_start: Option<SlowStart>,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub connect_options: ConnectOptions,
@@ -32,18 +34,6 @@ impl Cluster {
         self.name == other.name
             && Cluster { endpoints: Arc::clone(&other.endpoints), ..self.clone() } == *other
     }
-}
-
-/// How a cluster's requests are spread over its endpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum LoadBalancing {
-    /// In turn; where weights differ, in proportion to them.
-    #[default]
-    RoundRobin,
-    /// The less busy of two.
-    LeastRequest,
-    /// Any, whatever its weight.
-    Random,
 }
 
 /// When priorities and unhealthy endpoints get a share of the traffic.

@@ -11,6 +11,7 @@ mod filter;
 mod header;
 mod health;
 mod listener;
+mod load_balancing;
 mod matcher;
 mod retry;
 mod route;
@@ -19,9 +20,7 @@ mod route_match;
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use chain::{ChainLink, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
-pub use cluster::{
-    Cluster, ClusterIndex, Endpoint, EndpointIdentity, LoadBalancing, PoolLimits, PriorityPolicy,
-};
+pub use cluster::{Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use header::{
     FieldSource, FieldValue, HeaderOperations, HeaderOperator, HeaderPiece, HeaderRules, HeaderTemplate,
@@ -31,6 +30,7 @@ pub use health::{HealthFlags, HostHealth};
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
 };
+pub use load_balancing::{LoadBalancing, RingSizes, SlowStart};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};

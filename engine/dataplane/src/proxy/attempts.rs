@@ -2,7 +2,7 @@
 //! (docs/root/configuration/http/http_filters/router_filter.rst). Once anything of an answer has reached the client,
 //! there is no further attempt. A pooled connection that was found closed is another matter: see `retry.rs`.
 
-use crate::cluster::{Outcome, PickRequest};
+use crate::cluster::Outcome;
 use crate::config::{RetryOn, RetryPolicy, RouteAction};
 use crate::io::{CloseMode, Io};
 use crate::net::listener::CoreListenerKind;
@@ -149,7 +149,7 @@ impl<I: Io> Worker<I> {
         stream.upstream = Upstream::Unrouted;
         let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
         let failed = stream.host.as_ref().map(|host| host.index);
-        let request = PickRequest { avoid: failed.as_slice(), random, ..PickRequest::default() };
+        let request = stream.pick_request(self.now, random, failed.as_slice());
         let picked = cluster.and_then(|cluster| Some((cluster.pick(&request)?, cluster)));
         let Some((endpoint, cluster)) = picked else {
             let (status, flags, details) = NO_HEALTHY_UPSTREAM;

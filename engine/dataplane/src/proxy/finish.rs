@@ -116,11 +116,16 @@ impl<I: Io> Worker<I> {
         // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
         if !std::mem::take(&mut stream.is_at_endpoint) {
             if outcome == Outcome::ConnectFailure {
+                cluster.record_latency(host.index, outcome, self.now, 0);
                 cluster.on_result(host.index, outcome);
             }
             return;
         }
         host.counters.requests_active.subtract(1);
+        if !stream.is_tunnel {
+            let took_micros = self.now.micros_since(stream.attached);
+            cluster.record_latency(host.index, outcome, self.now, took_micros);
+        }
         cluster.on_result(host.index, outcome);
     }
 

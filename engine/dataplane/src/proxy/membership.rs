@@ -29,8 +29,9 @@ impl<I: Io> Worker<I> {
             if same.is_some() {
                 self.set_endpoints(io, at, &config.endpoints, &counted.endpoints);
             } else {
-                self.clusters[at] =
-                    Some(CoreCluster::new(config.clone(), counted, self.core, update.snapshot.cores));
+                let cores = update.snapshot.cores;
+                let cluster = CoreCluster::new(config.clone(), counted, self.core, cores, self.now);
+                self.clusters[at] = Some(cluster);
             }
             keys.push(at as u32);
         }
@@ -60,7 +61,7 @@ impl<I: Io> Worker<I> {
     pub(crate) fn apply_health(&mut self, update: &HealthUpdate) {
         let key = self.cluster_keys.get(update.cluster.0 as usize).copied();
         if let Some(Some(cluster)) = key.and_then(|key| self.clusters.get_mut(key as usize)) {
-            cluster.change_health(&update.changes);
+            cluster.change_health(&update.changes, self.now);
         }
     }
 
@@ -72,8 +73,9 @@ impl<I: Io> Worker<I> {
         endpoints: &Arc<[Endpoint]>,
         counters: &[Arc<EndpointCounters>],
     ) {
+        let now = self.now;
         let Some(cluster) = &mut self.clusters[at] else { return };
-        for id in cluster.set_endpoints(endpoints, counters) {
+        for id in cluster.set_endpoints(endpoints, counters, now) {
             self.close_conn(io, id, CloseMode::Graceful);
         }
     }

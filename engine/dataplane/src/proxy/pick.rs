@@ -1,6 +1,6 @@
 //! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
 
-use crate::cluster::{Outcome, PickRequest};
+use crate::cluster::Outcome;
 use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Conn, Phase, Role};
@@ -38,8 +38,7 @@ impl<I: Io> Worker<I> {
             cluster.counters.requests_overflow.add(1);
             return Some(OVERFLOW);
         }
-        let Some(endpoint) = cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() })
-        else {
+        let Some(endpoint) = cluster.pick(&stream.pick_request(self.now, random, &[])) else {
             return Some(NO_HEALTHY_UPSTREAM);
         };
         stream.host = cluster.hosts.get(endpoint).cloned();
@@ -126,6 +125,7 @@ impl<I: Io> Worker<I> {
         conn.answer_started = false;
         conn.exchanges = conn.exchanges.saturating_add(1);
         stream.upstream = Upstream::Attached(id);
+        stream.attached = self.now;
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
             stream.upstream_stream = opened;
         }
@@ -208,7 +208,7 @@ impl<I: Io> Worker<I> {
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
             Some(Some(cluster)) if verdict == Verdict::No && stream.attempts < CONNECT_ATTEMPTS => cluster
-                .pick(&PickRequest { avoid: &[failed], random, ..PickRequest::default() })
+                .pick(&stream.pick_request(self.now, random, &[failed]))
                 .filter(|other| *other != failed),
             _ => None,
         };
@@ -228,16 +228,25 @@ impl<I: Io> Worker<I> {
             let random = self.next_random();
             let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
             let Some(key) = cluster.first_waiting() else { return };
-            let is_raw = self.streams.get(key).is_some_and(Stream::needs_raw_connection);
-            let idle = if is_raw { None } else { cluster.take_any_idle() };
+            let stream = self.streams.get(key);
+            let is_raw = stream.is_some_and(Stream::needs_raw_connection);
+            let request = stream.map(|stream| stream.pick_request(self.now, random, &[])).unwrap_or_default();
+            let mut picked = None;
+            let idle = if is_raw {
+                None
+            } else if cluster.takes_any(&request) {
+                cluster.take_any_idle()
+            } else {
+                picked = cluster.pick(&request);
+                picked.and_then(|endpoint| Some((cluster.take_idle(endpoint)?, endpoint)))
+            };
             if idle.is_none() && !cluster.has_room() {
                 let Some(victim) = cluster.victim() else { return };
                 self.close_conn(io, victim, CloseMode::Graceful);
                 continue;
             }
             let Some(key) = cluster.next_waiting() else { return };
-            let pick = || cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() });
-            let endpoint = idle.map(|(_, endpoint)| endpoint).or_else(pick);
+            let endpoint = idle.map(|(_, endpoint)| endpoint).or(picked).or_else(|| cluster.pick(&request));
             let host = endpoint.and_then(|endpoint| cluster.hosts.get(endpoint)).cloned();
             let Some(stream) = self.streams.get_mut(key) else { continue };
             stream.host = host;

@@ -1,7 +1,6 @@
 //! Sending a request again: only if no byte of an answer came, on a connection that others had used before, and only
 //! requests that may be sent twice (RFC 9110 section 9.2.2). A request with a body is not kept, so it is not sent again.
 
-use crate::cluster::PickRequest;
 use crate::io::{CloseMode, ConnId, Io};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::pick::{NO_HEALTHY_UPSTREAM, Refusal};
@@ -27,14 +26,13 @@ impl<I: Io> Worker<I> {
     /// To the endpoint, or to another one if the cluster has lost it meanwhile or it is unwell.
     fn open_to(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
         let random = self.next_random();
-        let cluster = self.streams.get(key)?.cluster;
-        match self.clusters.get_mut(cluster as usize) {
-            Some(Some(cluster)) if !cluster.admits(endpoint) => {
-                match cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() }) {
-                    Some(other) => self.open_or_wait(io, key, other),
-                    None => Some(NO_HEALTHY_UPSTREAM),
-                }
-            }
+        let stream = self.streams.get(key)?;
+        let request = stream.pick_request(self.now, random, &[]);
+        match self.clusters.get_mut(stream.cluster as usize) {
+            Some(Some(cluster)) if !cluster.admits(endpoint) => match cluster.pick(&request) {
+                Some(other) => self.open_or_wait(io, key, other),
+                None => Some(NO_HEALTHY_UPSTREAM),
+            },
             _ => self.open_or_wait(io, key, endpoint),
         }
     }

@@ -36,7 +36,7 @@ impl<I: Io> Worker<I> {
             Some(Some(cluster)) => {
                 // Bounded by its connections alone, as in Envoy.
                 let _ = cluster.begin_request();
-                cluster.pick(&PickRequest { avoid: &[], random, ..PickRequest::default() })
+                cluster.pick(&PickRequest { now: self.now, random, ..PickRequest::default() })
             }
             _ => None,
         };

@@ -12,7 +12,7 @@ pub use owned_head::OwnedHead;
 pub use retry::{NAMED_STATUS_CODES, Retry};
 pub use table::{StreamKey, StreamTable};
 
-use crate::cluster::Host;
+use crate::cluster::{Host, PickRequest};
 use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
@@ -99,6 +99,10 @@ pub struct Stream {
     pub cluster: u32,
     /// The endpoint that was picked last, which keeps its place in the cluster's table for as long.
     pub host: Option<Rc<Host>>,
+    /// What its route makes of it for balancers that go by hashes.
+    pub hash: Option<u64>,
+    /// When the attempt under way got its connection.
+    pub attached: Time,
     /// Counted among the endpoint's active requests.
     pub is_at_endpoint: bool,
     pub route_line: u32,
@@ -169,6 +173,11 @@ pub struct LogText {
 }
 
 impl Stream {
+    /// What a balancer may go by for it.
+    pub fn pick_request<'a>(&self, now: Time, random: u64, avoid: &'a [u32]) -> PickRequest<'a> {
+        PickRequest { now, hash: self.hash, avoid, random }
+    }
+
     /// A stream on `downstream` whose first byte came at `started`.
     pub fn new(listener: Rc<CoreListener>, downstream: ConnId, started: Time, now: Time) -> Self {
         let idle_timeout_ms = listener.config.limits.stream_idle_timeout_ms;
@@ -180,6 +189,8 @@ impl Stream {
             upstream_stream: StreamId(0),
             cluster: u32::MAX,
             host: None,
+            hash: None,
+            attached: Time::default(),
             is_at_endpoint: false,
             route_line: 0,
             route: None,

@@ -3,7 +3,7 @@
 use crate::support::Origin;
 use crate::support::envoy::Envoy;
 use crate::support::wire::Wire;
-use sidering_dataplane::cluster::lb::{DEFAULT_RING_SIZES, Maglev, RingHash, RingSizes, hash};
+use sidering_dataplane::cluster::lb::{Maglev, RingHash, RingSizes, hash};
 use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
 use std::collections::BTreeSet;
@@ -46,7 +46,7 @@ fn maglev_of_different_weights() {
 }
 
 fn ring_hash(endpoints: &[Endpoint]) -> impl Fn(u64) -> Option<usize> + use<> {
-    let ring = RingHash::new(endpoints, DEFAULT_RING_SIZES);
+    let ring = RingHash::new(endpoints, RingSizes::default());
     move |hash| ring.pick(hash, 0)
 }
 

@@ -1,18 +1,31 @@
 //! What a balancer sees of an endpoint: its weight, and how busy this core keeps it. It sees no connections.
 
+use super::Ewma;
 use crate::cluster::HostTable;
+use crate::io::Time;
 
 /// Some of a cluster's hosts, in an order of their own.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidates<'a> {
     table: &'a HostTable,
     hosts: &'a [u32],
+    now: Time,
 }
 
 impl<'a> Candidates<'a> {
-    /// Those of these indices in the table.
+    /// Those of these indices in the table, as of its last change.
     pub fn new(table: &'a HostTable, hosts: &'a [u32]) -> Self {
-        Candidates { table, hosts }
+        Candidates { table, hosts, now: table.changed() }
+    }
+
+    /// As of now.
+    pub fn at(self, now: Time) -> Self {
+        Candidates { now, ..self }
+    }
+
+    /// The time that they are looked at.
+    pub fn now(&self) -> Time {
+        self.now
     }
 
     /// By index in the table.
@@ -33,6 +46,16 @@ impl<'a> Candidates<'a> {
     /// The share of a host, relative to the others.
     pub fn weight(&self, host: u32) -> u32 {
         self.table.entry(host).map_or(1, |entry| entry.weight)
+    }
+
+    /// The share of a host, less while it is in slow start.
+    pub fn weight_now(&self, host: u32) -> f64 {
+        f64::from(self.weight(host)) * self.table.slow_start_share(host, self.now)
+    }
+
+    /// What the answers of a host took.
+    pub fn ewma(&self, host: u32) -> Ewma {
+        self.table.entry(host).map_or(Ewma::default(), |entry| entry.ewma)
     }
 
     /// Requests of this core that a host has in hand.

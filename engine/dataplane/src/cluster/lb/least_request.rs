@@ -3,42 +3,25 @@
 //! weight / (active requests + 1), Envoy's formula with `active_request_bias` 1.
 
 use super::candidates::{Candidates, scale};
-use super::turns::Turns;
-use std::cmp::{Ordering, Reverse};
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+use super::schedule::Schedule;
 
 /// The state of one core: none where weights are equal.
 #[derive(Debug)]
 pub struct LeastRequest {
-    /// Empty where weights are equal.
-    schedule: BinaryHeap<Reverse<Turn>>,
-    turns: Turns,
-    /// When the last turn was due.
-    now: f64,
-    is_weighted: bool,
-}
-
-/// A host's next turn in virtual time.
-#[derive(Debug)]
-struct Turn {
-    deadline: f64,
-    host: u32,
+    /// Where weights differ.
+    schedule: Option<Schedule>,
 }
 
 impl LeastRequest {
     /// With a schedule if weights differ.
     pub fn new(candidates: Candidates<'_>, is_weighted: bool) -> Self {
-        let (schedule, turns) = (BinaryHeap::new(), Turns::default());
-        let mut balancer = LeastRequest { schedule, turns, now: 0.0, is_weighted };
-        candidates.hosts().iter().for_each(|host| balancer.insert(candidates, *host));
-        balancer
+        LeastRequest { schedule: is_weighted.then(|| Schedule::new(candidates, true)) }
     }
 
     /// A host; `None` only if there is none at all.
     pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<u32> {
-        if self.is_weighted {
-            return self.pick_scheduled(candidates);
+        if let Some(schedule) = &mut self.schedule {
+            return schedule.pick(candidates);
         }
         let one = |random: u32| candidates.hosts().get(scale(random, candidates.len())).copied();
         let (first, second) = (one((random >> 32) as u32)?, one(random as u32)?);
@@ -46,57 +29,20 @@ impl LeastRequest {
         Some(if is_less_busy { second } else { first })
     }
 
-    fn pick_scheduled(&mut self, candidates: Candidates<'_>) -> Option<u32> {
-        loop {
-            let mut due = self.schedule.peek_mut()?;
-            let host = due.0.host;
-            if self.turns.come_up(host) {
-                self.now = due.0.deadline;
-                due.0.deadline += pause(candidates, host);
-                return Some(host);
-            }
-            PeekMut::pop(due);
-        }
-    }
-
     /// One more candidate.
     pub(super) fn insert(&mut self, candidates: Candidates<'_>, host: u32) {
-        if self.is_weighted && self.turns.insert(host) {
-            let deadline = self.now + pause(candidates, host);
-            self.schedule.push(Reverse(Turn { deadline, host }));
+        if let Some(schedule) = &mut self.schedule {
+            schedule.insert(candidates, host);
         }
     }
 
     /// One candidate less.
     pub(super) fn remove(&mut self, host: u32) {
-        self.turns.remove(host);
+        if let Some(schedule) = &mut self.schedule {
+            schedule.remove(host);
+        }
     }
 }
-
-/// Virtual time between two turns of a host as busy as it is now.
-fn pause(candidates: Candidates<'_>, host: u32) -> f64 {
-    (candidates.active_requests(host) + 1) as f64 / f64::from(candidates.weight(host))
-}
-
-impl Ord for Turn {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.deadline.total_cmp(&other.deadline).then(self.host.cmp(&other.host))
-    }
-}
-
-impl PartialOrd for Turn {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Turn {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Turn {}
 
 #[cfg(test)]
 mod tests {

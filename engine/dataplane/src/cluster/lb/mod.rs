@@ -2,22 +2,30 @@
 
 mod candidates;
 mod hash_key;
+mod hash_table;
 mod least_request;
 mod maglev;
+mod peak_ewma;
 mod random;
 mod ring_hash;
 mod round_robin;
+mod schedule;
 #[cfg(test)]
 pub(super) mod testing;
 mod turns;
 mod weighted_round_robin;
 
+pub use crate::config::RingSizes;
 pub use candidates::Candidates;
 pub use hash_key::hash;
+pub use hash_table::HashTable;
 pub use least_request::LeastRequest;
 pub use maglev::{LARGEST_COUNT, Maglev, TABLE_SIZE};
-pub use ring_hash::{DEFAULT_RING_SIZES, RingHash, RingSizes};
+pub use peak_ewma::Ewma;
+pub(in crate::cluster) use peak_ewma::PENALTY_MICROS;
+pub use ring_hash::RingHash;
 pub use round_robin::RoundRobin;
+pub use schedule::Schedule;
 pub use weighted_round_robin::WeightedRoundRobin;
 
 use crate::config::LoadBalancing;
@@ -29,9 +37,21 @@ pub enum Balancer {
     WeightedRoundRobin(WeightedRoundRobin),
     LeastRequest(LeastRequest),
     Random,
+    PeakEwma,
+    /// Some weights change with time.
+    Scheduled(Schedule),
 }
 
 impl Balancer {
+    /// While hosts are in slow start; `None` for kinds that do not go by it.
+    pub fn slow(kind: LoadBalancing, candidates: Candidates<'_>) -> Option<Self> {
+        match kind {
+            LoadBalancing::RoundRobin => Some(Balancer::Scheduled(Schedule::new(candidates, false))),
+            LoadBalancing::LeastRequest => Some(Balancer::Scheduled(Schedule::new(candidates, true))),
+            _ => None,
+        }
+    }
+
     /// `start` spreads the first picks of the cores.
     pub fn new(kind: LoadBalancing, is_weighted: bool, candidates: Candidates<'_>, start: usize) -> Self {
         match kind {
@@ -40,7 +60,9 @@ impl Balancer {
             }
             LoadBalancing::RoundRobin => Balancer::RoundRobin(RoundRobin::new(start, candidates.len())),
             LoadBalancing::LeastRequest => Balancer::LeastRequest(LeastRequest::new(candidates, is_weighted)),
-            LoadBalancing::Random => Balancer::Random,
+            LoadBalancing::PeakEwma => Balancer::PeakEwma,
+            // Those by hash have tables for it.
+            LoadBalancing::Random | LoadBalancing::RingHash(_) | LoadBalancing::Maglev => Balancer::Random,
         }
     }
 
@@ -53,6 +75,8 @@ impl Balancer {
             Balancer::WeightedRoundRobin(balancer) => balancer.pick(candidates),
             Balancer::LeastRequest(balancer) => balancer.pick(candidates, random),
             Balancer::Random => random::pick(candidates, random),
+            Balancer::PeakEwma => peak_ewma::pick(candidates, random),
+            Balancer::Scheduled(schedule) => schedule.pick(candidates),
         }
     }
 
@@ -63,7 +87,8 @@ impl Balancer {
             Balancer::RoundRobin(balancer) => balancer.insert(position),
             Balancer::WeightedRoundRobin(balancer) => balancer.insert(candidates, host),
             Balancer::LeastRequest(balancer) => balancer.insert(candidates, host),
-            Balancer::Random => {}
+            Balancer::Scheduled(schedule) => schedule.insert(candidates, host),
+            Balancer::Random | Balancer::PeakEwma => {}
         }
     }
 
@@ -73,7 +98,8 @@ impl Balancer {
             Balancer::RoundRobin(balancer) => balancer.remove(position, left),
             Balancer::WeightedRoundRobin(balancer) => balancer.remove(host),
             Balancer::LeastRequest(balancer) => balancer.remove(host),
-            Balancer::Random => {}
+            Balancer::Scheduled(schedule) => schedule.remove(host),
+            Balancer::Random | Balancer::PeakEwma => {}
         }
     }
 

@@ -2,18 +2,7 @@
 //! after its own hash. The ring is Envoy's, so that both send a request to the same endpoint.
 
 use super::hash_key::{hash, hash_key};
-use crate::config::Endpoint;
-
-/// Envoy's `minimum_ring_size` and `maximum_ring_size` where nothing else is said.
-pub const DEFAULT_RING_SIZES: RingSizes = RingSizes { minimum: 1024, maximum: 8 * 1024 * 1024 };
-
-/// Bounds of the number of places on a ring: 16 bytes each.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RingSizes {
-    pub minimum: u64,
-    /// Not below `minimum`.
-    pub maximum: u64,
-}
+use crate::config::{Endpoint, RingSizes};
 
 /// A ring; it never changes.
 #[derive(Debug)]
@@ -110,7 +99,7 @@ mod tests {
     fn only_requests_of_an_endpoint_that_goes_move() {
         let all = endpoints(&[1; 10]);
         let (before, after) =
-            (RingHash::new(&all, DEFAULT_RING_SIZES), RingHash::new(&all[..9], DEFAULT_RING_SIZES));
+            (RingHash::new(&all, RingSizes::default()), RingHash::new(&all[..9], RingSizes::default()));
         let keys = (0..10_000_u64).map(|key| hash(&key.to_le_bytes(), 0));
         let kept = keys.filter(|key| before.pick(*key, 0) != Some(9));
         let moved = kept.filter(|key| before.pick(*key, 0) != after.pick(*key, 0)).count();

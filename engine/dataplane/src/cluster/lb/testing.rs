@@ -2,7 +2,7 @@
 
 use crate::cluster::HostTable;
 use crate::config::Endpoint;
-use crate::io::Address;
+use crate::io::{Address, Time};
 use std::sync::Arc;
 
 /// Endpoints on ports from 1, of these weights.
@@ -18,7 +18,7 @@ pub(in crate::cluster) fn endpoints(weights: &[u32]) -> Vec<Endpoint> {
 pub(in crate::cluster) fn hosts(weights: &[u32]) -> HostTable {
     let mut hosts = HostTable::default();
     let counters: Vec<_> = weights.iter().map(|_| Arc::default()).collect();
-    hosts.update(&endpoints(weights), &counters);
+    hosts.update(&endpoints(weights), &counters, Time::default());
     hosts
 }
 
