@@ -65,11 +65,8 @@ impl RequestView<'_> {
 
     /// The values of all fields of this name, joined by commas as RFC 9110 section 5.3 has it.
     pub fn with_value<T>(&self, name: &[u8], look: impl FnOnce(Option<&[u8]>) -> T) -> T {
-        match name {
-            b":method" => return look(Some(self.method())),
-            b":path" => return look(Some(self.path())),
-            b":authority" | b"host" => return look(Some(self.authority())),
-            _ => {}
+        if let Some(part) = self.part(name) {
+            return look(Some(part));
         }
         let mut values = self.values(name);
         let Some(first) = values.next() else { return look(None) };
@@ -88,7 +85,21 @@ impl RequestView<'_> {
 
     /// Whether it is as the condition has it.
     pub fn fulfils(&self, header: &HeaderMatch) -> bool {
-        self.with_value(header.name.as_bytes(), |value| header.takes(value))
+        let name = header.name.as_bytes();
+        match self.part(name) {
+            Some(part) => header.takes(std::iter::once(part)),
+            None => header.takes(self.values(name)),
+        }
+    }
+
+    /// What a name means that is no field's: a part of the request.
+    fn part(&self, name: &[u8]) -> Option<&[u8]> {
+        match name {
+            b":method" => Some(self.method()),
+            b":path" => Some(self.path()),
+            b":authority" | b"host" => Some(self.authority()),
+            _ => None,
+        }
     }
 
     /// The client's address: the peer's, or, where X-Forwarded-For is believed, the last one there.
@@ -156,14 +167,28 @@ mod tests {
     use crate::filter::test_request::Asked;
 
     #[test]
-    fn several_fields_are_joined_and_parts_of_the_request_have_names() {
+    fn each_field_of_a_name_is_looked_at_and_parts_of_the_request_have_names() {
         let asked = Asked::new("PUT", "/p?q", &[("a", "1"), ("b", "x"), ("A", "2")]);
-        for (name, value) in
-            [("a", "1,2"), (":method", "PUT"), (":path", "/p?q"), (":authority", "host"), ("host", "host")]
-        {
+        for (name, value, is_there) in [
+            ("a", "1", true),
+            ("a", "2", true),
+            ("a", "1,2", false),
+            (":method", "PUT", true),
+            (":path", "/p?q", true),
+            (":authority", "host", true),
+            ("host", "host", true),
+        ] {
             let test = HeaderTest::Text(StringMatch::exact(value));
-            let header = HeaderMatch { name: name.into(), test, invert: false };
-            assert!(asked.with(|request| request.fulfils(&header)), "{name}");
+            for invert in [false, true] {
+                let header = HeaderMatch { name: name.into(), test: test.clone(), invert };
+                assert_eq!(
+                    asked.with(|request| request.fulfils(&header)),
+                    is_there != invert,
+                    "{name} {value}"
+                );
+            }
         }
+        let joined = asked.with(|request| request.with_value(b"a", |value| value == Some(&b"1,2"[..])));
+        assert!(joined);
     }
 }

@@ -6,10 +6,6 @@ use crate::config::{
 };
 use sidering_codecs::Fields;
 
-/// The values of a repeated field are matched joined by commas, as in Envoy, up to this many bytes; a field that is
-/// longer then counts as missing.
-pub const JOINED_BYTES: usize = 4096;
-
 /// The first thing about a request that is not as a route asks.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mismatch<'a> {
@@ -81,7 +77,7 @@ fn has(rule: &QueryMatch, view: &RequestView<'_>) -> bool {
 }
 
 fn holds(rule: &HeaderMatch, view: &RequestView<'_>) -> bool {
-    with_value(view, rule.name.as_bytes(), |value| rule.takes(value))
+    rule.takes(values(view, rule.name.as_bytes()))
 }
 
 fn is_grpc(fields: &Fields<'_>) -> bool {
@@ -106,37 +102,23 @@ fn unmet_rpc(rule: &RpcMatch, view: Option<&RpcView<'_>>) -> Option<&'static str
         .map(|(name, ..)| name)
 }
 
-/// Looks at the value of a field, or at the values of a repeated one joined by commas; at `None` if it is missing or too
-/// long for that. Parts of the request have names of their own.
-pub(super) fn with_value<R>(view: &RequestView<'_>, name: &[u8], look: impl FnOnce(Option<&[u8]>) -> R) -> R {
+/// What a name means that is no field's: a part of the request.
+fn part<'v>(view: &RequestView<'v>, name: &[u8]) -> Option<&'v [u8]> {
     match name {
-        b":method" => return look(Some(view.method)),
-        b":path" => return look(Some(view.path)),
-        b":authority" | b"host" => return look(Some(view.authority)),
-        _ => {}
-    }
-    let mut values = view.fields.iter().filter(|field| is_named(field.name, name)).map(|field| field.value);
-    let Some(first) = values.next() else { return look(None) };
-    match values.next() {
-        None => look(Some(first)),
-        Some(second) => with_joined([first, second].into_iter().chain(values), look),
+        b":method" => Some(view.method),
+        b":path" => Some(view.path),
+        b":authority" | b"host" => Some(view.authority),
+        _ => None,
     }
 }
 
-/// Apart, so that only those who need the room make it.
-#[cold]
-fn with_joined<'v, R>(values: impl Iterator<Item = &'v [u8]>, look: impl FnOnce(Option<&[u8]>) -> R) -> R {
-    let mut joined = [0; JOINED_BYTES];
-    let mut used = 0;
-    for (number, value) in values.enumerate() {
-        let comma: &[u8] = if number > 0 { b"," } else { b"" };
-        for part in [comma, value] {
-            let Some(room) = joined.get_mut(used..used + part.len()) else { return look(None) };
-            room.copy_from_slice(part);
-            used += part.len();
-        }
-    }
-    look(Some(&joined[..used]))
+/// The values of this name, one for each field.
+pub(super) fn values<'v>(view: &RequestView<'v>, name: &'v [u8]) -> impl Iterator<Item = &'v [u8]> + use<'v> {
+    let part = part(view, name);
+    // A part stands for any field of its name.
+    let fields = part.is_none().then(|| view.fields.iter()).into_iter().flatten();
+    let named = fields.filter(move |field| is_named(field.name, name)).map(|field| field.value);
+    part.into_iter().chain(named)
 }
 
 /// Most names differ in length or in their first byte.

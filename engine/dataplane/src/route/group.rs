@@ -2,7 +2,7 @@
 //! parameter, a segment of the path, a field of an RPC. A lookup goes only where the request's own values lead, so that
 //! ten thousand routes on one prefix cost what ten do. It decides nothing: whoever is found is still asked.
 
-use super::condition::with_value;
+use super::condition;
 use super::request::RequestView;
 use crate::config::{HeaderMatch, HeaderTest, PathMatch, RouteMatch, StringMatch};
 use rustc_hash::FxBuildHasher;
@@ -79,9 +79,7 @@ impl Group {
             *best = *found;
         }
         for selector in self.selectors.iter().flatten() {
-            if let Some(group) = selector.find(view) {
-                group.search(view, takes, best);
-            }
+            selector.visit(view, |group| group.search(view, takes, best));
         }
     }
 }
@@ -104,14 +102,28 @@ impl Selector {
         Selector { key, groups }
     }
 
-    fn find(&self, view: &RequestView<'_>) -> Option<&Group> {
-        match &self.key {
-            Key::Method => self.groups.get(view.method),
-            Key::Header(name) => with_value(view, name.as_bytes(), |value| self.groups.get(value?)),
-            Key::Query(name) => self.groups.get(view.query(name.as_bytes())?),
-            Key::Segment(number) => self.groups.get(view.segment(*number)?),
-            Key::Service => self.groups.get(view.rpc?.service),
-            Key::RpcMethod => self.groups.get(view.rpc?.method),
+    /// Shows the groups that the request's own values lead to: more than one only where a header is repeated.
+    fn visit(&self, view: &RequestView<'_>, mut show: impl FnMut(&Group)) {
+        let value = match &self.key {
+            Key::Header(name) => {
+                let values = || condition::values(view, name.as_bytes());
+                for (number, value) in values().enumerate() {
+                    // The same value once more would cost as much again.
+                    let is_new = number == 0 || values().take(number).all(|earlier| earlier != value);
+                    if let Some(group) = self.groups.get(value).filter(|_| is_new) {
+                        show(group);
+                    }
+                }
+                return;
+            }
+            Key::Method => Some(view.method),
+            Key::Query(name) => view.query(name.as_bytes()),
+            Key::Segment(number) => view.segment(*number),
+            Key::Service => view.rpc.map(|rpc| rpc.service),
+            Key::RpcMethod => view.rpc.map(|rpc| rpc.method),
+        };
+        if let Some(group) = value.and_then(|value| self.groups.get(value)) {
+            show(group);
         }
     }
 }

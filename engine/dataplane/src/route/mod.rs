@@ -15,7 +15,7 @@ pub mod target;
 mod template;
 mod trie;
 
-pub use condition::{JOINED_BYTES, Mismatch};
+pub use condition::Mismatch;
 pub use explain::{Considered, Explanation};
 pub use pattern::{PATTERN_BYTES, Pattern, PatternError};
 pub use request::{RequestView, RpcView};

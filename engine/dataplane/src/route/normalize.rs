@@ -19,10 +19,14 @@ pub fn normalize(path: &[u8], merge_slashes: bool, out: &mut Vec<u8>) -> bool {
     while !rest.is_empty() {
         rest = take_byte(rest, out);
         if out.last() == Some(&b'/') {
-            end_segment(out, merge_slashes);
+            end_segment(out);
         }
     }
     end_last_segment(out);
+    // Only now: `..` takes the empty segment between two slashes, as in Envoy.
+    if merge_slashes {
+        out.dedup_by(|next, kept| *next == b'/' && *kept == b'/');
+    }
     out.extend_from_slice(query);
     out != path
 }
@@ -64,13 +68,11 @@ fn take_byte<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
 }
 
 /// `out` has just got a slash: resolves the segment in front of it.
-fn end_segment(out: &mut Vec<u8>, merge_slashes: bool) {
+fn end_segment(out: &mut Vec<u8>) {
     if out.ends_with(b"/./") {
         out.truncate(out.len() - 2);
     } else if out.ends_with(b"/../") {
         remove_segment(out, 3);
-    } else if merge_slashes && out.ends_with(b"//") {
-        out.pop();
     }
 }
 
@@ -141,6 +143,8 @@ mod tests {
         }
         assert_eq!(normalized("/a//b///c", true), "/a/b/c");
         assert_eq!(normalized("//a", true), "/a");
+        assert_eq!(normalized("/a//../b", true), "/a/b");
+        assert_eq!(normalized("/a//b/..//?//", true), "/a/?//");
         assert_eq!(normalized("/a%2f%2fb", true), "/a%2f%2fb");
     }
 }

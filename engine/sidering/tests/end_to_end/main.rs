@@ -22,6 +22,7 @@ mod doctor;
 mod drain;
 mod engines;
 mod envoys_choices;
+mod envoys_routes;
 mod exchanges;
 mod explain;
 mod failures;

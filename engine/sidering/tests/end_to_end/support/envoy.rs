@@ -1,52 +1,82 @@
-//! Envoy with one cluster behind one listener, to be asked which endpoint it would take. It picks its ports itself.
+//! Envoy as a process, to be asked what it would do: with a configuration of the test's own, or with one cluster behind one
+//! listener. It picks its ports itself.
 
 use super::peers::repository;
 use super::process::Process;
 use super::wait::until;
 use super::wire::Wire;
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::process::Command;
+use std::sync::Mutex;
 use tempfile::TempDir;
+
+/// A listener that has been found once stays where it is.
+type Addresses = Mutex<HashMap<String, SocketAddr>>;
 
 pub(crate) struct Envoy {
     _process: Process,
     _folder: TempDir,
-    address: SocketAddr,
+    admin: SocketAddr,
+    addresses: Addresses,
 }
 
 impl Envoy {
-    /// Starts Envoy. Requests are hashed by their header `x-key`, and answers name the endpoint in `x-endpoint`. `lb` has
-    /// the keys of the cluster that choose the balancer; endpoints are addresses with weights.
+    /// Requests are hashed by their header `x-key`, and answers name the endpoint in `x-endpoint`. `lb` has the keys of the
+    /// cluster that choose the balancer; endpoints are addresses with weights.
     pub(crate) fn hashing(lb: &str, endpoints: &[(SocketAddr, u32)]) -> Envoy {
+        Envoy::start(&config(lb, endpoints))
+    }
+
+    /// Starts Envoy with this configuration, and waits until it listens.
+    pub(crate) fn start(config: &str) -> Envoy {
         let program = repository().join("target/peers/envoy");
         assert!(program.is_file(), "there is no {}: run scripts/peers", program.display());
         let folder = TempDir::new().expect("a temporary folder");
         let (file, admin) = (folder.path().join("envoy.json"), folder.path().join("admin"));
-        std::fs::write(&file, config(lb, endpoints)).expect("the folder takes files");
+        std::fs::write(&file, config).expect("the folder takes files");
         let mut command = Command::new(program);
         command.args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning"]);
         command.arg("-c").arg(&file).arg("--admin-address-path").arg(&admin);
         let mut process = Process::start(&mut command);
-        let address = until("Envoy to listen", || {
+        let admin = until("Envoy to listen", || {
             assert_eq!(process.ended(), None, "Envoy ended: {:?}", process.lines());
             let admin = std::fs::read_to_string(&admin).ok()?.parse().ok()?;
-            listener_address(admin)
+            listens(admin).then_some(admin)
         });
-        Envoy { _process: process, _folder: folder, address }
+        Envoy { _process: process, _folder: folder, admin, addresses: Mutex::default() }
     }
 
+    /// The listener `web`.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+        self.address_of("web")
+    }
+
+    pub(crate) fn address_of(&self, listener: &str) -> SocketAddr {
+        let mut addresses = self.addresses.lock().expect("no thread panics with it");
+        let address = addresses.entry(listener.to_owned());
+        *address.or_insert_with(|| {
+            until("Envoy's listener", || {
+                let begin = format!("{listener}::");
+                page(self.admin, "/listeners")?
+                    .lines()
+                    .find_map(|line| line.strip_prefix(&begin)?.parse().ok())
+            })
+        })
     }
 }
 
-/// `web::127.0.0.1:41234` on Envoy's page, once it listens.
-fn listener_address(admin: SocketAddr) -> Option<SocketAddr> {
+/// Workers have started: only then the listeners are open.
+fn listens(admin: SocketAddr) -> bool {
+    let ready = page(admin, "/ready").is_some_and(|page| page.starts_with("LIVE"));
+    ready && page(admin, "/listeners").is_some_and(|page| page.lines().all(|line| !line.ends_with(":0")))
+}
+
+/// A page of Envoy's admin interface.
+fn page(admin: SocketAddr, path: &str) -> Option<String> {
     let mut wire = Wire::connect(admin).ok()?;
-    wire.get("/listeners").ok()?;
-    let page = wire.response().ok()?.text();
-    let line = page.lines().find_map(|line| line.strip_prefix("web::"))?;
-    line.parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+    wire.get(path).ok()?;
+    Some(wire.response().ok()?.text())
 }
 
 fn config(lb: &str, endpoints: &[(SocketAddr, u32)]) -> String {
