@@ -19,6 +19,9 @@ use tokio::time::sleep;
 /// Between two attempts to set a resolver up, which fails where /etc/resolv.conf does.
 const SETUP_PAUSE: Duration = Duration::from_secs(5);
 
+/// Addresses of a logical host that are tried for one connection.
+const MOST_TURNS: usize = 16;
+
 /// What is known of a cluster's names.
 struct Names {
     source: DnsSource,
@@ -123,18 +126,42 @@ fn endpoints(source: &DnsSource, addresses: &[Vec<IpAddr>]) -> Vec<Endpoint> {
     let mut seen = HashSet::new();
     let mut endpoints = vec![];
     for (target, addresses) in source.targets.iter().zip(addresses) {
-        let mut addresses = addresses.clone();
+        let with_port = |ip| Address::Ip(SocketAddr::new(ip, target.port));
         if source.is_logical {
-            addresses.truncate(1);
-        } else {
-            // Name servers rotate them, which is no change.
-            addresses.sort_unstable();
+            let mut addresses = in_turn(addresses).into_iter().map(with_port);
+            endpoints.extend(addresses.next().map(|address| Endpoint {
+                address,
+                alternates: Some(addresses.collect()),
+                ..target.template.clone()
+            }));
+            continue;
         }
-        let addresses = addresses.into_iter().map(|ip| Address::Ip(SocketAddr::new(ip, target.port)));
-        let new = addresses.filter(|address| seen.insert(address.clone()));
+        let mut addresses = addresses.clone();
+        // Name servers rotate them, which is no change.
+        addresses.sort_unstable();
+        let new = addresses.into_iter().map(with_port).filter(|address| seen.insert(address.clone()));
         endpoints.extend(new.map(|address| Endpoint { address, ..target.template.clone() }));
     }
     endpoints
+}
+
+/// The order in which the addresses of a logical host are tried: the families in turn, that of the first one first (RFC 8305
+/// section 4).
+fn in_turn(addresses: &[IpAddr]) -> Vec<IpAddr> {
+    let first_is_v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
+    let (first, second): (Vec<IpAddr>, Vec<IpAddr>) =
+        addresses.iter().copied().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut first, mut second) = (first.into_iter(), second.into_iter());
+    let mut turns = vec![];
+    while turns.len() < MOST_TURNS {
+        let pair = [first.next(), second.next()];
+        if pair == [None, None] {
+            break;
+        }
+        turns.extend(pair.into_iter().flatten());
+    }
+    turns.truncate(MOST_TURNS);
+    turns
 }
 
 /// Seeded by the system for each call.

@@ -18,6 +18,9 @@ pub struct Host {
     /// The address as text.
     pub name: Box<str>,
     pub counters: Arc<EndpointCounters>,
+    /// It is the same whatever its address, and may have alternates.
+    pub is_logical: bool,
+    pub alternates: Arc<[Address]>,
     /// Shared by all that the host was told as.
     lease: Rc<()>,
 }
@@ -29,8 +32,30 @@ impl Host {
             address: endpoint.address.clone(),
             name: endpoint.address.to_string().into(),
             counters: Arc::clone(counters),
+            is_logical: endpoint.is_logical,
+            alternates: endpoint.alternates.clone().unwrap_or_default(),
             lease,
         })
+    }
+
+    fn has_addresses_of(&self, endpoint: &Endpoint) -> bool {
+        self.address == endpoint.address
+            && *self.alternates == **endpoint.alternates.as_ref().unwrap_or(&Arc::default())
+    }
+
+    /// The host under one of its addresses: 0 is its own, 1 the first alternate.
+    pub fn at(self: &Rc<Self>, number: usize) -> Option<Rc<Host>> {
+        let Some(alternate) = number.checked_sub(1) else { return Some(Rc::clone(self)) };
+        let address = self.alternates.get(alternate)?.clone();
+        Some(Rc::new(Host {
+            index: self.index,
+            name: address.to_string().into(),
+            address,
+            counters: Arc::clone(&self.counters),
+            is_logical: self.is_logical,
+            alternates: Arc::clone(&self.alternates),
+            lease: Rc::clone(&self.lease),
+        }))
     }
 }
 
@@ -103,7 +128,7 @@ impl HostTable {
             if std::mem::replace(&mut entry.is_member, true) {
                 continue;
             }
-            if entry.host.address != endpoint.address {
+            if !entry.host.has_addresses_of(endpoint) {
                 let moved = Host::new(index, endpoint, counters, Rc::clone(&entry.host.lease));
                 let before = std::mem::replace(&mut entry.host, moved);
                 self.by_address.remove(&before.address);

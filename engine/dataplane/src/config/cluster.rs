@@ -79,6 +79,8 @@ pub struct Endpoint {
     /// It stands for its name, whatever address that has now (Envoy's logical DNS clusters): connections to addresses that it
     /// had before are as good as others. At most one of a cluster.
     pub is_logical: bool,
+    /// Of a logical one: addresses to try in turn where `address` does not answer in time.
+    pub alternates: Option<Arc<[Address]>>,
 }
 
 /// What makes an endpoint the one it is, in its cluster.
@@ -102,6 +104,7 @@ impl Endpoint {
             health: HealthFlags::default(),
             hostname: None,
             is_logical: false,
+            alternates: None,
         }
     }
 

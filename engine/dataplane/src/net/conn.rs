@@ -2,6 +2,7 @@
 
 use crate::buffers::BufferPool;
 use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
+use crate::net::race::Racer;
 use crate::net::timer::TimerId;
 use crate::observe::counters::CoreCounters;
 use crate::stream::StreamKey;
@@ -97,6 +98,8 @@ pub struct Conn<C> {
     pub lingered_bytes: u32,
     /// Exchanges that were begun on this connection.
     pub exchanges: u32,
+    /// Of connections to logical hosts.
+    pub racer: Option<Box<Racer>>,
     /// Where this connection stands in its endpoint's list of idle ones.
     pub idle_position: u32,
     pub timer: ConnTimer,
@@ -133,6 +136,7 @@ impl<C: Chunk> Conn<C> {
             is_shut: false,
             lingered_bytes: 0,
             exchanges: 0,
+            racer: None,
             idle_position: u32::MAX,
             timer: ConnTimer::default(),
             since: now,

@@ -2,6 +2,7 @@
 
 use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::{Conn, Phase, Role};
+use crate::net::race::Part;
 use crate::worker::{Work, Worker};
 
 /// Bytes that are read and discarded from a client that was already answered, before it is cut off.
@@ -14,6 +15,12 @@ impl<I: Io> Worker<I> {
         io.close(id, mode);
         if let Some(entry) = conn.timer.entry {
             self.timers.cancel(entry);
+        }
+        // Whoever ends the attempt that leads ends them all.
+        if let Some(racer) = &conn.racer
+            && let Part::Leading(race) = &racer.part
+        {
+            self.close_racers(io, &race.older);
         }
         match conn.role {
             Role::Downstream { listener } | Role::TunnelDownstream { listener } => {

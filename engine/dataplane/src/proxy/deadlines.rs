@@ -5,6 +5,7 @@ use crate::cluster::Outcome;
 use crate::config::ListenerLimits;
 use crate::io::{CloseMode, ConnId, Io, Time};
 use crate::net::conn::{Conn, Phase, Role};
+use crate::net::race::{NEXT_ADDRESS_MS, Part};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::proxy::upstream::RESET_REASONS;
@@ -30,6 +31,7 @@ enum Limit {
     StreamIdle,
     FilterDelay,
     Connect,
+    NextAddress,
     Linger,
 }
 
@@ -72,9 +74,7 @@ impl<I: Io> Worker<I> {
             (Role::Upstream { cluster, .. } | Role::TunnelUpstream { cluster, .. }, phase) => {
                 let cluster = &self.clusters.get(cluster as usize)?.as_ref()?.config;
                 match phase {
-                    Phase::Connecting => {
-                        Some((conn.since.after_ms(cluster.connect_timeout_ms), Limit::Connect))
-                    }
+                    Phase::Connecting => connect_deadline(conn, cluster.connect_timeout_ms),
                     Phase::Idle => after(conn.since, cluster.pool.idle_timeout_ms, Limit::Idle),
                     _ => None,
                 }
@@ -95,6 +95,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get(id) else { return };
         let stream = conn.stream;
         match (limit, stream) {
+            (Limit::NextAddress, _) => self.try_next_address(io, id),
             (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
             (Limit::RequestHead, None) => {
                 self.count_timeout(id);
@@ -177,6 +178,18 @@ impl<I: Io> Worker<I> {
             && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
         {
             cluster.counters.request_timeouts.add(1);
+        }
+    }
+}
+
+/// A connection that is not established. Of several to one host, the one that leads has the deadlines of all.
+fn connect_deadline<C>(conn: &Conn<C>, timeout_ms: u64) -> Option<(Time, Limit)> {
+    match conn.racer.as_ref().map_or(&Part::Settled, |racer| &racer.part) {
+        Part::Settled => after(conn.since, timeout_ms, Limit::Connect),
+        Part::Trailing => None,
+        Part::Leading(race) => {
+            let next = race.has_next().then(|| (conn.since.after_ms(NEXT_ADDRESS_MS), Limit::NextAddress));
+            earliest([after(race.started, timeout_ms, Limit::Connect), next])
         }
     }
 }

@@ -21,6 +21,7 @@ mod local_reply;
 mod membership;
 mod overrides;
 mod pick;
+mod race;
 mod relay;
 mod retry;
 mod tunnel;

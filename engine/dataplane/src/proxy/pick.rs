@@ -3,13 +3,14 @@
 use crate::cluster::Outcome;
 use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
-use crate::net::conn::{Conn, Phase, Role};
+use crate::net::conn::{Phase, Role};
+use crate::net::race::Racer;
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::stream::{OwnedHead, Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::RequestHead;
-use sidering_codecs::registry::CodecOptions;
+use std::rc::Rc;
 
 /// Why a request got no connection: status, flags, details.
 pub(crate) type Refusal = (u16, ResponseFlags, &'static str);
@@ -91,7 +92,7 @@ impl<I: Io> Worker<I> {
             return Some(NO_CLUSTER);
         };
         let stream = self.streams.get_mut(key)?;
-        let Some(host) = cluster.hosts.get(endpoint) else { return Some(NO_HEALTHY_UPSTREAM) };
+        let Some(host) = cluster.hosts.get(endpoint).cloned() else { return Some(NO_HEALTHY_UPSTREAM) };
         let id = match io.connect(&host.address, &cluster.config.connect_options) {
             Ok(id) => id,
             Err(error) => {
@@ -106,14 +107,9 @@ impl<I: Io> Worker<I> {
         } else {
             Role::Upstream { cluster: cluster_key, endpoint }
         };
-        let mut conn = Conn::new(id, role, Phase::Connecting, self.now);
-        conn.stream = Some(key);
-        conn.codec =
-            cluster.protocol.filter(|_| !is_raw).map(|protocol| (protocol.client)(CodecOptions::default()));
-        self.conns.insert(conn);
-        stream.upstream = Upstream::Connecting(id);
         stream.attempts += 1;
-        self.arm_deadline(id);
+        let racer = Racer::first(&host, self.now);
+        self.insert_connecting(id, role, key, racer);
         None
     }
 
@@ -126,6 +122,10 @@ impl<I: Io> Worker<I> {
         conn.exchanges = conn.exchanges.saturating_add(1);
         stream.upstream = Upstream::Attached(id);
         stream.attached = self.now;
+        // The address that this connection really goes to.
+        if let Some(racer) = &conn.racer {
+            stream.host = Some(Rc::clone(&racer.host));
+        }
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
             stream.upstream_stream = opened;
         }
@@ -175,23 +175,36 @@ impl<I: Io> Worker<I> {
 
     /// A connection to an endpoint could not be established: another endpoint, or the end of the request.
     pub(crate) fn handle_connect_failed(&mut self, io: &mut I, id: ConnId, timed_out: bool) {
-        let Some(conn) = self.conns.get(id) else { return };
-        let (Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint }) = conn.role
-        else {
+        // Taking too long concerns all addresses that were tried.
+        if !timed_out && self.goes_on_without(io, id) {
             return;
-        };
-        let stream = conn.stream;
-        if let Some(Some(cluster)) = self.clusters.get(cluster as usize) {
-            cluster.counters.connect_failures.add(1);
-            if timed_out {
-                cluster.counters.connect_timeouts.add(1);
-            }
-            if let Some(host) = cluster.hosts.get(endpoint) {
-                host.counters.connect_failures.add(1);
-            }
         }
+        let Some(conn) = self.conns.get(id) else { return };
+        let (role, stream) = (conn.role, conn.stream);
+        self.count_connect_failure(role, timed_out);
         self.close_conn(io, id, CloseMode::Graceful);
         if let Some(key) = stream {
+            self.fail_connect(io, key, role, timed_out);
+        }
+    }
+
+    pub(super) fn count_connect_failure(&self, role: Role, timed_out: bool) {
+        let (Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint }) = role else {
+            return;
+        };
+        let Some(Some(cluster)) = self.clusters.get(cluster as usize) else { return };
+        cluster.counters.connect_failures.add(1);
+        if timed_out {
+            cluster.counters.connect_timeouts.add(1);
+        }
+        if let Some(host) = cluster.hosts.get(endpoint) {
+            host.counters.connect_failures.add(1);
+        }
+    }
+
+    /// None of the endpoint's addresses took the connection.
+    pub(super) fn fail_connect(&mut self, io: &mut I, key: StreamKey, role: Role, timed_out: bool) {
+        if let Role::Upstream { endpoint, .. } | Role::TunnelUpstream { endpoint, .. } = role {
             self.try_another_endpoint(io, key, endpoint, timed_out);
         }
     }

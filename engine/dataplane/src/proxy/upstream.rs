@@ -31,11 +31,12 @@ enum Decoded {
 
 impl<I: Io> Worker<I> {
     pub(crate) fn handle_connected(&mut self, io: &mut I, id: ConnId, result: Result<(), IoError>) {
-        let Some(conn) = self.conns.get_mut(id) else { return };
         if result.is_err() {
             self.handle_connect_failed(io, id, false);
             return;
         }
+        self.win_race(io, id);
+        let Some(conn) = self.conns.get_mut(id) else { return };
         conn.since = self.now;
         match (conn.role, conn.stream) {
             (Role::TunnelUpstream { .. }, Some(key)) => self.establish_tunnel(io, key, id),

@@ -1,6 +1,6 @@
 //! Endpoints that the configuration only names: found at the start, and again when they change.
 
-use crate::support::access_log::flags_of;
+use crate::support::access_log::{flags_of, record_of};
 use crate::support::name_server::NameServer;
 use crate::support::web::reply;
 use crate::support::{Config, Origin, Proxy, until};
@@ -165,4 +165,25 @@ fn a_file_with_endpoints_is_followed_and_a_bad_one_changes_nothing() {
     remove_file(at("e.yaml")).unwrap();
     until("its loss to be told", || proxy.said().contains("e.yaml: cannot be read").then_some(()));
     until_served_by(&proxy, &["127.0.0.1"]);
+}
+
+/// Happy eyeballs: nobody is at the first addresses, of both families.
+#[test]
+fn a_logical_name_of_several_addresses_is_reached_at_one_that_answers() {
+    let (port, origins) = origins(["127.0.0.1"]);
+    let server = NameServer::start();
+    server.set("api.test", &["127.0.0.7", "127.0.0.8", "127.0.0.1", "::1"]);
+    let keys = format!("{}, dns_lookup_family: all", server.keys("logical_dns"));
+    let cluster = format!("name: api, endpoints: [\"api.test:{port}\"], {keys}");
+    let config = Config::new().http("web", "", "{ match: {}, cluster: api }").cluster_with(&cluster);
+    let proxy = Proxy::start(&config);
+    for path in ["/first", "/second"] {
+        assert_eq!(ask(&proxy, path), (200, "127.0.0.1".to_owned()));
+        assert_eq!(record_of(&proxy, path)["upstream_host"], format!("127.0.0.1:{port}"));
+    }
+    let metrics = proxy.metrics();
+    assert_eq!(metrics.sum("sidering_cluster_upstream_cx_connect_fail"), 3.0, "each failure");
+    assert_eq!(metrics.sum("sidering_cluster_upstream_cx_active"), 1.0, "and one that is kept");
+    drop(origins);
+    proxy.assert_home();
 }

@@ -147,3 +147,24 @@ fn a_logical_name_has_its_first_address_and_keeps_its_last() {
     followed.set("a.test.", &["192.0.2.4"]);
     followed.until(&["192.0.2.4:80"]);
 }
+
+#[test]
+fn the_addresses_of_a_logical_name_are_tried_with_families_in_turn() {
+    let parse = |addresses: &[&str]| {
+        addresses.iter().map(|address| address.parse().unwrap()).collect::<Vec<IpAddr>>()
+    };
+    for (given, expected) in [
+        (&[][..], &[][..]),
+        (&["1.1.1.1"], &["1.1.1.1"]),
+        (&["1.1.1.1", "1.1.1.2", "::1", "::2"], &["1.1.1.1", "::1", "1.1.1.2", "::2"]),
+        (&["::1", "::2", "::3", "1.1.1.1"], &["::1", "1.1.1.1", "::2", "::3"]),
+    ] {
+        assert_eq!(in_turn(&parse(given)), parse(expected));
+    }
+    for (count, kept) in
+        [(MOST_TURNS - 1, MOST_TURNS - 1), (MOST_TURNS, MOST_TURNS), (MOST_TURNS + 1, MOST_TURNS)]
+    {
+        let addresses: Vec<_> = (0..count as u8).map(|last| IpAddr::from([127, 0, 0, last])).collect();
+        assert_eq!(in_turn(&addresses).len(), kept);
+    }
+}
