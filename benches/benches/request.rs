@@ -176,6 +176,7 @@ impl Bench {
             counters: Arc::default(),
             access_log: None,
             reports: None,
+            notices: None,
             seed: 1,
             kept_slots_max: 256,
         });

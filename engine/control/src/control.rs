@@ -2,15 +2,18 @@
 //! around it does.
 
 use crate::access_log::AccessLog;
-use crate::clock::Clock;
+use crate::clock::{Clock, unix_micros};
 use crate::config::{LoadError, Loaded, Overrides, Settings, load, show_address};
 use crate::cores::{Cores, Event, Order, Signal};
-use crate::discovery::{EndpointSearch, Found};
+use crate::discovery::{EndpointSearch, Found, Taken};
+use crate::health::outlier::Watch;
+use crate::health::{Checks, HealthEvents, Random};
 use crate::lifecycle::{Act, Lifecycle, Phase};
 use crate::listeners::OpenListeners;
 use crate::log;
 use crate::rate_limit::{self, Broker};
 use crate::stats::{Ledger, ProcessFacts};
+use health::Untold;
 use sidering_dataplane::config::Snapshot;
 use sidering_dataplane::filter::local_rate_limit::shares::ShareReport;
 use sidering_dataplane::message::{EndpointsUpdate, Message};
@@ -48,6 +51,8 @@ pub struct Setup {
     pub access_log: AccessLog,
     /// Follows the first configuration already, if there was anything to wait for.
     pub search: EndpointSearch,
+    /// What matters to the health of endpoints.
+    pub health_events: HealthEvents,
     pub engine: EngineInUse,
     pub version: &'static str,
     pub command_line: Vec<String>,
@@ -59,6 +64,10 @@ pub struct Control {
     pub(crate) settings: Settings,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) life: Lifecycle,
+    pub(crate) checks: Checks,
+    pub(crate) watch: Watch,
+    untold: Untold,
+    random: Random,
     cores: Box<dyn Cores>,
     open: OpenListeners,
     reloads: u64,
@@ -87,12 +96,17 @@ impl Control {
         let life = Lifecycle::new(cores.count());
         let drain_timeout_ms = loaded.snapshot.drain_timeout_ms;
         let nothing = Snapshot { drain_timeout_ms, ..Snapshot::default() };
+        let random = Random::new(unix_micros());
         let mut control = Control {
             rate_limits: Broker::new(cores.count()),
             setup,
             settings: loaded.settings.clone(),
             snapshot: Arc::new(nothing),
             life,
+            checks: Checks::default(),
+            watch: Watch::default(),
+            untold: Untold::default(),
+            random,
             cores,
             open: OpenListeners::default(),
             reloads: 0,
@@ -264,16 +278,18 @@ impl Control {
         snapshot.version = self.snapshot.version + 1;
         let prepared = self.open.prepare(&mut snapshot, &mut *self.cores)?;
         self.setup.search.fill(&mut snapshot, &discoveries);
-        let snapshot = Arc::new(snapshot);
         let log_settings = settings.access_log.as_ref();
-        let access_log = &mut self.setup.access_log;
-        let file = access_log.prepare(log_settings);
-        file.and_then(|file| access_log.apply(log_settings, file, &snapshot)).map_err(|error| {
+        let file = self.setup.access_log.prepare(log_settings).map_err(|error| {
             let path = log_settings.map(|log| log.path.display().to_string()).unwrap_or_default();
             vec![format!(
                 "access log {path} cannot be written: {error}; give a path that can with `access_log`"
             )]
         })?;
+        // As they are found, without what is known against them.
+        let endpoints = snapshot.clusters.iter().map(|cluster| Arc::clone(&cluster.endpoints)).collect();
+        self.prepare_health(&mut snapshot);
+        let snapshot = Arc::new(snapshot);
+        self.setup.access_log.apply(log_settings, file, &snapshot);
         for (id, opened) in self.open.adopt(prepared) {
             let name =
                 snapshot.listeners.iter().find(|listener| listener.id == id).map_or("", |known| &known.name);
@@ -286,7 +302,8 @@ impl Control {
         for (core, update) in self.setup.ledger.apply(&snapshot).into_iter().enumerate() {
             self.tell(core, Order::Message(Message::Apply(update)));
         }
-        self.setup.search.adopt(&snapshot, &discoveries);
+        self.setup.search.adopt(&snapshot, endpoints, &discoveries);
+        snapshot.clusters.iter().for_each(|cluster| self.count_members(&cluster.name));
         self.settings = settings;
         self.snapshot = snapshot;
         Ok(())
@@ -294,13 +311,16 @@ impl Control {
 
     /// A search for endpoints had an outcome: the cores hear of it if it changes anything.
     fn take_endpoints(&mut self, found: Found) {
-        let Some((cluster, endpoints)) = self.setup.search.take(found) else { return };
-        let name = &self.snapshot.clusters[cluster.0 as usize].name;
-        let counters = self.setup.ledger.endpoints(name, &endpoints);
+        let Some(Taken { cluster, before, now }) = self.setup.search.take(found) else { return };
+        let snapshot = Arc::clone(&self.snapshot);
+        let config = &snapshot.clusters[cluster.0 as usize];
+        let endpoints = self.judge_endpoints(config, now, &before);
+        let counters = self.setup.ledger.endpoints(&config.name, &endpoints);
         for (core, counters) in counters.into_iter().enumerate() {
             let update = EndpointsUpdate { cluster, endpoints: Arc::clone(&endpoints), counters };
             self.tell(core, Order::Message(Message::Endpoints(update)));
         }
+        self.count_members(&config.name);
     }
 
     /// USR1.
@@ -349,5 +369,7 @@ impl Control {
     }
 }
 
+mod health;
+mod outliers;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use crate::config::Loaded;
 use crate::control::{Control, Next};
 use crate::cores::{CoreEnd, Event, Signal};
 use crate::discovery::{EndpointSearch, supervise};
+use crate::health;
 use crate::http_server::Listening;
 use crate::log;
 use sidering_dataplane::filter::local_rate_limit::shares::{ReportSink, ShareReport};
@@ -149,6 +150,11 @@ async fn serve(
     }
     if let Some(listening) = services.admin {
         spawn_local(admin::serve(listening, Rc::clone(&control), sender.clone())?);
+    }
+    let heard = control.borrow_mut().setup.health_events.receiver.take();
+    if let Some(heard) = heard {
+        let sender = control.borrow().setup.health_events.sender.clone();
+        spawn_local(health::run::run(Rc::clone(&control), sender, heard));
     }
     let mut held = held.into_iter();
     loop {

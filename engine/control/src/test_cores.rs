@@ -6,9 +6,10 @@ use crate::config::{Overrides, load};
 use crate::control::{Control, EngineInUse, Setup, Source};
 use crate::cores::{Cores, Opened, Order};
 use crate::discovery::EndpointSearch;
+use crate::health::HealthEvents;
 use crate::stats::Ledger;
 use sidering_dataplane::io::{Address, ListenerId};
-use sidering_dataplane::message::{Message, Update};
+use sidering_dataplane::message::{HealthChange, HealthUpdate, Message, Update};
 use std::cell::RefCell;
 use std::net::TcpListener;
 use std::path::Path;
@@ -48,8 +49,8 @@ pub(crate) fn take(orders: &Orders) -> (Vec<String>, Option<Update>) {
         short.push(match order {
             Order::Listen(ListenerId(id), _) => format!("{core}: listen {id}"),
             Order::Message(Message::Endpoints(_)) => format!("{core}: endpoints"),
-            Order::Message(Message::Health(_)) => format!("{core}: health"),
             Order::Message(Message::Share(order)) => format!("{core}: share {order:?}"),
+            Order::Message(Message::Health(update)) => format!("{core}: health {}", show(&update)),
             Order::Message(Message::Drain) => format!("{core}: drain"),
             Order::Message(Message::Stop) => format!("{core}: stop"),
             Order::Message(Message::Apply(new)) => {
@@ -60,6 +61,19 @@ pub(crate) fn take(orders: &Orders) -> (Vec<String>, Option<Update>) {
         });
     }
     (short, update)
+}
+
+/// Which ports have which flags from now on.
+fn show(update: &HealthUpdate) -> String {
+    let one = |change: &HealthChange| {
+        let port = change.address.to_string().rsplit(':').next().unwrap_or_default().to_owned();
+        assert!(!change.set.has_any(change.clear));
+        let set: String = change.set.names().map(|name| format!(" {name}")).collect();
+        port + if set.is_empty() { " healthy" } else { &set }
+    };
+    let mut lines: Vec<String> = update.changes.iter().map(one).collect();
+    lines.sort_unstable();
+    lines.join(", ")
 }
 
 /// A control with two cores that runs the file.
@@ -76,6 +90,7 @@ pub(crate) fn start(path: &Path) -> Result<(Control, Orders), Vec<String>> {
         ledger: Ledger::new(2),
         access_log,
         search: EndpointSearch::default(),
+        health_events: HealthEvents::default(),
         engine: EngineInUse {
             name: "uring",
             reason: "as configured".to_owned(),

@@ -13,6 +13,7 @@ use crate::net::listener::CoreListener;
 use crate::net::timer::TimerWheel;
 use crate::observe::access_log::RecordSink;
 use crate::observe::counters::CoreCounters;
+use crate::observe::notice::NoticeSink;
 use crate::proxy::drain::Drain;
 use crate::stream::{BodyTable, LogText, OwnedHead, StreamKey, StreamTable};
 use sidering_codecs::{Edits, Scratch};
@@ -21,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// What a worker is given when it is made.
+#[derive(Default)]
 pub struct WorkerOptions {
     /// The number of this core, from 0.
     pub core: u32,
@@ -29,6 +31,8 @@ pub struct WorkerOptions {
     pub access_log: Option<Box<dyn RecordSink>>,
     /// Where reports on rate limits go, if there are other cores.
     pub reports: Option<Box<dyn ReportSink>>,
+    /// Where it tells what control must hear of at once; nobody hears it otherwise.
+    pub notices: Option<Box<dyn NoticeSink>>,
     /// Decides request ids and, where chance has a part in it, which endpoints are picked and which requests get a fault.
     pub seed: u64,
     /// Receive slots that kept request bodies may hold; beyond, bodies are copied. Well below what the engine has.
@@ -116,6 +120,7 @@ pub struct Worker<I: Io> {
     pub(crate) access_log: Option<Box<dyn RecordSink>>,
     pub(crate) rate_limits: Rc<RateLimits>,
     reports: Option<Box<dyn ReportSink>>,
+    pub(crate) notices: Option<Box<dyn NoticeSink>>,
     pub(crate) random: u64,
     pub(crate) core: u32,
     pub(crate) drain: Drain,
@@ -148,6 +153,7 @@ impl<I: Io> Worker<I> {
             access_log: options.access_log,
             rate_limits: Rc::default(),
             reports: options.reports,
+            notices: options.notices,
             random: options.seed | 1,
             core: options.core,
             drain: Drain::No,

@@ -2,9 +2,10 @@
 
 use crate::engine::{Decision, Engine, Kind, Obstacle};
 use crate::host;
+use sidering_control::access_log::CoreSink;
 use sidering_control::clock::Clock;
 use sidering_control::stats::Ledger;
-use sidering_control::{CoreEnd, Cores, EngineInUse, Opened, Order, Reports, access_log::CoreSink, log};
+use sidering_control::{CoreEnd, CoreNotices, Cores, EngineInUse, Opened, Order, Reports, log};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::message::Message;
 use sidering_dataplane::observe::counters::{CoreCounters, EngineCounters};
@@ -37,6 +38,13 @@ pub(crate) struct Fleet {
     mailboxes: Vec<Mailbox<Message>>,
 }
 
+/// What a core may tell control.
+pub(crate) struct Outbox {
+    pub(crate) end: CoreEnd,
+    pub(crate) reports: Reports,
+    pub(crate) notices: CoreNotices,
+}
+
 /// What one core's thread begins with.
 struct Seat {
     core: usize,
@@ -45,6 +53,7 @@ struct Seat {
     counters: Arc<CoreCounters>,
     engine: Arc<EngineCounters>,
     access_log: CoreSink,
+    notices: CoreNotices,
     inbox: Receiver<Message>,
     end: CoreEnd,
     reports: Reports,
@@ -59,8 +68,7 @@ impl Fleet {
         sinks: Vec<CoreSink>,
         clock: Clock,
         cpus: Option<&[usize]>,
-        end: &CoreEnd,
-        reports: &Reports,
+        outbox: &Outbox,
     ) -> anyhow::Result<(Fleet, EngineInUse)> {
         let (mut mailboxes, mut seats) = (vec![], vec![]);
         for (core, access_log) in sinks.into_iter().enumerate() {
@@ -73,9 +81,10 @@ impl Fleet {
                 counters: Arc::clone(&counters.core),
                 engine: Arc::clone(&counters.engine),
                 access_log,
+                notices: outbox.notices.clone(),
                 inbox,
-                end: end.clone(),
-                reports: reports.clone(),
+                end: outbox.end.clone(),
+                reports: outbox.reports.clone(),
             });
             mailboxes.push(mailbox);
         }
@@ -249,6 +258,7 @@ impl Seat {
             counters: self.counters,
             access_log: Some(Box::new(self.access_log)),
             reports: Some(Box::new(self.reports)),
+            notices: Some(Box::new(self.notices)),
             seed: RandomState::new().build_hasher().finish(),
             kept_slots_max: KEPT_SLOTS_MAX,
         };
@@ -289,8 +299,8 @@ fn show(address: &Address) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sidering_control::Events;
     use sidering_control::access_log::AccessLog;
+    use sidering_control::{Events, HealthEvents};
 
     /// Opens everywhere but on core 1.
     struct Partial;
@@ -333,6 +343,7 @@ mod tests {
             counters: Arc::clone(&ledger.cores()[core].core),
             engine: Arc::clone(&ledger.cores()[core].engine),
             access_log,
+            notices: HealthEvents::default().sink(),
             inbox: mailbox(1).unwrap().1,
             end: events.core_end(),
             reports: events.reports(),

@@ -4,7 +4,7 @@
 use crate::check::describe;
 use crate::cli::{BAD_USAGE, FAILURE, RunArguments, VERSION, complain};
 use crate::engine;
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, Outbox};
 use crate::host;
 use anyhow::{Context, anyhow};
 use sidering_control::access_log::AccessLog;
@@ -12,7 +12,7 @@ use sidering_control::clock::Clock;
 use sidering_control::config::{LoadError, Loaded, Settings, load, parse};
 use sidering_control::stats::Ledger;
 use sidering_control::{
-    BuiltInUpstream, Control, EngineInUse, Events, Listening, Services, Setup, Source, log,
+    BuiltInUpstream, Control, EngineInUse, Events, HealthEvents, Listening, Services, Setup, Source, log,
 };
 use sidering_dataplane::io::Address;
 use std::process::ExitCode;
@@ -56,8 +56,9 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let mut events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
-    let (fleet, engine) =
-        Fleet::start(decision, &ledger, sinks, clock, pinned, &events.core_end(), &events.reports())?;
+    let health_events = HealthEvents::default();
+    let outbox = Outbox { end: events.core_end(), reports: events.reports(), notices: health_events.sink() };
+    let (fleet, engine) = Fleet::start(decision, &ledger, sinks, clock, pinned, &outbox)?;
     announce(&loaded.settings, arguments, &engine, pinned.is_some());
 
     let search = events.search(&loaded);
@@ -68,6 +69,7 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
         ledger,
         access_log,
         search,
+        health_events,
         engine,
         version: VERSION,
         command_line: std::env::args().collect(),

@@ -74,6 +74,7 @@ impl World {
             counters,
             access_log: Some(sink),
             reports: None,
+            notices: None,
             seed,
             kept_slots_max: plan.kept_slots() as u32,
         });

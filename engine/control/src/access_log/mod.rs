@@ -63,7 +63,10 @@ impl AccessLog {
 
     /// Opens what a configuration wants to write to, without writing to it yet: the part that can fail. `None` if
     /// nothing is to be opened.
-    pub fn prepare(&self, settings: Option<&AccessLogSettings>) -> io::Result<Option<std::fs::File>> {
+    pub fn prepare(&mut self, settings: Option<&AccessLogSettings>) -> io::Result<Option<std::fs::File>> {
+        if settings.is_some() {
+            self.start()?;
+        }
         match settings {
             Some(settings) if self.path.as_ref() != Some(&settings.path) => {
                 destination::open(&settings.path).map(Some)
@@ -78,16 +81,12 @@ impl AccessLog {
         settings: Option<&AccessLogSettings>,
         file: Option<std::fs::File>,
         snapshot: &Arc<Snapshot>,
-    ) -> io::Result<()> {
-        if settings.is_some() {
-            self.start()?;
-        }
+    ) {
         if file.is_some() {
             self.path = settings.map(|settings| settings.path.clone());
         }
         let format = settings.map(|settings| settings.format.clone());
         self.send(Command::Expect { snapshot: Arc::clone(snapshot), format, file });
-        Ok(())
     }
 
     /// Opens the file anew, after somebody moved the old one away.

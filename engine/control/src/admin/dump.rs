@@ -3,6 +3,7 @@
 use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;
+use super::dump_health::health;
 use super::{dump_balancing, dump_chain, dump_match};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
@@ -228,6 +229,7 @@ fn cluster(json: &mut Json, cluster: &Cluster, discovery: Option<&Discovery>) {
         json.key("max_pending").number(u64::from(cluster.pool.max_pending));
         json.key("idle_timeout").text(&show_ms(cluster.pool.idle_timeout_ms));
     });
+    health(json, cluster);
 }
 
 fn write_keepalive(json: &mut Json, options: &ConnectOptions) {

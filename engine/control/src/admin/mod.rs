@@ -10,6 +10,7 @@ mod dump_discovery;
 
 mod dump_filters;
 mod dump_headers;
+mod dump_health;
 mod dump_match;
 mod dump_matcher;
 mod dump_rate_limit;

@@ -7,6 +7,7 @@ use crate::http_server::Answer;
 use crate::json::Json;
 use crate::lifecycle::Phase;
 use crate::stats::{self, Counted};
+use sidering_dataplane::config::HealthFlags;
 use sidering_dataplane::observe::counters::{Counter, EndpointCounters};
 use std::fmt::Write;
 
@@ -89,10 +90,17 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
             }
             let hostname = endpoint.hostname.as_deref().unwrap_or("");
             let _ = writeln!(text, "{name}::{address}::hostname::{hostname}");
-            let _ = writeln!(text, "{name}::{address}::health_flags::healthy");
+            let flags = show_flags(control.health_flags(name, endpoint));
+            let _ = writeln!(text, "{name}::{address}::health_flags::{flags}");
         }
     }
     Answer::text(200, text)
+}
+
+/// As Envoy writes them.
+fn show_flags(flags: HealthFlags) -> String {
+    let set: String = flags.names().map(|name| format!("/{name}")).collect();
+    if set.is_empty() { "healthy".to_owned() } else { set }
 }
 
 pub(super) fn config_dump(control: &Control, _: &Query<'_>) -> Answer {

@@ -7,6 +7,7 @@ use crate::test_cores::{Orders, start, take};
 use hyper::Request;
 use serde_json::Value;
 use sidering_dataplane::config::NamedTable;
+use sidering_dataplane::config::{Endpoint, HealthFlags};
 use sidering_dataplane::route::RouteTable;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -77,7 +78,19 @@ route_tables:
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }
 - { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
-- { name: db, endpoints: [\"unix:/run/db.sock\"] }
+- name: db
+  endpoints: [\"unix:/run/db.sock\"]
+  health_check: { tcp: { send: { hex: 00ff }, receive: [PONG, OK] }, interval_jitter_percent: 10, initial_jitter: 2s }
+- name: checked
+  endpoints: [127.0.0.1:1]
+  health_check:
+    http: { path: /healthz, method: HEAD, host: a.test, expected_statuses: [200-299], retriable_statuses: [503, 429] }
+    interval: 7s
+    timeout: 3s
+    healthy: 4
+    unhealthy: 5
+    no_traffic_interval: 9s
+  outlier_detection: { consecutive_errors: 7, split_local_origin_errors: true, enforcing: { failure_percentage: 9 } }
 ";
 
 fn begin() -> (Control, Orders, tempfile::TempDir) {
@@ -104,6 +117,11 @@ fn the_dump_is_a_configuration_that_means_the_same() {
     let mut snapshot = (*control.snapshot).clone();
     snapshot.version = 0;
     let mut read = again.snapshot;
+    // Nobody has been checked yet.
+    for cluster in &mut snapshot.clusters {
+        let unflagged = |endpoint: &Endpoint| Endpoint { health: HealthFlags::default(), ..endpoint.clone() };
+        cluster.endpoints = cluster.endpoints.iter().map(unflagged).collect();
+    }
     // Lines are those of the dump.
     for listener in read.listeners.iter_mut().chain(&mut snapshot.listeners) {
         if let sidering_dataplane::config::ListenerKind::Http(http) = &mut listener.kind {

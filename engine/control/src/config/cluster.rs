@@ -2,8 +2,10 @@
 
 use super::circuit_breaker;
 use super::discovery;
+use super::health;
 use super::keepalive::connect_options;
 use super::load_balancing;
+use super::outlier_detection::outlier_detection;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
@@ -12,6 +14,7 @@ use crate::discovery::{Discovery, EndpointSource};
 use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, PoolLimits};
 use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Protocols of the format that this version does not speak.
 pub(super) const LATER_PROTOCOLS: &[&str] =
@@ -108,7 +111,11 @@ fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
     let keepalive = section.find("upstream_keepalive");
     let connect_options =
         keepalive.map_or_else(ConnectOptions::default, |tree| connect_options(tree, problems));
-    section.later(&["tls", "health_check", "outlier_detection"]);
+    let health_check =
+        section.find("health_check").and_then(|tree| health::check(tree, problems)).map(Arc::new);
+    let outlier_detection =
+        section.find("outlier_detection").map(|tree| Arc::new(outlier_detection(tree, problems)));
+    section.later(&["tls"]);
     section.finish();
     let name_place = name_tree.map_or(tree.place, |tree| tree.place);
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
@@ -122,6 +129,8 @@ fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
         connect_options,
         pool,
         circuit_breaker,
+        health_check,
+        outlier_detection,
         ..balancing
     };
     ReadCluster { cluster, name_place, explicit, source }

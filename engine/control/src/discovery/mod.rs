@@ -12,7 +12,7 @@ pub(crate) mod test_name_server;
 mod watch;
 
 pub use search::EndpointSearch;
-pub(crate) use search::SearchCounters;
+pub(crate) use search::{SearchCounters, Taken};
 pub(crate) use supervisor::supervise;
 
 use resolver::LookupFamily;

@@ -48,6 +48,14 @@ pub(crate) struct SearchCounters {
     pub(crate) update_no_rebuild: u64,
 }
 
+/// A cluster whose endpoints are others than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    pub(crate) cluster: ClusterIndex,
+    pub(crate) before: Arc<[Endpoint]>,
+    pub(crate) now: Arc<[Endpoint]>,
+}
+
 impl Default for EndpointSearch {
     fn default() -> Self {
         EndpointSearch {
@@ -101,16 +109,21 @@ impl EndpointSearch {
         }
     }
 
-    /// From now on this configuration is in use, with the endpoints that it has.
-    pub(crate) fn adopt(&mut self, snapshot: &Snapshot, discoveries: &[Discovery]) {
+    /// From now on this configuration is in use, with these endpoints of its clusters.
+    pub(crate) fn adopt(
+        &mut self,
+        snapshot: &Snapshot,
+        endpoints: Vec<Arc<[Endpoint]>>,
+        discoveries: &[Discovery],
+    ) {
         self.follow(discoveries);
-        self.endpoints = snapshot.clusters.iter().map(|cluster| Arc::clone(&cluster.endpoints)).collect();
+        self.endpoints = endpoints;
         let named = snapshot.clusters.iter().enumerate();
         self.indices = named.map(|(at, cluster)| (cluster.name.clone(), ClusterIndex(at as u32))).collect();
     }
 
     /// Takes note of what was found; tells the cluster whose endpoints are others than before, and these.
-    pub(crate) fn take(&mut self, found: Found) -> Option<(ClusterIndex, Arc<[Endpoint]>)> {
+    pub(crate) fn take(&mut self, found: Found) -> Option<Taken> {
         let name = &found.discovery.cluster;
         let search = self.searches.get_mut(name)?;
         // One whose search is not in use any more had its last word in the queue.
@@ -141,8 +154,8 @@ impl EndpointSearch {
             return None;
         }
         log::info(format_args!("endpoints cluster={name} before={} now={}", current.len(), endpoints.len()));
-        *current = Arc::clone(&endpoints);
-        Some((index, endpoints))
+        let before = std::mem::replace(current, Arc::clone(&endpoints));
+        Some(Taken { cluster: index, before, now: endpoints })
     }
 
     /// Whether nothing is tried for the first time any more.

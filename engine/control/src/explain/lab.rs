@@ -77,6 +77,7 @@ impl Lab {
             counters: Arc::clone(&ledger.cores()[0].core),
             access_log: Some(Box::new(records.clone())),
             reports: None,
+            notices: None,
             seed: question.world.random,
             kept_slots_max: 0,
         });

@@ -2,6 +2,7 @@
 
 use super::Counted;
 use super::filter_names::FILTERS;
+use super::health_names::{HEALTH_CHECK, OUTLIER_DETECTION};
 use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
@@ -102,8 +103,14 @@ impl Families {
             &scope,
             Value::Number(endpoints),
         );
-        // Without health checks, all of them.
-        let healthy = Value::Number(endpoints);
+        let health = || ledger.health(name).into_iter();
+        if cluster.health_check.is_some() {
+            self.numbers(HEALTH_CHECK, &scope, health);
+        }
+        if cluster.outlier_detection.is_some() {
+            self.numbers(OUTLIER_DETECTION, &scope, health);
+        }
+        let healthy = Value::Number(health().map(|health| health.members_healthy.get()).sum());
         let help = "Endpoints that traffic may go to.";
         self.add("cluster_membership_healthy", "membership_healthy", Kind::Gauge, help, &scope, healthy);
         if let Some((_, counters)) = search.search(name) {

@@ -1,6 +1,7 @@
 //! Who counts where: the counters of every core, handed out by name so that they outlive a configuration. It adds
 //! nothing up.
 
+use super::health_names::HealthCounters;
 use sidering_dataplane::config::{Endpoint, EndpointIdentity, Snapshot};
 use sidering_dataplane::message::{ClusterUpdate, Update};
 use sidering_dataplane::observe::counters::{
@@ -9,10 +10,11 @@ use sidering_dataplane::observe::counters::{
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The counters of all cores.
+/// The counters of all cores, and what control itself counts about clusters.
 #[derive(Debug)]
 pub struct Ledger {
     cores: Vec<CoreLedger>,
+    health: HashMap<String, HealthCounters>,
 }
 
 /// The counters of one core.
@@ -35,7 +37,7 @@ impl Ledger {
     /// Counters for this many cores; none for listeners and clusters yet.
     #[must_use]
     pub fn new(cores: usize) -> Ledger {
-        Ledger { cores: (0..cores).map(|_| CoreLedger::default()).collect() }
+        Ledger { cores: (0..cores).map(|_| CoreLedger::default()).collect(), health: HashMap::new() }
     }
 
     /// Each core's counters.
@@ -47,7 +49,18 @@ impl Ledger {
     /// What each core is to be told so that it uses a configuration: names that live on keep their counters, names
     /// that are gone lose them.
     pub fn apply(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Update> {
+        let mut known = std::mem::take(&mut self.health);
+        for cluster in &snapshot.clusters {
+            let counters = known.remove(&cluster.name).unwrap_or_default();
+            counters.members_healthy.set(cluster.endpoints.len() as u64);
+            self.health.insert(cluster.name.clone(), counters);
+        }
         self.cores.iter_mut().map(|core| core.apply(snapshot)).collect()
+    }
+
+    /// What is counted about the health of a cluster's endpoints.
+    pub(crate) fn health(&self, cluster: &str) -> Option<&HealthCounters> {
+        self.health.get(cluster)
     }
 
     /// A listener's counters, of all cores.
@@ -57,12 +70,15 @@ impl Ledger {
 
     /// What each core is to be told of a cluster that has these endpoints from now on, which is a cluster of the configuration.
     pub fn endpoints(&mut self, cluster: &str, endpoints: &[Endpoint]) -> Vec<Vec<Arc<EndpointCounters>>> {
+        if let Some(counters) = self.health.get(cluster) {
+            counters.members_healthy.set(endpoints.len() as u64);
+        }
         let entries = self.cores.iter_mut().filter_map(|core| core.clusters.get_mut(cluster));
         entries.map(|entry| entry.update(endpoints).endpoints).collect()
     }
 
     /// A cluster's counters, of all cores.
-    pub(super) fn cluster<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l ClusterCounters> {
+    pub(crate) fn cluster<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l ClusterCounters> {
         let entries = self.cores.iter().filter_map(move |core| core.clusters.get(name));
         entries.map(|entry| &*entry.counters)
     }

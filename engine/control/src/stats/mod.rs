@@ -3,6 +3,7 @@
 
 mod filter_names;
 mod gather;
+mod health_names;
 mod ledger;
 mod metric;
 mod names;
@@ -10,6 +11,7 @@ mod plain;
 mod process;
 mod prometheus;
 
+pub use health_names::HealthCounters;
 pub use ledger::{CoreLedger, Ledger};
 pub use process::ProcessFacts;
 

@@ -320,6 +320,13 @@ pub(super) const CORE: Numbers<CoreCounters> = &[
         "Access-log records dropped because the log thread was behind.",
         |c| &c.access_log_dropped,
     ),
+    (
+        "notices_dropped",
+        "notices_dropped",
+        Kind::Counter,
+        "Notices of outliers dropped because the control thread was behind.",
+        |c| &c.notices_dropped,
+    ),
     ("streams_active", "streams_active", Kind::Gauge, "Requests and tunnels under way.", |c| {
         &c.streams_active
     }),

@@ -1,8 +1,10 @@
 //! The hosts of a cluster on one core: a table in which an endpoint keeps its index while its cluster has it, and beyond that
 //! for as long as a connection or a request refers to it. It picks nothing.
 
+use super::Outcome;
 use super::lb::{Candidates, Ewma};
-use crate::config::{Endpoint, HealthFlags, HostHealth, SlowStart};
+use super::outlier::{Reached, Rows};
+use crate::config::{Endpoint, HealthFlags, HostHealth, OutlierDetection, SlowStart};
 use crate::io::{Address, ConnId, Time};
 use crate::observe::counters::EndpointCounters;
 use std::collections::HashMap;
@@ -91,6 +93,8 @@ pub(super) struct Entry {
     /// When it came or was well again; `None` is long ago.
     since: Option<Time>,
     pub(super) ewma: Ewma,
+    /// For outlier detection.
+    rows: Rows,
     /// The last one used is taken first, so that the others can time out.
     pub(super) idle: Vec<ConnId>,
     pub(super) connections: u32,
@@ -167,6 +171,7 @@ impl HostTable {
             // The first ones all begin at once.
             since: self.is_settled.then_some(self.changed),
             ewma: Ewma::default(),
+            rows: Rows::default(),
             idle: Vec::new(),
             connections: 0,
         };
@@ -253,6 +258,9 @@ impl HostTable {
         if before.health() == HostHealth::Unhealthy && health.health() != HostHealth::Unhealthy {
             entry.since = Some(now);
         }
+        if before.without(health).has_any(HealthFlags::FAILED_OUTLIER_CHECK) {
+            entry.rows.clear();
+        }
         Some(before)
     }
 
@@ -282,6 +290,17 @@ impl HostTable {
         let window_ms = self.slow_start?.window_ms;
         let since = hosts.iter().filter_map(|host| self.entry(*host)?.since).max()?;
         Some(since.after_ms(window_ms)).filter(|until| *until > self.changed)
+    }
+
+    /// Takes in how an attempt at the endpoint went.
+    pub(super) fn count_result(
+        &mut self,
+        index: u32,
+        outcome: Outcome,
+        config: &OutlierDetection,
+    ) -> Reached {
+        let Some(entry) = self.entry_mut(index) else { return Reached::default() };
+        entry.rows.record(outcome, config, &entry.host.counters)
     }
 
     /// The members as balancers see them.

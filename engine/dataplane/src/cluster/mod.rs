@@ -6,6 +6,7 @@ mod group;
 mod host;
 pub mod lb;
 mod outcome;
+pub mod outlier;
 mod pick;
 mod pool;
 mod priority_load;

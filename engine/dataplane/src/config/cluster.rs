@@ -1,6 +1,6 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
-use super::{CircuitBreaker, HealthFlags, LoadBalancing, SlowStart};
+use super::{CircuitBreaker, HealthCheck, HealthFlags, LoadBalancing, OutlierDetection, SlowStart};
 use crate::io::{Address, ConnectOptions};
 use std::sync::Arc;
 
@@ -25,6 +25,10 @@ pub struct Cluster {
     pub connect_options: ConnectOptions,
     pub pool: PoolLimits,
     pub circuit_breaker: CircuitBreaker,
+    /// `None`: an endpoint is healthy until it is known otherwise.
+    pub health_check: Option<Arc<HealthCheck>>,
+    /// `None`: nobody is ejected.
+    pub outlier_detection: Option<Arc<OutlierDetection>>,
 }
 
 impl Cluster {

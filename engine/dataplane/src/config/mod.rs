@@ -10,9 +10,11 @@ mod cluster;
 mod filter;
 mod header;
 mod health;
+mod health_check;
 mod listener;
 mod load_balancing;
 mod matcher;
+mod outlier_detection;
 mod retry;
 mod route;
 mod route_match;
@@ -27,11 +29,13 @@ pub use header::{
     HeaderValue,
 };
 pub use health::{HealthFlags, HostHealth};
+pub use health_check::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
 };
 pub use load_balancing::{LoadBalancing, RingSizes, SlowStart};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
+pub use outlier_detection::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};

@@ -149,6 +149,12 @@ pub struct EndpointCounters {
     pub requests_active: Counter,
     /// Requests that failed in the endpoint's hands, 5xx included.
     pub requests_error: Counter,
+    /// For outlier detection, 0 without it: what attempts have ended with, and how many of them with 5xx.
+    pub results: Counter,
+    pub results_failed: Counter,
+    /// In split mode: what has become of connections to it, and how many have failed, been reset or timed out.
+    pub local_origin: Counter,
+    pub local_origin_failed: Counter,
 }
 
 /// What the data plane counts on one core, whatever listener or cluster it was for.
@@ -164,6 +170,8 @@ pub struct CoreCounters {
     pub body_bytes_relayed: Counter,
     /// Access-log records dropped because the writer was behind.
     pub access_log_dropped: Counter,
+    /// Notices dropped because the control thread was behind.
+    pub notices_dropped: Counter,
     /// Gauge: the version of the snapshot in use.
     pub snapshot_version: Counter,
     /// Gauges of what must be zero when nothing goes on.

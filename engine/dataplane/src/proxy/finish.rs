@@ -1,10 +1,10 @@
 //! The end of streams: counters, the access-log record, and what becomes of the downstream connection.
 
-use crate::cluster::Outcome;
 use crate::io::{CloseMode, Io};
 use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
 use crate::proxy::drain::Drain;
+use crate::proxy::outcome::outcome_of;
 use crate::stream::{Details, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use std::io::Write;
@@ -108,27 +108,6 @@ impl<I: Io> Worker<I> {
         self.forget_cluster_if_done(cluster_key);
     }
 
-    /// Counts the end of an attempt at its endpoint, if it had got there.
-    pub(crate) fn record_attempt_end(&mut self, key: StreamKey, outcome: Outcome) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
-        let Some(host) = &stream.host else { return };
-        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
-        if !std::mem::take(&mut stream.is_at_endpoint) {
-            if outcome == Outcome::ConnectFailure {
-                cluster.record_latency(host.index, outcome, self.now, 0);
-                cluster.on_result(host.index, outcome);
-            }
-            return;
-        }
-        host.counters.requests_active.subtract(1);
-        if !stream.is_tunnel {
-            let took_micros = self.now.micros_since(stream.attached);
-            cluster.record_latency(host.index, outcome, self.now, took_micros);
-        }
-        cluster.on_result(host.index, outcome);
-    }
-
     fn record_end(&mut self, io: &mut I, stream: &mut Stream) {
         if stream.filters.is_some() {
             self.end_filters(stream);
@@ -194,19 +173,6 @@ impl<I: Io> Worker<I> {
             self.counters.access_log_dropped.add(1);
         }
         self.path_scratch = captured;
-    }
-}
-
-/// How the last attempt went, by what has become of its stream. An answer of the proxy's own stands in for the failure.
-fn outcome_of(stream: &Stream) -> Outcome {
-    let is_whole = stream.response == Progress::Ended;
-    match stream.response_started {
-        _ if stream.flags.has(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION) => Outcome::Abandoned,
-        Some(_) if is_whole => Outcome::Status(stream.status),
-        Some(_) => Outcome::Reset,
-        None if stream.flags.has(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Timeout,
-        None if is_whole && stream.status >= 500 => Outcome::Reset,
-        None => Outcome::Abandoned,
     }
 }
 

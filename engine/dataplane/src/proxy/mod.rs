@@ -19,6 +19,7 @@ mod headers;
 mod kept_body;
 mod local_reply;
 mod membership;
+mod outcome;
 mod overrides;
 mod pick;
 mod race;

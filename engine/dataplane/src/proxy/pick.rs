@@ -204,7 +204,8 @@ impl<I: Io> Worker<I> {
 
     /// None of the endpoint's addresses took the connection.
     pub(super) fn fail_connect(&mut self, io: &mut I, key: StreamKey, role: Role, timed_out: bool) {
-        if let Role::Upstream { endpoint, .. } | Role::TunnelUpstream { endpoint, .. } = role {
+        if let Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint } = role {
+            self.record_connect(cluster, endpoint, Outcome::ConnectFailure);
             self.try_another_endpoint(io, key, endpoint, timed_out);
         }
     }

@@ -65,6 +65,7 @@ impl<I: Io> Worker<I> {
         } else {
             stream.request_relay = Relay::Running;
             io.relay(downstream, id, u64::MAX);
+            self.record_tunnel(key);
         }
         io.relay(id, downstream, u64::MAX);
     }
@@ -107,6 +108,7 @@ impl<I: Io> Worker<I> {
         stream.request = Progress::Open;
         self.work.push_back(Work::ResumeDownstream(downstream));
         self.consider_request_relay(io, downstream);
+        self.record_tunnel(key);
         self.arm_deadline(downstream);
     }
 

@@ -9,8 +9,10 @@ use sidering_dataplane::message::{ClusterUpdate, Message, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
+use sidering_dataplane::observe::notice::{Notice, NoticeSink};
 use sidering_dataplane::route::RouteTable;
 use sidering_dataplane::worker::{Worker, WorkerOptions};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -156,6 +158,25 @@ impl Io for TestIo {
     }
 }
 
+/// What a worker has told control, which has room for so much.
+pub(crate) struct Notices {
+    pub(crate) told: Vec<Notice>,
+    pub(crate) room: usize,
+}
+
+struct Sink(Rc<RefCell<Notices>>);
+
+impl NoticeSink for Sink {
+    fn try_send(&mut self, notice: Notice) -> bool {
+        let mut notices = self.0.borrow_mut();
+        let fits = notices.told.len() < notices.room;
+        if fits {
+            notices.told.push(notice);
+        }
+        fits
+    }
+}
+
 /// A worker with its engine.
 pub(crate) struct Bench {
     pub(crate) worker: Worker<TestIo>,
@@ -166,22 +187,25 @@ pub(crate) struct Bench {
     /// Whichever cluster has them.
     pub(crate) endpoints: HashMap<Address, Arc<EndpointCounters>>,
     pub(crate) listener: Arc<ListenerCounters>,
+    pub(crate) notices: Rc<RefCell<Notices>>,
 }
 
 impl Bench {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
         let counters = Arc::new(CoreCounters::default());
+        let notices = Rc::new(RefCell::new(Notices { told: vec![], room: usize::MAX }));
         let worker = Worker::new(WorkerOptions {
             core: 0,
             counters: Arc::clone(&counters),
             access_log: None,
             reports: None,
+            notices: Some(Box::new(Sink(Rc::clone(&notices)))),
             seed: 1,
             kept_slots_max: 256,
         });
         let (cluster, listener, now) = (Arc::default(), Arc::default(), Time { micros: 1_000_000 });
         let (io, endpoints) = (TestIo::default(), HashMap::new());
-        let mut bench = Bench { worker, io, now, counters, cluster, endpoints, listener };
+        let mut bench = Bench { worker, io, now, counters, cluster, endpoints, listener, notices };
         bench.apply(snapshot);
         bench
     }

@@ -36,12 +36,16 @@ mod filters;
 mod forwarded;
 #[path = "../end_to_end/headers.rs"]
 mod headers;
+#[path = "../end_to_end/health.rs"]
+mod health;
 #[path = "../end_to_end/keepalive.rs"]
 mod keepalive;
 #[path = "../end_to_end/kills.rs"]
 mod kills;
 #[path = "../end_to_end/load.rs"]
 mod load;
+#[path = "../end_to_end/outliers.rs"]
+mod outliers;
 #[path = "../end_to_end/pool.rs"]
 mod pool;
 #[path = "../end_to_end/rate_limits.rs"]

@@ -88,6 +88,7 @@ impl World {
             counters: std::sync::Arc::default(),
             access_log: None,
             reports: None,
+            notices: None,
             seed: 1,
             kept_slots_max: 0,
         };

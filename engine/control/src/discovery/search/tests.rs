@@ -18,7 +18,8 @@ fn endpoints(ports: &[u16]) -> Arc<[Endpoint]> {
 fn adopt(search: &mut EndpointSearch, loaded: &Loaded) -> Snapshot {
     let mut snapshot = loaded.snapshot.clone();
     search.fill(&mut snapshot, &loaded.discoveries);
-    search.adopt(&snapshot, &loaded.discoveries);
+    let endpoints = snapshot.clusters.iter().map(|cluster| Arc::clone(&cluster.endpoints)).collect();
+    search.adopt(&snapshot, endpoints, &loaded.discoveries);
     snapshot
 }
 
@@ -28,7 +29,7 @@ fn find(
     outcome: Outcome,
 ) -> Option<(ClusterIndex, Arc<[Endpoint]>)> {
     let discovery = search.discoverer.followed().into_iter().find(|known| known.cluster == cluster).unwrap();
-    search.take(Found { discovery, outcome, is_complete: true })
+    search.take(Found { discovery, outcome, is_complete: true }).map(|taken| (taken.cluster, taken.now))
 }
 
 const TWO: &str =

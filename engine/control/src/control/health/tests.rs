@@ -1,0 +1,137 @@
+//! Results of checks as cores, metrics and `/clusters` see them.
+
+use super::*;
+use crate::health::{Next, active::CheckResult::*};
+use crate::test_cores::{Orders, start, take};
+use sidering_dataplane::observe::counters::Counter;
+use std::fs::write;
+use std::path::PathBuf;
+use tempfile::TempDir;
+
+struct Bench {
+    control: Control,
+    orders: Orders,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+fn file(endpoints: &str, check: &str) -> String {
+    format!(
+        "listeners: [{{ name: l, address: '127.0.0.1:0', protocol: tcp, cluster: c }}]\n\
+         clusters: [{{ name: other, endpoints: [127.0.0.1:9] }}, {{ name: c, endpoints: [{endpoints}]{check} }}]\n"
+    )
+}
+
+const TCP: &str = ", health_check: { tcp: {}, healthy: 1, unhealthy: 1, no_traffic_interval: 1ms }";
+const TWO: &str = "127.0.0.1:1, 127.0.0.1:2";
+
+impl Bench {
+    fn start(text: &str) -> Bench {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.yaml");
+        write(&path, text).unwrap();
+        let (control, orders) = start(&path).unwrap();
+        Bench { control, orders, path, _folder: folder }
+    }
+
+    /// What both cores were told of health since the last call.
+    fn told(&self) -> Vec<String> {
+        let (short, _) = take(&self.orders);
+        let health = |core: &str| {
+            let lines = short.iter().filter_map(|line| line.strip_prefix(core));
+            lines.filter_map(|line| line.strip_prefix(": health ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(health("0"), health("1"));
+        health("0")
+    }
+
+    /// The flags of the endpoints in the configuration that the cores were told last.
+    fn applied(&self) -> Vec<String> {
+        let snapshot = take(&self.orders).1.expect("a configuration").snapshot;
+        let flags = snapshot.clusters[1].endpoints.iter().map(|endpoint| endpoint.health);
+        let show = |flags: HealthFlags| flags.names().map(|name| format!("/{name}")).collect::<String>();
+        flags.map(show).map(|text| if text.is_empty() { "healthy".to_owned() } else { text }).collect()
+    }
+
+    /// Ends the next check of each endpoint with the result of its port.
+    fn check(&mut self, result: impl Fn(u16) -> CheckResult) {
+        let mut begun = vec![];
+        while let Next::Check(due) = self.control.checks.next(u64::MAX) {
+            begun.push(due);
+        }
+        for due in begun {
+            let Address::Ip(address) = due.address else { panic!("an IP address") };
+            let outcome = Outcome { result: result(address.port()), reason: "".into() };
+            self.control.on_checked(due.id, &outcome);
+        }
+        self.control.tell_health();
+    }
+
+    fn reload(&mut self, text: &str) {
+        write(&self.path, text).unwrap();
+        assert!(self.control.reload());
+    }
+
+    fn numbers(&self) -> [u64; 6] {
+        let health = self.control.setup.ledger.health("c").unwrap();
+        [
+            &health.attempt,
+            &health.success,
+            &health.failure,
+            &health.network_failure,
+            &health.healthy,
+            &health.members_healthy,
+        ]
+        .map(Counter::get)
+    }
+}
+
+#[test]
+fn cores_hear_of_what_changed_in_one_message_each() {
+    let mut bench = Bench::start(&file(TWO, TCP));
+    assert_eq!(bench.applied(), ["/failed_active_hc/pending_active_hc"; 2], "until they have been checked");
+    assert_eq!(bench.numbers(), [0; 6]);
+    bench.check(|_| Success);
+    assert_eq!(bench.told(), ["1 healthy, 2 healthy"]);
+    assert_eq!(bench.numbers(), [2, 2, 0, 0, 2, 2]);
+    bench.check(|port| if port == 1 { Network } else { Success });
+    assert_eq!(bench.told(), ["1 failed_active_hc"]);
+    bench.check(|port| if port == 1 { Unexpected } else { Success });
+    assert_eq!(bench.told(), [""; 0], "nothing has changed");
+    assert_eq!(bench.numbers(), [6, 4, 2, 1, 1, 1]);
+}
+
+#[test]
+fn a_first_failure_is_told_for_nobody_waits_any_more() {
+    let mut bench = Bench::start(&file("127.0.0.1:1", TCP));
+    bench.check(|_| Network);
+    assert_eq!(bench.told(), ["1 failed_active_hc"]);
+}
+
+#[test]
+fn a_reload_goes_on_from_what_is_known() {
+    let mut bench = Bench::start(&file(TWO, TCP));
+    bench.check(|port| if port == 1 { Success } else { Network });
+    bench.told();
+    bench.reload(&file("127.0.0.1:1, 127.0.0.1:2, 127.0.0.1:3", TCP));
+    let three = ["healthy", "/failed_active_hc", "/failed_active_hc/pending_active_hc"];
+    assert_eq!(bench.applied(), three);
+    bench.reload(&file(TWO, ""));
+    assert_eq!(bench.applied(), ["healthy"; 2], "without checks all are healthy");
+    assert_eq!(bench.numbers()[5], 2);
+    bench.reload(&file("127.0.0.1:1, 127.0.0.1:3", TCP));
+    let two = ["healthy", "/failed_active_hc/pending_active_hc"];
+    assert_eq!(bench.applied(), two, "who has had traffic is healthy until found out");
+    write(&bench.path, "nonsense").unwrap();
+    assert!(!bench.control.reload());
+    bench.check(|_| Success);
+    assert_eq!(bench.numbers()[4], 2, "a refused configuration changes nothing");
+}
+
+#[test]
+fn clusters_without_checks_are_told_nothing() {
+    let mut bench = Bench::start(&file(TWO, ""));
+    bench.check(|_| unreachable!("nobody is checked"));
+    assert_eq!(bench.told(), [""; 0]);
+    assert_eq!(bench.numbers()[5], 2);
+}

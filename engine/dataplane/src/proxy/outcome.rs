@@ -1,0 +1,83 @@
+//! How attempts at endpoints went, from where it is seen to where it is counted, and what control must hear of it at once.
+
+use crate::cluster::outlier::Reached;
+use crate::cluster::{CoreCluster, Outcome};
+use crate::io::Io;
+use crate::observe::access_log::ResponseFlags;
+use crate::observe::counters::CoreCounters;
+use crate::observe::notice::{Notice, NoticeSink};
+use crate::stream::{Progress, Stream, StreamKey};
+use crate::worker::Worker;
+
+impl<I: Io> Worker<I> {
+    /// Counts the end of an attempt at its endpoint, if it had got there.
+    pub(crate) fn record_attempt_end(&mut self, key: StreamKey, outcome: Outcome) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
+        let Some(host) = &stream.host else { return };
+        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
+        if std::mem::take(&mut stream.is_at_endpoint) {
+            host.counters.requests_active.subtract(1);
+            if !stream.is_tunnel {
+                let took_micros = self.now.micros_since(stream.attached);
+                cluster.record_latency(host.index, outcome, self.now, took_micros);
+            }
+            let reached = cluster.on_result(host.index, outcome);
+            notify(&mut self.notices, &self.counters, cluster, host.index, reached);
+        }
+    }
+
+    /// The attempt has got through to its endpoint, or has not even got a connection.
+    pub(crate) fn record_connect(&mut self, cluster_key: u32, endpoint: u32, outcome: Outcome) {
+        if let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) {
+            if outcome == Outcome::ConnectFailure {
+                cluster.record_latency(endpoint, outcome, self.now, 0);
+            }
+            let reached = cluster.on_result(endpoint, outcome);
+            notify(&mut self.notices, &self.counters, cluster, endpoint, reached);
+        }
+    }
+
+    /// A stream has become a tunnel.
+    pub(crate) fn record_tunnel(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let (cluster, host) = (stream.cluster, stream.host.as_ref().map(|host| host.index));
+        if let Some(endpoint) = host {
+            self.record_connect(cluster, endpoint, Outcome::TunnelBegun);
+        }
+    }
+}
+
+/// Tells control of failures in a row. What finds no room is counted, and told again by the next row.
+fn notify(
+    sink: &mut Option<Box<dyn NoticeSink>>,
+    counters: &CoreCounters,
+    cluster: &CoreCluster,
+    endpoint: u32,
+    reached: Reached,
+) {
+    if reached == Reached::default() {
+        return;
+    }
+    let (Some(sink), Some(host)) = (sink, cluster.hosts.get(endpoint)) else { return };
+    for kind in reached.kinds() {
+        let (cluster, endpoint) = (cluster.config.name.clone(), host.address.clone());
+        if !sink.try_send(Notice::FailuresInRow { cluster, endpoint, kind }) {
+            counters.notices_dropped.add(1);
+        }
+    }
+}
+
+/// How the last attempt went, by what has become of its stream. An answer of the proxy's own stands in for the failure.
+pub(super) fn outcome_of(stream: &Stream) -> Outcome {
+    let is_whole = stream.response == Progress::Ended;
+    match stream.response_started {
+        _ if stream.flags.has(ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION) => Outcome::Abandoned,
+        Some(_) if stream.is_tunnel => Outcome::TunnelEnded { broken: !is_whole },
+        Some(_) if is_whole => Outcome::Status(stream.status),
+        Some(_) => Outcome::Reset,
+        None if stream.flags.has(ResponseFlags::UPSTREAM_REQUEST_TIMEOUT) => Outcome::Timeout,
+        None if is_whole && stream.status >= 500 => Outcome::Reset,
+        None => Outcome::Abandoned,
+    }
+}
