@@ -156,6 +156,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         drain_timeout_ms: 1_000,
         access_log: None,
         cores: 1,
+        ..Snapshot::default()
     }
 }
 

@@ -100,6 +100,8 @@ pub struct Worker<I: Io> {
     pub(crate) clusters: Vec<Option<CoreCluster>>,
     /// The keys of the configuration in use, as its listeners have them.
     pub(crate) cluster_keys: Rc<[u32]>,
+    /// The key of the cluster that this proxy belongs to.
+    pub(crate) local_cluster: Option<u32>,
     pub(crate) buffers: BufferPool,
     pub(crate) scratch: Scratch,
     pub(crate) edits: Edits,
@@ -137,6 +139,7 @@ impl<I: Io> Worker<I> {
             listeners: Vec::new(),
             clusters: Vec::new(),
             cluster_keys: Rc::from([]),
+            local_cluster: None,
             buffers: BufferPool::default(),
             scratch: Scratch::default(),
             edits: Edits::default(),

@@ -2,7 +2,7 @@
 
 mod support;
 
-use sidering_dataplane::config::{ClusterIndex, HealthFlags};
+use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, HealthFlags, ZoneAware};
 use sidering_dataplane::io::ConnId;
 use sidering_dataplane::message::{HealthChange, HealthUpdate, Message};
 use support::{Bench, address, http};
@@ -138,5 +138,37 @@ fn a_stale_connection_to_an_endpoint_that_is_unwell_is_replaced_by_one_to_anothe
     assert_ne!(bench.io.socket(fresh).address, Some(unwell));
     bench.receive(fresh, OK);
     assert_eq!(bench.flush(client), OK);
+    bench.assert_empty();
+}
+
+/// As many stay as the zone bears, beside the zones of those who send; a change of theirs is told to the cluster.
+#[test]
+fn a_cluster_that_is_aware_of_zones_goes_by_the_local_cluster() {
+    let in_zone = |port, zone: &str| Endpoint { zone: Some(zone.into()), ..Endpoint::new(address(port)) };
+    let mut snapshot = http(2);
+    snapshot.clusters[0].endpoints = [in_zone(8000, "b"), in_zone(8001, "a")].into();
+    snapshot.clusters[0].zone_aware = Some(ZoneAware {
+        zone: "a".into(),
+        routing_enabled_percent: 100,
+        min_cluster_size: 2,
+        fails_on_panic: false,
+        is_forced: false,
+    });
+    let endpoints = [in_zone(9000, "a"), in_zone(9001, "b")].into();
+    snapshot.clusters.push(Cluster { name: "local".into(), endpoints, ..snapshot.clusters[0].clone() });
+    snapshot.local_cluster = Some(ClusterIndex(1));
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    let mut known = vec![];
+    assert_eq!(ports(&mut bench, client, &mut known), ["127.0.0.1:8001"]);
+    assert_eq!(bench.cluster.lb_zone_routing_all_directly.get(), 4);
+    let changes =
+        [HealthChange { address: address(9001), set: HealthFlags::FAILED_ACTIVE_CHECK, clear: NONE }].into();
+    bench.message(Message::Health(HealthUpdate { cluster: ClusterIndex(1), changes }));
+    (0..5).for_each(|_| drop(ports(&mut bench, client, &mut known)));
+    let (sampled, cross) =
+        (bench.cluster.lb_zone_routing_sampled.get(), bench.cluster.lb_zone_routing_cross_zone.get());
+    assert_eq!((sampled + cross, bench.cluster.lb_zone_routing_all_directly.get()), (20, 4));
+    assert!(sampled > 3 && cross > 3, "half of them: {sampled} {cross}");
     bench.assert_empty();
 }

@@ -246,6 +246,7 @@ impl Shape {
             version: self.version,
             listeners: self.listeners().into_iter().map(|id| self.listener(id)).collect(),
             clusters,
+            local_cluster: None,
             drain_timeout_ms: self.drain_timeout_ms,
             access_log: Some(AccessLogFields {
                 request_fields: vec!["x-tag".into()],

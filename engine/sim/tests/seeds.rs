@@ -1,10 +1,10 @@
-//! 256 seeds, each a run of its own: nothing goes wrong in any of them, and together they meet everything there is to
+//! 400 seeds, each a run of its own: nothing goes wrong in any of them, and together they meet everything there is to
 //! meet. `SIM_SEED=7 cargo test -p sidering-sim --test seeds` tells one in full.
 
 use sidering_sim::coverage::{Coverage, Situation};
 use sidering_sim::{run_bytes, run_seed, trace_seed};
 
-const SEEDS: u64 = 256;
+const SEEDS: u64 = 400;
 const PARTS: u64 = 4;
 
 /// The seed to be told in full, if one is asked for.

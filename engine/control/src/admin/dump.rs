@@ -22,6 +22,7 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, s
         Some(address) => json.key("admin").object(|json| json.key("address").text(&show_address(address))),
         None => json.key("admin").null(),
     }
+    dump_balancing::node(json, snapshot);
     json.key("drain_timeout").text(&show_ms(snapshot.drain_timeout_ms));
     if let Some(log) = &settings.access_log {
         json.key("access_log").object(|json| {
@@ -247,6 +248,8 @@ pub(super) fn endpoint(json: &mut Json, address: &str, endpoint: &Endpoint) {
     json.key("address").text(address);
     json.key("weight").number(u64::from(endpoint.weight));
     json.key("priority").number(u64::from(endpoint.priority));
+    optional(json, "zone", endpoint.zone.as_deref());
+    dump_balancing::metadata(json, "metadata", &endpoint.metadata);
 }
 
 fn cluster_name(clusters: &[Cluster], index: u32) -> &str {

@@ -2,7 +2,7 @@
 
 use crate::config::show_ms;
 use crate::json::Json;
-use sidering_dataplane::config::{Cluster, LoadBalancing};
+use sidering_dataplane::config::{Cluster, LoadBalancing, Metadata, Snapshot, SubsetFallback, SubsetPolicy};
 
 /// The keys of a cluster that are about nothing else.
 pub(super) fn write(json: &mut Json, cluster: &Cluster) {
@@ -22,4 +22,68 @@ pub(super) fn write(json: &mut Json, cluster: &Cluster) {
             json.key("min_weight_percent").number(slow.min_weight_percent as u64);
         });
     }
+    if let Some(zone_aware) = &cluster.zone_aware {
+        json.key("zone_aware").object(|json| {
+            json.key("routing_enabled").number(u64::from(zone_aware.routing_enabled_percent));
+            json.key("min_cluster_size").number(u64::from(zone_aware.min_cluster_size));
+            json.key("fail_traffic_on_panic").boolean(zone_aware.fails_on_panic);
+            json.key("force_locality_direct_routing").boolean(zone_aware.is_forced);
+        });
+    }
+    if let Some(subsets) = &cluster.subsets {
+        json.key("subsets").object(|json| write_subsets(json, subsets));
+    }
+}
+
+fn write_subsets(json: &mut Json, subsets: &SubsetPolicy) {
+    json.key("selectors").list(&subsets.selectors, |json, selector| {
+        json.object(|json| {
+            json.key("keys").list(&selector.keys, |json, key| json.text(key));
+            if let Some(fallback) = &selector.fallback {
+                write_fallback(json, fallback);
+            }
+        });
+    });
+    write_fallback(json, &subsets.fallback);
+    metadata(json, "default_subset", &subsets.default_subset);
+}
+
+fn write_fallback(json: &mut Json, fallback: &SubsetFallback) {
+    json.key("fallback_policy").text(match fallback {
+        SubsetFallback::NoFallback => "no_fallback",
+        SubsetFallback::AnyEndpoint => "any_endpoint",
+        SubsetFallback::DefaultSubset => "default_subset",
+        SubsetFallback::KeysSubset(_) => "keys_subset",
+    });
+    if let SubsetFallback::KeysSubset(keys) = fallback {
+        json.key("fallback_keys_subset").list(keys, |json, key| json.text(key));
+    }
+}
+
+/// Metadata, if there are any.
+pub(super) fn metadata(json: &mut Json, key: &str, metadata: &Metadata) {
+    if !metadata.is_empty() {
+        json.key(key).object(|json| {
+            for (name, value) in metadata.iter() {
+                json.key(name).text(value);
+            }
+        });
+    }
+}
+
+/// Where the proxy stands, as far as anything depends on it.
+pub(super) fn node(json: &mut Json, snapshot: &Snapshot) {
+    let zone = snapshot.clusters.iter().find_map(|cluster| cluster.zone_aware.as_ref());
+    let local = snapshot.local_cluster.and_then(|local| snapshot.clusters.get(local.0 as usize));
+    if zone.is_none() && local.is_none() {
+        return;
+    }
+    json.key("node").object(|json| {
+        if let Some(zone_aware) = zone {
+            json.key("zone").text(&zone_aware.zone);
+        }
+        if let Some(local) = local {
+            json.key("local_cluster").text(&local.name);
+        }
+    });
 }

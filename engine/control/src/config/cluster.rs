@@ -5,6 +5,7 @@ use super::discovery;
 use super::health;
 use super::keepalive::connect_options;
 use super::load_balancing;
+use super::node::Node;
 use super::outlier_detection::outlier_detection;
 use super::problem::{Place, Problems};
 use super::section::{Section, choice, list, name};
@@ -31,12 +32,12 @@ pub(super) struct Clusters {
 }
 
 impl Clusters {
-    pub(super) fn read(tree: Option<&Tree>, problems: &Problems) -> Clusters {
+    pub(super) fn read(tree: Option<&Tree>, node: &Node<'_>, problems: &Problems) -> Clusters {
         let mut read =
             Clusters { clusters: vec![], explicit: vec![], names: HashMap::new(), discoveries: vec![] };
         let mut lines: HashMap<String, u32> = HashMap::new();
         for item in tree.map_or(&[][..], |tree| list(tree, "clusters", problems)) {
-            let ReadCluster { cluster, name_place, explicit, source } = cluster(item, problems);
+            let ReadCluster { cluster, name_place, explicit, source } = cluster(item, node, problems);
             if cluster.name.is_empty() {
                 continue;
             }
@@ -94,14 +95,14 @@ struct ReadCluster {
     source: Option<EndpointSource>,
 }
 
-fn cluster(tree: &Tree, problems: &Problems) -> ReadCluster {
+fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
     let mut section = Section::open("a cluster", tree, problems);
     let name_tree = section.require("name", "a name that routes refer to");
     let given = section.find("protocol");
     let protocol =
         given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
     let (endpoints, source) = discovery::read(&mut section);
-    let balancing = load_balancing::read(&mut section, problems);
+    let balancing = load_balancing::read(&mut section, node, problems);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
     let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
     let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));

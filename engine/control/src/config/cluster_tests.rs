@@ -1,7 +1,10 @@
 //! Clusters: how requests are spread over their endpoints, and every mistake with its place.
 
 use super::tests::{SMALL, load, problems};
-use sidering_dataplane::config::{Cluster, LoadBalancing, PriorityPolicy, RingSizes, SlowStart};
+use sidering_dataplane::config::{
+    Cluster, LoadBalancing, PriorityPolicy, RingSizes, SlowStart, SubsetFallback, SubsetPolicy,
+    SubsetSelector, ZoneAware, metadata,
+};
 
 /// The small file with these keys for its cluster in addition.
 fn with(keys: &str) -> String {
@@ -68,6 +71,100 @@ fn impossible_balancers_are_told() {
         ("slow_start: { window: 1s, aggression: 0 }", "from 0.01 to 100"),
         ("slow_start: { window: 1s, min_weight_percent: 101 }", "0 to 100"),
         ("lb: maglev\n  slow_start: { window: 1s }", "`lb: round_robin` or `lb: least_request`"),
+    ] {
+        let told = problems(&with(keys)).join("\n");
+        assert!(told.contains(expected), "{keys}: {told}");
+    }
+}
+
+#[test]
+fn zones_are_taken_as_they_are() {
+    let node = "node: { zone: a, local_cluster: api }\n";
+    let endpoints = "endpoints: [{ address: 127.0.0.1:1, zone: b }, 127.0.0.1:2]";
+    let text = with("zone_aware: { min_cluster_size: 3 }").replace("endpoints: [127.0.0.1:8080]", endpoints);
+    let loaded = load(&format!("{node}{text}")).unwrap_or_else(|report| panic!("{report}"));
+    let cluster = &loaded.snapshot.clusters[0];
+    let expected = ZoneAware {
+        zone: "a".into(),
+        routing_enabled_percent: 100,
+        min_cluster_size: 3,
+        fails_on_panic: false,
+        is_forced: false,
+    };
+    assert_eq!(cluster.zone_aware, Some(expected));
+    assert_eq!(cluster.endpoints[0].zone.as_deref(), Some("b"));
+    assert_eq!(cluster.endpoints[1].zone, None);
+    assert_eq!(loaded.snapshot.local_cluster, Some(sidering_dataplane::config::ClusterIndex(0)));
+    let forced = with("zone_aware: { force_locality_direct_routing: true }");
+    let loaded = load(&format!("node: {{ zone: a }}\n{forced}")).unwrap_or_else(|report| panic!("{report}"));
+    assert!(loaded.snapshot.clusters[0].zone_aware.as_ref().is_some_and(|zone_aware| zone_aware.is_forced));
+}
+
+#[test]
+fn impossible_zones_are_told() {
+    for (node, keys, expected) in [
+        ("node: { local_cluster: api }", "zone_aware: {}", "without a zone"),
+        ("node: { zone: a }", "zone_aware: {}", "without a local cluster"),
+        ("node: { zone: a, local_cluster: apo }", "zone_aware: {}", "did you mean `api`"),
+        ("node: { zone: a, local_cluster: api }", "zone_aware: { routing_enabled: 101 }", "0 to 100"),
+        ("node: { zon: a }", "lb: random", "zon"),
+    ] {
+        let told = problems(&format!("{node}\n{}", with(keys))).join("\n");
+        assert!(told.contains(expected), "{keys}: {told}");
+    }
+}
+
+#[test]
+fn subsets_are_taken_as_they_are() {
+    let keys = "subsets:
+    selectors:
+    - { keys: [version, stage], fallback_policy: keys_subset, fallback_keys_subset: [version] }
+    - { keys: [version], fallback_policy: any_endpoint }
+    fallback_policy: default_subset
+    default_subset: { version: v1 }";
+    let endpoints = "endpoints: [{ address: 127.0.0.1:1, metadata: { version: v2, stage: prod } }]";
+    let cluster = cluster(&with(keys).replace("endpoints: [127.0.0.1:8080]", endpoints));
+    let own = |text: &str| text.to_owned();
+    let selectors = vec![
+        SubsetSelector {
+            keys: vec![own("stage"), own("version")],
+            fallback: Some(SubsetFallback::KeysSubset(vec![own("version")])),
+        },
+        SubsetSelector { keys: vec![own("version")], fallback: Some(SubsetFallback::AnyEndpoint) },
+    ];
+    let default_subset = metadata(vec![(own("version"), own("v1"))]);
+    let expected = SubsetPolicy { selectors, fallback: SubsetFallback::DefaultSubset, default_subset };
+    assert_eq!(cluster.subsets, Some(expected));
+    let described = [(own("stage"), own("prod")), (own("version"), own("v2"))];
+    assert_eq!(*cluster.endpoints[0].metadata, described);
+}
+
+#[test]
+fn impossible_subsets_are_told() {
+    for (keys, expected) in [
+        ("subsets: {}", "selectors"),
+        ("subsets: { selectors: [{ keys: [] }] }", "1 to 16"),
+        (
+            "subsets: { selectors: [{ keys: [a, b] }, { keys: [b, a] }] }",
+            "a second selector of the same keys",
+        ),
+        (
+            "subsets: { selectors: [{ keys: [a] }], fallback_policy: default_subset }",
+            "`default_subset` is missing",
+        ),
+        (
+            "subsets: { selectors: [{ keys: [a], fallback_policy: keys_subset }] }",
+            "`fallback_keys_subset` is missing",
+        ),
+        ("subsets: { selectors: [{ keys: [a], fallback_keys_subset: [a] }] }", "without its policy"),
+        (
+            "subsets: { selectors: [{ keys: [a], fallback_policy: keys_subset, fallback_keys_subset: [a] }] }",
+            "not fewer of the same keys",
+        ),
+        (
+            "subsets: { selectors: [{ keys: [a] }], fallback_policy: keys_subset }",
+            "no_fallback, any_endpoint",
+        ),
     ] {
         let told = problems(&with(keys)).join("\n");
         assert!(told.contains(expected), "{keys}: {told}");

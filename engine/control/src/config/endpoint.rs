@@ -1,12 +1,14 @@
 //! Reads the endpoints of a cluster.
 
 use super::problem::Problems;
-use super::section::{Section, address, integer};
+use super::section::{Section, address, integer, name};
+use super::subsets;
 use super::tree::{Tree, Value};
 use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// All endpoints of a cluster, no address twice.
 pub(super) fn read_all(trees: &[Tree], problems: &Problems) -> Vec<Endpoint> {
@@ -43,9 +45,10 @@ pub(super) fn read<A>(
     let address = section.require("address", "ip:port").and_then(|tree| read_address(tree, problems));
     let weight = section.find("weight").map_or(Some(1), |tree| integer(tree, 1..=128, problems));
     let priority = section.integer("priority", 0..=u64::from(Endpoint::LAST_PRIORITY), 0) as u32;
-    section.later(&["metadata", "zone"]);
+    let zone = section.find("zone").and_then(|tree| name(tree, problems)).map(Arc::from);
+    let metadata = section.find("metadata").map(|tree| subsets::metadata(tree, problems)).unwrap_or_default();
     section.finish();
-    Some((address?, Endpoint { weight: weight? as u32, priority, ..template }))
+    Some((address?, Endpoint { weight: weight? as u32, priority, zone, metadata, ..template }))
 }
 
 pub(super) fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {

@@ -1,9 +1,11 @@
 //! Reads how the requests of a cluster are spread over its endpoints. The keys are the cluster's own, named as Envoy names them.
 
+use super::node::Node;
 use super::problem::Problems;
 use super::section::{Section, scalar};
+use super::subsets;
 use super::tree::Tree;
-use sidering_dataplane::config::{Cluster, LoadBalancing, PriorityPolicy, RingSizes, SlowStart};
+use sidering_dataplane::config::{Cluster, LoadBalancing, PriorityPolicy, RingSizes, SlowStart, ZoneAware};
 
 const BALANCERS: &[(&str, LoadBalancing)] = &[
     ("round_robin", LoadBalancing::RoundRobin),
@@ -17,7 +19,7 @@ const BALANCERS: &[(&str, LoadBalancing)] = &[
 const AGGRESSION: (f64, f64) = (0.01, 100.0);
 
 /// A cluster of which nothing but that is said.
-pub(super) fn read(section: &mut Section<'_>, problems: &Problems) -> Cluster {
+pub(super) fn read(section: &mut Section<'_>, node: &Node<'_>, problems: &Problems) -> Cluster {
     let lb = section.choice("lb", BALANCERS, &[]).unwrap_or_default();
     let lb = match (section.find("ring_hash"), lb) {
         (Some(tree), LoadBalancing::RingHash(default)) => {
@@ -37,7 +39,32 @@ pub(super) fn read(section: &mut Section<'_>, problems: &Problems) -> Cluster {
         }
         slow_start(tree, problems)
     });
-    Cluster { lb, priorities, slow_start, ..Cluster::default() }
+    let zone_aware = section.find("zone_aware").and_then(|tree| zone_aware(tree, node, problems));
+    let subsets = section.find("subsets").map(|tree| subsets::read(tree, problems));
+    Cluster { lb, priorities, slow_start, zone_aware, subsets, ..Cluster::default() }
+}
+
+fn zone_aware(tree: &Tree, node: &Node<'_>, problems: &Problems) -> Option<ZoneAware> {
+    let mut section = Section::open("zone awareness", tree, problems);
+    let routing_enabled_percent = section.integer("routing_enabled", 0..=100, 100) as u32;
+    let min_cluster_size = section.integer("min_cluster_size", 0..=10_000_000, 6) as u32;
+    let fails_on_panic = section.boolean("fail_traffic_on_panic", false);
+    let is_forced = section.boolean("force_locality_direct_routing", false);
+    section.finish();
+    if node.zone.is_none() {
+        problems.error(
+            tree.place,
+            "`zone_aware` without a zone",
+            "`node: { zone: .. }`, the zone of this proxy",
+        );
+    }
+    if node.local_cluster.is_none() && !is_forced {
+        let expected = "`node: { local_cluster: .. }`, the cluster that this proxy belongs to, or \
+                        `force_locality_direct_routing: true`";
+        problems.error(tree.place, "`zone_aware` without a local cluster", expected);
+    }
+    let zone = node.zone.clone()?;
+    Some(ZoneAware { zone, routing_enabled_percent, min_cluster_size, fails_on_panic, is_forced })
 }
 
 fn ring_sizes(tree: &Tree, default: RingSizes, problems: &Problems) -> RingSizes {

@@ -15,6 +15,7 @@ mod keepalive;
 mod listener;
 mod load_balancing;
 mod matcher;
+mod node;
 mod outlier_detection;
 mod problem;
 mod redirect;
@@ -26,6 +27,7 @@ mod route_match;
 mod section;
 mod settings;
 mod shadow;
+mod subsets;
 mod suggest;
 mod tree;
 mod units;
@@ -118,7 +120,9 @@ fn read(
     let settings = settings::read(&mut root, overrides);
     let drain_timeout_ms = root.duration_ms("drain_timeout", 0, DRAIN_TIMEOUT_MS);
     let listeners = root.require("listeners", "a list of at least one");
-    let mut clusters = cluster::Clusters::read(root.find("clusters"), problems);
+    let node = node::Node::read(&mut root, problems);
+    let mut clusters = cluster::Clusters::read(root.find("clusters"), &node, problems);
+    let local_cluster = node.local_cluster(&mut clusters, problems);
     let tables = chain::RouteTables::read(root.find("route_tables"), problems);
     let listeners = listener::listeners(listeners, settings.workers, &mut clusters, &tables, problems);
     tables.warn_of_unused(problems);
@@ -126,7 +130,8 @@ fn read(
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     let (clusters, discoveries) = clusters.into_parts();
     let cores = settings.workers;
-    let snapshot = Snapshot { version: 0, listeners, clusters, drain_timeout_ms, access_log, cores };
+    let snapshot =
+        Snapshot { version: 0, listeners, clusters, local_cluster, drain_timeout_ms, access_log, cores };
     (settings, snapshot, discoveries)
 }
 

@@ -289,8 +289,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     (
         "endpoints: [127.0.0.1:8080]",
-        "endpoints: [{ address: 127.0.0.1:1, zone: a }]",
-        "12:39 `zone` is in the format but not in this version | no such key yet",
+        "endpoints: [{ address: 127.0.0.1:1, metadata: v2 }]",
+        "12:49 `v2` where metadata belong | a mapping such as { version: v2 }",
     ),
     (
         "endpoints: [127.0.0.1:8080]",

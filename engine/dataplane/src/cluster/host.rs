@@ -4,7 +4,7 @@
 use super::Outcome;
 use super::lb::{Candidates, Ewma};
 use super::outlier::{Reached, Rows};
-use crate::config::{Endpoint, HealthFlags, HostHealth, OutlierDetection, SlowStart};
+use crate::config::{Endpoint, HealthFlags, HostHealth, Metadata, OutlierDetection, SlowStart};
 use crate::io::{Address, ConnId, Time};
 use crate::observe::counters::EndpointCounters;
 use std::collections::HashMap;
@@ -73,6 +73,8 @@ pub struct HostTable {
     by_address: HashMap<Address, u32>,
     /// The one that is the same whatever its address.
     logical: Option<u32>,
+    /// The names of zones. One that has no hosts any more keeps its place.
+    zones: Vec<Arc<str>>,
     slow_start: Option<SlowStart>,
     /// When members or their health changed last.
     changed: Time,
@@ -80,12 +82,17 @@ pub struct HostTable {
     is_settled: bool,
 }
 
+const NO_ZONE: u32 = u32::MAX;
+
 /// A host and this core's connections to it.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) host: Rc<Host>,
     pub(super) weight: u32,
     pub(super) priority: u32,
+    /// Its place among the names, [`NO_ZONE`] if it is not known.
+    zone: u32,
+    pub(super) metadata: Metadata,
     pub(super) health: HealthFlags,
     pub(super) is_member: bool,
     /// It was no member when the members changed last.
@@ -138,8 +145,10 @@ impl HostTable {
                 self.by_address.remove(&before.address);
                 self.by_address.insert(endpoint.address.clone(), index);
             }
+            let zone = self.intern(endpoint.zone.as_ref());
             let Some(entry) = self.entry_mut(index) else { continue };
-            (entry.weight, entry.priority) = (endpoint.weight, endpoint.priority);
+            (entry.weight, entry.priority, entry.zone) = (endpoint.weight, endpoint.priority, zone);
+            entry.metadata = Arc::clone(&endpoint.metadata);
             if std::mem::take(&mut entry.has_left) {
                 entry.health = endpoint.health;
                 entry.since = Some(now);
@@ -161,7 +170,10 @@ impl HostTable {
             self.entries.push(None);
             self.entries.len() as u32 - 1
         });
+        let zone = self.intern(endpoint.zone.as_ref());
         let entry = Entry {
+            zone,
+            metadata: Arc::clone(&endpoint.metadata),
             host: Host::new(index, endpoint, counters, Rc::default()),
             weight: endpoint.weight,
             priority: endpoint.priority,
@@ -181,6 +193,27 @@ impl HostTable {
             self.logical = Some(index);
         }
         index
+    }
+
+    fn intern(&mut self, zone: Option<&Arc<str>>) -> u32 {
+        let Some(name) = zone else { return NO_ZONE };
+        self.zone_named(name).unwrap_or_else(|| {
+            self.zones.push(Arc::clone(name));
+            self.zones.len() as u32 - 1
+        })
+    }
+
+    /// Where a host stands.
+    pub(super) fn zone(&self, index: u32) -> u32 {
+        self.entry(index).map_or(NO_ZONE, |entry| entry.zone)
+    }
+
+    pub(super) fn zone_named(&self, name: &str) -> Option<u32> {
+        self.zones.iter().position(|known| **known == *name).map(|at| at as u32)
+    }
+
+    pub(super) fn zone_name(&self, zone: u32) -> Option<&Arc<str>> {
+        self.zones.get(zone as usize)
     }
 
     /// Gives the places of those that have left and have nothing any more to others.

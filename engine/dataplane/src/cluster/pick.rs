@@ -1,10 +1,12 @@
 //! Which endpoint of a cluster a request goes to, and the next one if that has failed it.
 
 use super::lb::PENALTY_MICROS;
-use super::{CoreCluster, Outcome};
+use super::subsets::Found;
+use super::{CoreCluster, LocalZones, Outcome, Pick, Standstill, ZoneChoice};
 use crate::config::{HealthFlags, LoadBalancing};
 use crate::io::Time;
 use crate::message::HealthChange;
+use std::rc::Rc;
 
 /// What a balancer may go by.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,6 +14,8 @@ pub struct PickRequest<'a> {
     pub now: Time,
     /// Requests with the same hash go to the same endpoint where the balancer goes by it.
     pub hash: Option<u64>,
+    /// Only endpoints that have these metadata, in the order of their keys, where the cluster has subsets.
+    pub subset: &'a [(String, String)],
     /// Endpoints that have failed the request already.
     pub avoid: &'a [u32],
     /// A random number, a new one for each pick.
@@ -22,11 +26,61 @@ impl CoreCluster {
     /// An endpoint for a request: none of those to be avoided as long as there is another one that will do. `None` if there is
     /// none, or none that is of use.
     pub fn pick(&mut self, request: &PickRequest<'_>) -> Option<u32> {
-        let pick = self.priorities.pick(&self.hosts, request)?;
+        let pick = self.find(request)?;
         if pick.is_panic {
             self.counters.lb_healthy_panic.add(1);
         }
+        if self.priorities.is_zone_aware() {
+            self.count_zone(pick.zone);
+        }
         Some(pick.host)
+    }
+
+    fn find(&mut self, request: &PickRequest<'_>) -> Option<Pick> {
+        let found = match &mut self.subsets {
+            Some(subsets) => subsets.pick(&self.hosts, request),
+            None => Found::Any,
+        };
+        match found {
+            Found::Any if self.subsets.is_none() => self.priorities.pick(&self.hosts, request),
+            Found::Any => {
+                self.counters.lb_subsets_fallback.add(1);
+                self.priorities.pick(&self.hosts, request)
+            }
+            Found::Subset(pick) => {
+                self.counters.lb_subsets_selected.add(1);
+                pick
+            }
+            Found::Default(pick) => {
+                self.counters.lb_subsets_fallback.add(1);
+                pick
+            }
+            Found::Nothing => None,
+        }
+    }
+
+    fn count_zone(&self, zone: Option<ZoneChoice>) {
+        let counters = &self.counters;
+        match (zone, self.priorities.standstill()) {
+            (Some(ZoneChoice::Direct), _) => counters.lb_zone_routing_all_directly.add(1),
+            (Some(ZoneChoice::Sampled), _) => counters.lb_zone_routing_sampled.add(1),
+            (Some(ZoneChoice::Cross(_)), _) => counters.lb_zone_routing_cross_zone.add(1),
+            (Some(ZoneChoice::NoCapacity), _) => {
+                counters.lb_zone_routing_cross_zone.add(1);
+                counters.lb_zone_no_capacity_left.add(1);
+            }
+            (None, Some(Standstill::LocalClusterNotOk)) => counters.lb_local_cluster_not_ok.add(1),
+            (None, Some(Standstill::ClusterTooSmall)) => counters.lb_zone_cluster_too_small.add(1),
+            (None, _) => {}
+        }
+    }
+
+    /// The local cluster has other hosts, or they are in other health.
+    pub fn set_local_zones(&mut self, local: &Rc<LocalZones>) {
+        self.priorities.set_local_zones(&self.hosts, local);
+        if let Some(subsets) = &mut self.subsets {
+            subsets.set_local_zones(&self.hosts, local);
+        }
     }
 
     /// Whether a request may go to the endpoint now.
@@ -36,7 +90,7 @@ impl CoreCluster {
 
     /// Whether a request that waits may go to any endpoint, as long as that is admitted.
     pub fn takes_any(&self, request: &PickRequest<'_>) -> bool {
-        !(self.config.lb.is_hashed() && request.hash.is_some())
+        !(self.config.lb.is_hashed() && request.hash.is_some()) && self.subsets.is_none()
     }
 
     /// An attempt at an endpoint took so long. Nobody but peak EWMA cares.
@@ -65,6 +119,9 @@ impl CoreCluster {
     pub fn set_health(&mut self, host: u32, health: HealthFlags, now: Time) {
         if let Some(before) = self.hosts.set_health(host, health, now) {
             self.priorities.on_health(&self.hosts, host, before.health());
+            if let Some(subsets) = &mut self.subsets {
+                subsets.on_health(&self.hosts, host, before.health());
+            }
         }
     }
 }

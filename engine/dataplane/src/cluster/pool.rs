@@ -2,6 +2,7 @@
 //! wait for one. It opens and closes nothing itself.
 
 use crate::cluster::host::Entry;
+use crate::cluster::subsets::Subsets;
 use crate::cluster::{Breaker, HostTable, PrioritySet};
 use crate::config::{Cluster, Endpoint};
 use crate::io::{ConnId, Time};
@@ -20,6 +21,9 @@ pub struct CoreCluster {
     pub protocol: Option<&'static Protocol>,
     pub hosts: HostTable,
     pub(super) priorities: PrioritySet,
+    pub(super) subsets: Option<Subsets>,
+    /// Spreads the first picks of the cores.
+    start: usize,
     connections: u32,
     idle_connections: u32,
     /// Requests that have not come to their end with it: until then it is not forgotten.
@@ -43,7 +47,9 @@ impl CoreCluster {
         let mut hosts = HostTable::new(config.slow_start);
         hosts.update(&config.endpoints, &update.endpoints, now);
         CoreCluster {
-            priorities: PrioritySet::new(config.lb, config.priorities, &hosts, start),
+            priorities: PrioritySet::new(&config, &hosts, start),
+            subsets: Subsets::new(&config, &hosts, start),
+            start,
             protocol: protocol(config.protocol),
             hosts,
             connections: 0,
@@ -70,7 +76,10 @@ impl CoreCluster {
         }
         self.config.endpoints = Arc::clone(endpoints);
         self.hosts.update(endpoints, counters, now);
-        self.priorities.update(&self.hosts);
+        self.priorities.update(&self.hosts, self.hosts.members());
+        if let Some(subsets) = &mut self.subsets {
+            subsets.update(&self.config, &self.hosts, self.start);
+        }
         self.hosts.idle_of_leaving()
     }
 

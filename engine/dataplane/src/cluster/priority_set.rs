@@ -4,8 +4,9 @@
 use super::group::{Group, GroupKind};
 use super::lb::{Candidates, HashTable};
 use super::priority_load::{Availability, PriorityLoad, distribute};
-use super::{HostTable, PickRequest};
-use crate::config::{HostHealth, LoadBalancing, PriorityPolicy};
+use super::zones::{Standstill, Zones};
+use super::{HostTable, LocalZones, PickRequest, ZoneChoice};
+use crate::config::{Cluster, HostHealth, LoadBalancing, PriorityPolicy, ZoneAware};
 use std::rc::Rc;
 
 /// All priorities.
@@ -17,6 +18,10 @@ pub struct PrioritySet {
     /// By priority; at least one.
     sets: Vec<HostSet>,
     loads: Vec<PriorityLoad>,
+    zone_aware: Option<ZoneAware>,
+    /// Of the first priority, as in Envoy.
+    zones: Option<Zones>,
+    local_zones: Rc<LocalZones>,
 }
 
 /// The hosts of one priority.
@@ -37,20 +42,35 @@ struct HostSet {
 pub struct Pick {
     pub host: u32,
     pub is_panic: bool,
+    pub zone: Option<ZoneChoice>,
 }
 
 impl PrioritySet {
     /// `start` spreads the first picks of the cores.
-    pub fn new(lb: LoadBalancing, policy: PriorityPolicy, table: &HostTable, start: usize) -> Self {
-        let mut set = PrioritySet { lb, policy, start, sets: Vec::new(), loads: Vec::new() };
-        set.update(table);
+    pub fn new(config: &Cluster, table: &HostTable, start: usize) -> Self {
+        let mut set = PrioritySet::empty(config, start);
+        set.update(table, table.members());
         set
     }
 
-    /// The members of the table, their weights or their priorities have changed.
-    pub fn update(&mut self, table: &HostTable) {
+    /// One without hosts.
+    pub fn empty(config: &Cluster, start: usize) -> Self {
+        PrioritySet {
+            lb: config.lb,
+            policy: config.priorities,
+            start,
+            sets: Vec::new(),
+            loads: Vec::new(),
+            zone_aware: config.zone_aware.clone(),
+            zones: None,
+            local_zones: Rc::default(),
+        }
+    }
+
+    /// Makes these its hosts, in the cluster's order, or takes their weights and priorities over.
+    pub fn update(&mut self, table: &HostTable, members: &[u32]) {
         let mut hosts: Vec<Vec<u32>> = vec![Vec::new()];
-        for &host in table.members() {
+        for &host in members {
             let priority = table.entry(host).map_or(0, |entry| entry.priority as usize);
             if priority >= hosts.len() {
                 hosts.resize_with(priority + 1, Vec::new);
@@ -66,7 +86,30 @@ impl PrioritySet {
                 None => self.sets.push(HostSet::new(kind, table, hosts)),
             }
         }
+        let threshold = self.policy.panic_threshold_percent;
+        let first = &self.sets[0];
+        let zones =
+            |config| Zones::new((config, threshold), first.kind, table, &first.hosts, first.hashed.as_ref());
+        self.zones = self.zone_aware.as_ref().map(zones);
         self.distribute(table);
+    }
+
+    /// The local cluster has other hosts, or they are in other health.
+    pub fn set_local_zones(&mut self, table: &HostTable, local: &Rc<LocalZones>) {
+        self.local_zones = Rc::clone(local);
+        if let Some(zones) = &mut self.zones {
+            zones.distribute(table, local);
+        }
+    }
+
+    /// Whether it goes by zones.
+    pub fn is_zone_aware(&self) -> bool {
+        self.zone_aware.is_some()
+    }
+
+    /// Why zones are not looked at, if they should be.
+    pub fn standstill(&self) -> Option<Standstill> {
+        self.zones.as_ref()?.why_not()
     }
 
     /// A host's health has changed, in the table already.
@@ -83,10 +126,17 @@ impl PrioritySet {
         if let Some(group) = set.group(now) {
             group.insert(table, host);
         }
+        if let Some(zones) = self.zones.as_mut().filter(|_| entry.priority == 0) {
+            zones.remove(table, host, before);
+            zones.insert(table, host, now);
+        }
         self.distribute(table);
     }
 
     fn distribute(&mut self, table: &HostTable) {
+        if let Some(zones) = &mut self.zones {
+            zones.distribute(table, &self.local_zones);
+        }
         let availability: Vec<Availability> = self.sets.iter().map(HostSet::availability).collect();
         self.loads = distribute(&availability, self.policy);
         for (set, load) in self.sets.iter_mut().zip(&self.loads) {
@@ -106,8 +156,26 @@ impl PrioritySet {
         let (priority, health) = self.choose(request.hash.unwrap_or(request.random));
         let set = &mut self.sets[priority];
         let is_panic = self.loads[priority].is_in_panic;
+        if is_panic && self.zone_aware.as_ref().is_some_and(|zone_aware| zone_aware.fails_on_panic) {
+            return None;
+        }
+        if let Some(zones) = self.zones.as_mut().filter(|_| priority == 0 && !is_panic)
+            && let Some((host, zone)) = zones.pick(table, request, health)
+        {
+            return Some(Pick { host, is_panic, zone: Some(zone) });
+        }
         let group = if is_panic { set.panic.as_mut() } else { set.group(health) };
-        group?.pick(table, request).map(|host| Pick { host, is_panic })
+        group?.pick(table, request).map(|host| Pick { host, is_panic, zone: None })
+    }
+
+    /// How many hosts it has.
+    pub fn len(&self) -> usize {
+        self.sets.iter().map(|set| set.hosts.len()).sum()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether a request may go to the host now.
@@ -229,8 +297,9 @@ mod tests {
             let mut table = HostTable::default();
             let counters: Vec<_> = (0..8).map(|_| Arc::default()).collect();
             table.update(&endpoints, &counters, Time::default());
-            let policy = PriorityPolicy { panic_threshold_percent: threshold, ..PriorityPolicy::default() };
-            let set = PrioritySet::new(lb, policy, &table, 0);
+            let priorities =
+                PriorityPolicy { panic_threshold_percent: threshold, ..PriorityPolicy::default() };
+            let set = PrioritySet::new(&Cluster { lb, priorities, ..Cluster::default() }, &table, 0);
             Bench { table, counters, set, random: Random::new(3) }
         }
 
@@ -362,7 +431,7 @@ mod tests {
         let mut endpoints = endpoints(&[1, 1, 1, 1]);
         endpoints[3].health = FAILED;
         bench.table.update(&endpoints, &bench.counters, Time::default());
-        bench.set.update(&bench.table);
+        bench.set.update(&bench.table, bench.table.members());
         let picks: std::collections::HashSet<u32> = (0..8).map(|_| bench.pick(&[]).unwrap().host).collect();
         assert_eq!(picks.len(), 4);
     }

@@ -1,6 +1,9 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
-use super::{CircuitBreaker, HealthCheck, HealthFlags, LoadBalancing, OutlierDetection, SlowStart};
+use super::{
+    CircuitBreaker, HealthCheck, HealthFlags, LoadBalancing, Metadata, OutlierDetection, SlowStart,
+    SubsetPolicy, ZoneAware,
+};
 use crate::io::{Address, ConnectOptions};
 use std::sync::Arc;
 
@@ -20,6 +23,8 @@ pub struct Cluster {
     pub priorities: PriorityPolicy,
     /// For round robin and least request.
     pub slow_start: Option<SlowStart>,
+    pub zone_aware: Option<ZoneAware>,
+    pub subsets: Option<SubsetPolicy>,
     /// From the socket to the established connection; never 0.
     pub connect_timeout_ms: u64,
     pub connect_options: ConnectOptions,
@@ -76,6 +81,10 @@ pub struct Endpoint {
     pub weight: u32,
     /// From 0, the first to be used, to [`Endpoint::LAST_PRIORITY`].
     pub priority: u32,
+    /// Where it stands, if that is known.
+    pub zone: Option<Arc<str>>,
+    /// What subsets go by.
+    pub metadata: Metadata,
     /// What is known against it when the cluster gets it, or gets it back. From then on [`crate::message::Message::Health`] tells.
     pub health: HealthFlags,
     /// The name under which the address was found.
@@ -105,6 +114,8 @@ impl Endpoint {
             address,
             weight: 1,
             priority: 0,
+            zone: None,
+            metadata: Metadata::default(),
             health: HealthFlags::default(),
             hostname: None,
             is_logical: false,

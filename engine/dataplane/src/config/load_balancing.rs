@@ -1,5 +1,7 @@
 //! How a cluster's requests are spread over its endpoints.
 
+use std::sync::Arc;
+
 /// A load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LoadBalancing {
@@ -43,6 +45,22 @@ impl Default for RingSizes {
     fn default() -> Self {
         RingSizes { minimum: 1024, maximum: RingSizes::LARGEST }
     }
+}
+
+/// Requests stay in the zone that they come from as far as it bears them (Envoy's `zone_aware_lb_config`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ZoneAware {
+    /// The one that this proxy stands in.
+    pub zone: Arc<str>,
+    /// Of the requests, as many go by zones; at most 100.
+    pub routing_enabled_percent: u32,
+    /// With fewer healthy endpoints zones are not looked at.
+    pub min_cluster_size: u32,
+    /// Rather no endpoint than an unhealthy one.
+    pub fails_on_panic: bool,
+    /// All requests stay as long as there is a healthy endpoint, whatever it bears
+    /// (`force_locality_direct_routing`).
+    pub is_forced: bool,
 }
 
 /// An endpoint that is new, or well again, gets its share little by little (Envoy's `slow_start_config`).

@@ -18,6 +18,7 @@ mod outlier_detection;
 mod retry;
 mod route;
 mod route_match;
+mod subset;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use chain::{ChainLink, NamedTable, PassOn};
@@ -33,12 +34,13 @@ pub use health_check::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
 };
-pub use load_balancing::{LoadBalancing, RingSizes, SlowStart};
+pub use load_balancing::{LoadBalancing, RingSizes, SlowStart, ZoneAware};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 pub use outlier_detection::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
+pub use subset::{Metadata, SubsetFallback, SubsetPolicy, SubsetSelector, has_keys, metadata, restrict};
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -47,6 +49,8 @@ pub struct Snapshot {
     pub version: u64,
     pub listeners: Vec<Listener>,
     pub clusters: Vec<Cluster>,
+    /// The one that this proxy belongs to, by which clusters that are aware of zones know who else sends requests.
+    pub local_cluster: Option<ClusterIndex>,
     /// SIGTERM: at most this long until what is still in flight is cut.
     pub drain_timeout_ms: u64,
     /// `None`: no access log is written.

@@ -128,6 +128,17 @@ pub struct ClusterCounters {
     pub request_timeouts: Counter,
     /// Picks among all endpoints of a priority because too few were healthy.
     pub lb_healthy_panic: Counter,
+    /// Picks in the subset that a request wants, and those that fell back.
+    pub lb_subsets_selected: Counter,
+    pub lb_subsets_fallback: Counter,
+    /// Requests that stayed in their zone because all do, or because some do, and those that went to another one.
+    pub lb_zone_routing_all_directly: Counter,
+    pub lb_zone_routing_sampled: Counter,
+    pub lb_zone_routing_cross_zone: Counter,
+    /// Requests for which zones were not looked at, and why.
+    pub lb_zone_cluster_too_small: Counter,
+    pub lb_local_cluster_not_ok: Counter,
+    pub lb_zone_no_capacity_left: Counter,
     /// Responses cut short or broken by the upstream.
     pub response_errors: Counter,
     pub responses: [Counter; 5],

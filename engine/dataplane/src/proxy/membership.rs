@@ -1,13 +1,14 @@
 //! Clusters that come, change and go, and their endpoints. What did not change of a cluster stays as it is: its pools, the turn
 //! of its balancer, whoever waits.
 
-use crate::cluster::CoreCluster;
+use crate::cluster::{CoreCluster, LocalZones};
 use crate::config::Endpoint;
 use crate::io::{CloseMode, Io};
 use crate::message::{EndpointsUpdate, HealthUpdate, Update};
 use crate::observe::counters::EndpointCounters;
 use crate::worker::Worker;
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 impl<I: Io> Worker<I> {
@@ -40,6 +41,9 @@ impl<I: Io> Worker<I> {
         for at in (0..is_gone.len()).filter(|at| is_gone[*at]) {
             self.retire_cluster(io, at);
         }
+        let local = update.snapshot.local_cluster;
+        self.local_cluster = local.and_then(|local| keys.get(local.0 as usize).copied());
+        self.tell_local_zones(self.local_cluster);
         keys
     }
 
@@ -54,7 +58,16 @@ impl<I: Io> Worker<I> {
     pub(crate) fn apply_endpoints(&mut self, io: &mut I, update: &EndpointsUpdate) {
         if let Some(key) = self.cluster_keys.get(update.cluster.0 as usize).copied() {
             self.set_endpoints(io, key as usize, &update.endpoints, &update.counters);
+            self.tell_local_zones(Some(key));
         }
+    }
+
+    /// Clusters that are aware of zones go by the local cluster; of a change of another one they need not know.
+    fn tell_local_zones(&mut self, changed: Option<u32>) {
+        let Some(key) = self.local_cluster.filter(|key| Some(*key) == changed) else { return };
+        let Some(Some(local)) = self.clusters.get(key as usize) else { return };
+        let zones = Rc::new(LocalZones::of(&local.hosts));
+        self.clusters.iter_mut().flatten().for_each(|cluster| cluster.set_local_zones(&zones));
     }
 
     /// Some endpoints of one cluster are in better or worse health.
@@ -62,6 +75,7 @@ impl<I: Io> Worker<I> {
         let key = self.cluster_keys.get(update.cluster.0 as usize).copied();
         if let Some(Some(cluster)) = key.and_then(|key| self.clusters.get_mut(key as usize)) {
             cluster.change_health(&update.changes, self.now);
+            self.tell_local_zones(key);
         }
     }
 

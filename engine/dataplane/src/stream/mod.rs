@@ -175,7 +175,7 @@ pub struct LogText {
 impl Stream {
     /// What a balancer may go by for it.
     pub fn pick_request<'a>(&self, now: Time, random: u64, avoid: &'a [u32]) -> PickRequest<'a> {
-        PickRequest { now, hash: self.hash, avoid, random }
+        PickRequest { now, hash: self.hash, subset: &[], avoid, random }
     }
 
     /// A stream on `downstream` whose first byte came at `started`.

@@ -400,5 +400,6 @@ fn snapshot(kind: ListenerKind, cluster: Cluster) -> Snapshot {
         drain_timeout_ms: 10_000,
         access_log: None,
         cores: 1,
+        ..Snapshot::default()
     }
 }
