@@ -47,10 +47,10 @@ pub fn direct_dependencies() -> Vec<Dependency> {
     read_direct(&tree)
 }
 
-/// Every crate that is built into `package`.
+/// Every crate that is built into `package`. What only its build scripts need (a C compiler's driver) is not.
 #[must_use]
 pub fn reached_from(package: &str) -> Vec<String> {
-    let tree = cargo_tree(&["--package", package, "--prefix", "none", "--edges", "normal,build"]);
+    let tree = cargo_tree(&["--package", package, "--prefix", "none", "--edges", "normal"]);
     tree.lines().filter_map(|line| line.split_whitespace().next()).map(ToOwned::to_owned).collect()
 }
 

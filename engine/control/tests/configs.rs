@@ -27,6 +27,7 @@ fn every_example_loads() {
         "routes.yaml",
         "resilience.yaml",
         "limits.yaml",
+        "compression.yaml",
         "headers.yaml",
         "discovery.yaml",
         "route-chain.yaml",

@@ -5,6 +5,7 @@
 use crate::buffers::BufferPool;
 use crate::cluster::CoreCluster;
 use crate::filter::StreamFilters;
+use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::{RateLimits, ReportSink};
 use crate::io::{Completion, ConnId, Io, ListenerId, Machine, Time};
 use crate::message::Message;
@@ -121,6 +122,9 @@ pub struct Worker<I: Io> {
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) access_log: Option<Box<dyn RecordSink>>,
     pub(crate) rate_limits: Rc<RateLimits>,
+    pub(crate) codings: Rc<CodingPool>,
+    /// What filters made of a part of a body, on its way out.
+    pub(crate) transformed: Vec<u8>,
     reports: Option<Box<dyn ReportSink>>,
     pub(crate) notices: Option<Box<dyn NoticeSink>>,
     pub(crate) random: u64,
@@ -155,6 +159,8 @@ impl<I: Io> Worker<I> {
             counters: options.counters,
             access_log: options.access_log,
             rate_limits: Rc::default(),
+            codings: Rc::default(),
+            transformed: Vec::new(),
             reports: options.reports,
             notices: options.notices,
             random: options.seed | 1,

@@ -1,5 +1,6 @@
 //! Filters in the words of the configuration file.
 
+use super::dump_compression::{compressor, decompressor};
 use super::dump_concurrency::{adaptive_concurrency, concurrency_limit};
 use super::dump_matcher::{cidr, header, string};
 use super::dump_rate_limit::local_rate_limit;
@@ -51,6 +52,8 @@ fn config(json: &mut Json, config: &FilterConfig, workers: u32) {
         FilterConfig::Cors(config) => cors(json, config),
         FilterConfig::LocalRateLimit(config) => local_rate_limit(json, config),
         FilterConfig::ConcurrencyLimit(config) => concurrency_limit(json, config),
+        FilterConfig::Compressor(config) => compressor(json, config),
+        FilterConfig::Decompressor(config) => decompressor(json, config),
         FilterConfig::AdaptiveConcurrency(config) => adaptive_concurrency(json, config, workers),
     }
 }

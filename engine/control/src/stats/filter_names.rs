@@ -12,6 +12,8 @@ pub(super) const FILTERS: &[(&str, Numbers<ListenerCounters>)] = &[
     ("local_rate_limit", LOCAL_RATE_LIMIT),
     ("concurrency_limit", CONCURRENCY_LIMIT),
     ("adaptive_concurrency", ADAPTIVE_CONCURRENCY),
+    ("compressor", COMPRESSOR),
+    ("decompressor", DECOMPRESSOR),
 ];
 
 const FAULT: Numbers<ListenerCounters> = &[
@@ -179,5 +181,112 @@ const ADAPTIVE_CONCURRENCY: Numbers<ListenerCounters> = &[
         Kind::Gauge,
         "Requests under way.",
         |l| &l.filters.adaptive_concurrency.active,
+    ),
+];
+
+const COMPRESSOR: Numbers<ListenerCounters> = &[
+    ("http_compressor_compressed", "compressor.compressed", Kind::Counter, "Answers compressed.", |l| {
+        &l.filters.compressor.compressed
+    }),
+    (
+        "http_compressor_not_compressed",
+        "compressor.not_compressed",
+        Kind::Counter,
+        "Answers with a body that stayed as it was.",
+        |l| &l.filters.compressor.not_compressed,
+    ),
+    (
+        "http_compressor_no_accept_header",
+        "compressor.no_accept_header",
+        Kind::Counter,
+        "Answers that could have been compressed, had the client said what it accepts.",
+        |l| &l.filters.compressor.no_accept_header,
+    ),
+    (
+        "http_compressor_header_identity",
+        "compressor.header_identity",
+        Kind::Counter,
+        "Answers whose client preferred them as they are.",
+        |l| &l.filters.compressor.header_identity,
+    ),
+    (
+        "http_compressor_header_not_valid",
+        "compressor.header_not_valid",
+        Kind::Counter,
+        "Answers whose client accepts no coding that there is.",
+        |l| &l.filters.compressor.header_not_valid,
+    ),
+    (
+        "http_compressor_content_length_too_small",
+        "compressor.content_length_too_small",
+        Kind::Counter,
+        "Answers too short to be compressed.",
+        |l| &l.filters.compressor.content_length_too_small,
+    ),
+    (
+        "http_compressor_pool_overflow",
+        "compressor.pool_overflow",
+        Kind::Counter,
+        "Answers not compressed because as many as may be were.",
+        |l| &l.filters.compressor.pool_overflow,
+    ),
+    (
+        "http_compressor_total_uncompressed_bytes",
+        "compressor.total_uncompressed_bytes",
+        Kind::Counter,
+        "Bytes of bodies before compression.",
+        |l| &l.filters.compressor.total_uncompressed_bytes,
+    ),
+    (
+        "http_compressor_total_compressed_bytes",
+        "compressor.total_compressed_bytes",
+        Kind::Counter,
+        "Bytes of bodies behind compression.",
+        |l| &l.filters.compressor.total_compressed_bytes,
+    ),
+];
+
+const DECOMPRESSOR: Numbers<ListenerCounters> = &[
+    (
+        "http_decompressor_decompressed",
+        "decompressor.decompressed",
+        Kind::Counter,
+        "Answers decompressed.",
+        |l| &l.filters.decompressor.decompressed,
+    ),
+    (
+        "http_decompressor_not_decompressed",
+        "decompressor.not_decompressed",
+        Kind::Counter,
+        "Answers with a body that stayed as it was.",
+        |l| &l.filters.decompressor.not_decompressed,
+    ),
+    (
+        "http_decompressor_errors",
+        "decompressor.errors",
+        Kind::Counter,
+        "Bodies that were broken or became too large, and were cut off.",
+        |l| &l.filters.decompressor.errors,
+    ),
+    (
+        "http_decompressor_pool_overflow",
+        "decompressor.pool_overflow",
+        Kind::Counter,
+        "Answers not decompressed because as many as may be were.",
+        |l| &l.filters.decompressor.pool_overflow,
+    ),
+    (
+        "http_decompressor_total_compressed_bytes",
+        "decompressor.total_compressed_bytes",
+        Kind::Counter,
+        "Bytes of bodies before decompression.",
+        |l| &l.filters.decompressor.total_compressed_bytes,
+    ),
+    (
+        "http_decompressor_total_uncompressed_bytes",
+        "decompressor.total_uncompressed_bytes",
+        Kind::Counter,
+        "Bytes of bodies behind decompression.",
+        |l| &l.filters.decompressor.total_uncompressed_bytes,
     ),
 ];

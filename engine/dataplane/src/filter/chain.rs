@@ -123,7 +123,10 @@ mod tests {
     use std::sync::Arc;
 
     fn compile(http: &HttpListener) -> Option<Chain> {
-        Chain::compile(http, &Parts { counters: &Arc::default(), rate_limits: &Rc::default() })
+        Chain::compile(
+            http,
+            &Parts { counters: &Arc::default(), rate_limits: &Rc::default(), codings: &Rc::default() },
+        )
     }
 
     /// Aborts all requests with the status.

@@ -5,8 +5,11 @@
 //! [`crate::proxy`]'s. Each is a folder here and a line in [`registry`].
 
 pub mod adaptive_concurrency;
+pub mod coding;
+pub mod compressor;
 pub mod concurrency_limit;
 pub mod cors;
+pub mod decompressor;
 pub mod fault;
 pub mod local_rate_limit;
 pub mod rbac;
@@ -16,13 +19,16 @@ mod registry;
 mod state;
 #[cfg(test)]
 mod test_request;
+mod transform;
 mod view;
 
 pub use chain::Chain;
 pub use registry::{FilterConfig, FilterCounters};
 pub use state::{Memory, StreamFilters};
+pub use transform::{Transform, Transforms};
 pub use view::{EndView, RequestView, ResponseView};
 
+use self::coding::CodingPool;
 use self::local_rate_limit::shares::RateLimits;
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::ListenerCounters;
@@ -44,6 +50,16 @@ pub trait Filter {
     /// A response's head has come, or a local reply is about to go out. `on_request` need not have been called: a
     /// filter in front of this one may have answered.
     fn on_response(&self, _response: &mut ResponseView<'_>, _memory: &mut Memory<'_>) {}
+
+    /// What becomes of the body that follows an answer's head; called behind `on_response`, and the place to change the
+    /// head accordingly. Its length is then not known any more.
+    fn transform(
+        &self,
+        _response: &mut ResponseView<'_>,
+        _memory: &mut Memory<'_>,
+    ) -> Option<Box<dyn Transform>> {
+        None
+    }
 
     /// The request and its answer are over, in whatever way. Called once if `on_request` was.
     fn on_end(&self, _end: &EndView, _memory: &mut Memory<'_>) {}
@@ -93,10 +109,12 @@ pub trait Settings: Clone {
 }
 
 /// What filters are made with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Parts<'a> {
     /// Of the listener that the chain belongs to.
     pub counters: &'a Arc<ListenerCounters>,
     /// The buckets of this configuration on this core.
     pub rate_limits: &'a Rc<RateLimits>,
+    /// The core's coders of bodies.
+    pub codings: &'a Rc<CodingPool>,
 }

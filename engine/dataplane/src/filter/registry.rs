@@ -1,7 +1,8 @@
 //! Which filters there are, one line each.
 
 use super::{
-    Filter, Parts, Settings, adaptive_concurrency, concurrency_limit, cors, fault, local_rate_limit, rbac,
+    Filter, Parts, Settings, adaptive_concurrency, compressor, concurrency_limit, cors, decompressor, fault,
+    local_rate_limit, rbac,
 };
 use std::rc::Rc;
 
@@ -57,4 +58,6 @@ filters! {
     "local_rate_limit": LocalRateLimit, local_rate_limit;
     "concurrency_limit": ConcurrencyLimit, concurrency_limit;
     "adaptive_concurrency": AdaptiveConcurrency, adaptive_concurrency;
+    "compressor": Compressor, compressor;
+    "decompressor": Decompressor, decompressor;
 }

@@ -1,5 +1,6 @@
 //! What a stream remembers of its way through the filters. One box per stream that has any, kept for the next.
 
+use super::Transforms;
 use crate::io::Time;
 
 /// The filters of one stream.
@@ -15,6 +16,8 @@ pub struct StreamFilters {
     pub reached: usize,
     /// When a delayed request goes on.
     pub resumes_at: Option<Time>,
+    /// What the answer's body goes through.
+    pub body: Transforms,
     words: Vec<u64>,
     text: Vec<u8>,
 }
@@ -27,6 +30,7 @@ impl StreamFilters {
         self.next = 0;
         self.reached = 0;
         self.resumes_at = None;
+        self.body.clear();
         self.words.clear();
         self.words.resize(filters, 0);
         self.text.clear();

@@ -1,6 +1,6 @@
 //! Requests for tests of filters.
 
-use super::{Filter, Memory, Parts, RequestView, ResponseView, Settings, StreamFilters, Verdict};
+use super::{Filter, Memory, Parts, RequestView, ResponseView, Settings, StreamFilters, Transform, Verdict};
 use crate::io::Time;
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::ListenerCounters;
@@ -73,7 +73,8 @@ impl Asked {
 pub(super) fn compiled<S: Settings>(config: &S) -> (Rc<dyn Filter>, Arc<ListenerCounters>) {
     let counters = Arc::default();
     let rate_limits = Rc::default();
-    let filter = config.compile(&Parts { counters: &counters, rate_limits: &rate_limits });
+    let filter =
+        config.compile(&Parts { counters: &counters, rate_limits: &rate_limits, codings: &Rc::default() });
     (filter, counters)
 }
 
@@ -90,7 +91,7 @@ impl Alone {
         Alone { filter: Rc::clone(filter), state }
     }
 
-    fn memory(&mut self) -> Memory<'_> {
+    pub(super) fn memory(&mut self) -> Memory<'_> {
         self.state.memory(0)
     }
 
@@ -112,10 +113,33 @@ impl Alone {
     pub(super) fn answer(&mut self, fields: Fields<'_>) -> (String, usize) {
         let mut edits = Edits::default();
         let filter = Rc::clone(&self.filter);
-        let mut view = ResponseView { status: 200, fields, edits: &mut edits, now: Time::default() };
+        let mut view = ResponseView {
+            status: 200,
+            fields,
+            has_body: false,
+            length: None,
+            edits: &mut edits,
+            now: Time::default(),
+        };
         filter.on_response(&mut view, &mut self.memory());
         let removed = (0..fields.len()).filter(|index| edits.is_removed(*index)).count();
         (String::from_utf8(edits.added().bytes().to_vec()).unwrap(), removed)
+    }
+
+    /// What becomes of the body of an answer, and of its head as `answer` tells.
+    pub(super) fn transform(
+        &mut self,
+        status: u16,
+        length: Option<u64>,
+        fields: Fields<'_>,
+    ) -> (Option<Box<dyn Transform>>, String, usize) {
+        let mut edits = Edits::default();
+        let filter = Rc::clone(&self.filter);
+        let now = Time::default();
+        let mut view = ResponseView { status, fields, has_body: true, length, edits: &mut edits, now };
+        let transform = filter.transform(&mut view, &mut self.memory());
+        let removed = (0..fields.len()).filter(|index| edits.is_removed(*index)).count();
+        (transform, String::from_utf8(edits.added().bytes().to_vec()).unwrap(), removed)
     }
 
     pub(super) fn end(&mut self) {

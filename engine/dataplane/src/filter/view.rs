@@ -125,6 +125,11 @@ impl RequestView<'_> {
         mixed ^ mixed >> 31
     }
 
+    /// Drops all fields of a name.
+    pub fn remove(&mut self, name: &[u8]) {
+        self.edits.remove_named(&self.head.fields, name);
+    }
+
     /// Adds a header line to the answer.
     pub fn add_line(&mut self, name: &str, value: &[u8]) {
         for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -138,11 +143,43 @@ pub struct ResponseView<'a> {
     pub status: u16,
     /// None in answers of the proxy's own.
     pub(crate) fields: Fields<'a>,
+    /// Whether an upstream's body follows. (It may not if HEAD was asked for.)
+    pub has_body: bool,
+    /// The body's, if its upstream said it.
+    pub length: Option<u64>,
     pub edits: &'a mut Edits,
     pub now: Time,
 }
 
 impl ResponseView<'_> {
+    /// The values of the fields of a name (ASCII case-insensitive) as they go out by now.
+    fn values<'s>(&'s self, name: &'s [u8]) -> impl Iterator<Item = &'s [u8]> + 's {
+        let own = self.fields.iter().enumerate().filter(|(index, _)| !self.edits.is_removed(*index));
+        let all = own.map(|(_, field)| field).chain(self.edits.added().iter());
+        all.filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
+    /// Whether there is a field of this name.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.values(name).next().is_some()
+    }
+
+    /// Whether a field of this name, a list, has this item, in whatever case.
+    pub fn lists(&self, name: &[u8], item: &[u8]) -> bool {
+        let mut items = self.values(name).flat_map(|value| value.split(|&byte| byte == b','));
+        items.any(|known| known.trim_ascii().eq_ignore_ascii_case(item))
+    }
+
+    /// The first value of a name.
+    pub fn with_first<T>(&self, name: &[u8], look: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        look(self.values(name).next())
+    }
+
+    /// Drops all fields of a name.
+    pub fn remove(&mut self, name: &[u8]) {
+        self.edits.remove_named(&self.fields, name);
+    }
+
     /// Puts one field in the place of all of its name.
     pub fn set(&mut self, name: &str, value: &[u8]) {
         self.edits.remove_named(&self.fields, name.as_bytes());

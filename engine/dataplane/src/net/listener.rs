@@ -3,6 +3,7 @@
 use crate::config::{
     ClusterIndex, HeaderOperator, HeaderRules, HttpListener, Listener, ListenerKind, ListenerLimits, Snapshot,
 };
+use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::RateLimits;
 use crate::filter::{Chain, Parts};
 use crate::io::{Address, ListenerId};
@@ -54,6 +55,7 @@ impl CoreListener {
         counters: &Arc<ListenerCounters>,
         cluster_keys: &Rc<[u32]>,
         rate_limits: &Rc<RateLimits>,
+        codings: &Rc<CodingPool>,
     ) -> Option<Rc<Self>> {
         let config = snapshot.listeners[index].clone();
         let kind = match &config.kind {
@@ -62,7 +64,7 @@ impl CoreListener {
                 protocol: protocol(http.protocol)?,
                 routes: Arc::clone(&http.routes),
                 splits: Splits::new(&http.routes),
-                filters: Chain::compile(http, &Parts { counters, rate_limits }),
+                filters: Chain::compile(http, &Parts { counters, rate_limits, codings }),
             },
         };
         let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));

@@ -44,6 +44,7 @@ impl<I: Io> Worker<I> {
                 &update.listeners[index],
                 &cluster_keys,
                 &self.rate_limits,
+                &self.codings,
             ) else {
                 continue;
             };

@@ -7,7 +7,7 @@ use crate::net::listener::CoreListener;
 use crate::route::Routed;
 use crate::stream::{LocalReply, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
-use sidering_codecs::{Fields, RequestHead};
+use sidering_codecs::{BodyLength, Fields, RequestHead};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -167,15 +167,32 @@ impl<I: Io> Worker<I> {
     }
 
     /// Leads an answer's head through the filters, the last one first; what they change is in the edits at hand.
-    pub(super) fn filter_response(&mut self, key: StreamKey, status: u16, fields: Fields<'_>) {
+    /// `body` is that of an upstream's answer.
+    pub(super) fn filter_response(
+        &mut self,
+        key: StreamKey,
+        status: u16,
+        fields: Fields<'_>,
+        body: BodyLength,
+    ) {
         let now = self.now;
         let Some(stream) = self.streams.get_mut(key) else { return };
         let listener = Rc::clone(&stream.listener);
         let (Some(chain), Some(state)) = (listener.chain(), &mut stream.filters) else { return };
-        let mut view = ResponseView { status, fields, edits: &mut self.edits, now };
+        let (has_body, length) = match body {
+            BodyLength::None => (false, None),
+            BodyLength::Sized(length) => (true, Some(length)),
+            BodyLength::Streamed => (true, None),
+        };
+        let edits = &mut self.edits;
+        let mut view = ResponseView { status, fields, has_body, length, edits, now };
         for (at, filter) in chain.filters(state.row).iter().enumerate().rev() {
             filter.on_response(&mut view, &mut state.memory(at));
+            if let Some(stage) = filter.transform(&mut view, &mut state.memory(at)) {
+                state.body.add(stage);
+            }
         }
+        stream.is_transformed = !state.body.is_empty();
     }
 
     /// Tells the filters that have seen the request that it is over.
@@ -193,6 +210,7 @@ impl<I: Io> Worker<I> {
                 filter.on_end(&end, &mut memory);
             }
         }
+        state.body.clear();
         self.reclaim_filters(state);
     }
 

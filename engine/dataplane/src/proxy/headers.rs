@@ -8,7 +8,7 @@ use crate::net::listener::CoreListener;
 use crate::stream::{LocalReply, Stream, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::registry::CodecOptions;
-use sidering_codecs::{Fields, RequestHead};
+use sidering_codecs::{BodyLength, Fields, RequestHead};
 
 impl<I: Io> Worker<I> {
     /// Changes a request's head on its way to a cluster as the rules of its place say, the most special first (Envoy:
@@ -113,7 +113,7 @@ impl<I: Io> Worker<I> {
         if self.edit_answer_headers(io, key, reply.status, details, Fields::default()).is_err() {
             self.take_lines(&reply.lines);
         }
-        self.filter_response(key, reply.status, Fields::default());
+        self.filter_response(key, reply.status, Fields::default(), BodyLength::None);
         reply.lines.clear();
         reply.lines.extend_from_slice(self.edits.added().bytes());
     }

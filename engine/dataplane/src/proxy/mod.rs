@@ -25,5 +25,6 @@ mod pick;
 mod race;
 mod relay;
 mod retry;
+mod transforming;
 mod tunnel;
 mod upstream;

@@ -32,7 +32,8 @@ impl<I: Io> Worker<I> {
     /// Starts the relay of a response's body if it is worth it.
     pub(crate) fn consider_response_relay(&mut self, io: &mut I, key: StreamKey, upstream: ConnId) {
         let Some(stream) = self.streams.get(key) else { return };
-        if stream.response_relay == Relay::Off && stream.response == Progress::Open {
+        if stream.response_relay == Relay::Off && stream.response == Progress::Open && !stream.is_transformed
+        {
             let path = Path { from: upstream, to: stream.downstream, is_request: false };
             self.want_relay(io, key, path);
         }

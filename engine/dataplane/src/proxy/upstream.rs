@@ -103,9 +103,21 @@ impl<I: Io> Worker<I> {
                         break outcome;
                     }
                 }
+                Ok(Some(Event::Data { bytes, .. })) if self.is_transformed(key) => {
+                    if let Err(reason) = self.transform_data(io, key, bytes) {
+                        break Decoded::Refused(reason);
+                    }
+                }
                 Ok(Some(Event::Data { bytes, .. })) => self.forward_response_data(io, key, chunk, bytes),
-                Ok(Some(Event::Trailers { fields, .. })) => self.forward_response_trailers(key, &fields),
-                Ok(Some(Event::End { .. })) => break Decoded::Ended { clean: input.is_empty() },
+                // Trailers and the end are behind all that filters make of the body.
+                Ok(Some(Event::Trailers { fields, .. })) => match self.finish_transforms(io, key) {
+                    Ok(()) => self.forward_response_trailers(key, &fields),
+                    Err(reason) => break Decoded::Refused(reason),
+                },
+                Ok(Some(Event::End { .. })) => match self.finish_transforms(io, key) {
+                    Ok(()) => break Decoded::Ended { clean: input.is_empty() },
+                    Err(reason) => break Decoded::Refused(reason),
+                },
                 Ok(Some(Event::Request { .. } | Event::Reset { .. })) => {}
             }
         };
@@ -114,7 +126,10 @@ impl<I: Io> Worker<I> {
             conn.codec = Some(codec);
         }
         match outcome {
-            Decoded::More => self.flush_response(io, key, id),
+            Decoded::More => match self.flush_transforms(io, key) {
+                Ok(()) => self.flush_response(io, key, id),
+                Err(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
+            },
             Decoded::Ended { clean } => self.end_response(io, key, id, clean),
             Decoded::Broken(reason) => self.handle_answer_broken(io, key, reason),
             Decoded::Dropped { whole } => {
@@ -138,6 +153,7 @@ impl<I: Io> Worker<I> {
         }
         stream.last_activity = self.now;
         self.edits.clear();
+        let mut head = *head;
         if !head.is_interim() {
             if stream.place.is_some()
                 && self.edit_answer_headers(io, key, head.status, VIA_UPSTREAM, head.fields).is_err()
@@ -145,11 +161,15 @@ impl<I: Io> Worker<I> {
                 return Err(Decoded::Refused("response_headers_too_large_with_added"));
             }
             let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-            note_response(stream, head, self.now);
+            note_response(stream, &head, self.now);
             if stream.filters.is_some() {
-                self.filter_response(key, head.status, head.fields);
+                self.filter_response(key, head.status, head.fields, head.body);
             }
             let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+            if stream.is_transformed {
+                head.body = BodyLength::Streamed;
+                stream.is_close_delimited = stream.version == Version::Http10;
+            }
             if let Some(via) = stream.listener.http().and_then(|http| http.options.via.as_ref()) {
                 self.edits.add_parts(FieldName::Via, b"via", &[b"1.1 ", via.as_bytes()]);
             }
@@ -165,7 +185,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(downstream) else { return Ok(()) };
         if let Some(codec) = &mut conn.codec {
             let staged = conn.outbox.stage_head(&mut self.buffers);
-            codec.encode_response(codec_stream, head, &self.edits, staged);
+            codec.encode_response(codec_stream, &head, &self.edits, staged);
             stream.is_tunnel |= codec.relayable_in() == Some(u64::MAX);
         }
         Ok(())
@@ -297,7 +317,10 @@ impl<I: Io> Worker<I> {
         let end = if clean { conn.codec.as_mut().map(|codec| codec.decode_end()) } else { None };
         match end {
             Some(Ok(InputEnd::Message(_))) if self.is_tunnel(key) => self.end_tunnel_input(io, key, id),
-            Some(Ok(InputEnd::Message(_))) => self.end_response(io, key, id, true),
+            Some(Ok(InputEnd::Message(_))) => match self.finish_transforms(io, key) {
+                Ok(()) => self.end_response(io, key, id, true),
+                Err(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
+            },
             _ => self.handle_upstream_failed(io, key, id, clean),
         }
     }

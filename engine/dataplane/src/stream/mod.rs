@@ -131,6 +131,8 @@ pub struct Stream {
     pub wants_upgrade: bool,
     /// The response's end is the connection's end, so a cut must be shown by RST.
     pub is_close_delimited: bool,
+    /// Filters make something else of the response's body: all of it goes through their hands.
+    pub is_transformed: bool,
     /// Connections that were opened for the attempt under way.
     pub attempts: u8,
     pub retry: Retry,
@@ -210,6 +212,7 @@ impl Stream {
             is_idempotent: false,
             wants_upgrade: false,
             is_close_delimited: false,
+            is_transformed: false,
             attempts: 0,
             retry: Retry::default(),
             body: None,

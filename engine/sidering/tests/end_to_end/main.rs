@@ -15,6 +15,7 @@ mod balancing;
 mod bodies;
 mod clients;
 mod command_line;
+mod compression;
 mod concurrency;
 mod descriptors;
 mod discovery;

@@ -18,6 +18,8 @@ mod bodies;
 mod clients;
 #[path = "../end_to_end/command_line.rs"]
 mod command_line;
+#[path = "../end_to_end/compression.rs"]
+mod compression;
 #[path = "../end_to_end/concurrency.rs"]
 mod concurrency;
 #[path = "../end_to_end/descriptors.rs"]

@@ -1,5 +1,6 @@
 //! Reads a listener's chain of filters, and what virtual hosts and routes say of its members. A file for each filter.
 
+mod compression;
 mod concurrency;
 mod cors;
 mod fault;
@@ -23,8 +24,10 @@ const FILTERS: &[(&str, Read)] = &[
     ("local_rate_limit", local_rate_limit::read),
     ("concurrency_limit", concurrency::read_fixed),
     ("adaptive_concurrency", concurrency::read_adaptive),
+    ("compressor", compression::read_compressor),
+    ("decompressor", compression::read_decompressor),
 ];
-const LATER_FILTERS: &[&str] = &["compressor", "decompressor"];
+const LATER_FILTERS: &[&str] = &["ext_proc", "lua", "wasm"];
 
 /// The filters that a listener has, for what is said of them further down.
 #[derive(Clone, Copy)]

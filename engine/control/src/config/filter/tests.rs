@@ -5,8 +5,11 @@ use sidering_dataplane::config::{
     Cidr, HeaderMatch, HeaderTest, HttpListener, ListenerKind, Share, StringMatch, StringPattern,
 };
 use sidering_dataplane::filter::adaptive_concurrency::{self, MinRtt};
+use sidering_dataplane::filter::coding::{Coding, Library};
 use sidering_dataplane::filter::local_rate_limit::{self, Action, Descriptor, Limit};
-use sidering_dataplane::filter::{FilterConfig, concurrency_limit, cors, fault, rbac};
+use sidering_dataplane::filter::{
+    FilterConfig, compressor, concurrency_limit, cors, decompressor, fault, rbac,
+};
 
 /// A file with these lines in the listener, the virtual host and the route.
 fn file(listener: &str, host: &str, route: &str) -> String {
@@ -169,9 +172,9 @@ const MISTAKES: &[(&str, &str)] = &[
     ("[{ delay: {} }]", "5:13 a filter without `name` | `name`: one of fault, rbac, cors,"),
     (
         "[{ name: falt }]",
-        "5:21 `falt` is not among the choices | fault, rbac, cors, local_rate_limit, concurrency_limit, adaptive_concurrency; did you mean `fault`?",
+        "5:21 `falt` is not among the choices | fault, rbac, cors, local_rate_limit, concurrency_limit, adaptive_concurrency, compressor, decompressor; did you mean `fault`?",
     ),
-    ("[{ name: compressor, x: 1 }]", "5:21 `compressor` is in the format but not in this version"),
+    ("[{ name: lua, x: 1 }]", "5:21 `lua` is in the format but not in this version"),
     ("[{ name: fault }, { name: fault }]", "5:30 a second filter `fault` | each filter once in a chain"),
     ("[{ name: fault, delay: { percentage: 1 } }]", "5:35 a fault that does nothing | `fixed_delay`, or"),
     ("[{ name: fault, delay: { fixed_delay: 1s } }]", "5:35 a delay without `percentage`"),
@@ -379,6 +382,49 @@ fn limits_of_concurrency() {
             ),
             "a minRTT of two kinds",
         ),
+    ] {
+        let found = load(&file(&format!("filters: [{{ {filter} }}]"), "", "")).unwrap_err();
+        assert!(found.len() == 1 && found[0].contains(problem), "{filter}: {found:#?}");
+    }
+}
+
+#[test]
+fn compression() {
+    let read = only(
+        "{ name: compressor, min_content_length: 1KiB, content_type: [Text/HTML], disable_on_etag_header: true, \
+         remove_accept_encoding_header: true, libraries: [{ brotli: { quality: 5 } }, { gzip: {} }, { zstd: { compression_level: 9 } }] }",
+    );
+    let libraries = [(Coding::Brotli, 5), (Coding::Gzip, 6), (Coding::Zstd, 9)];
+    let expected = compressor::Config {
+        enabled: true,
+        min_content_length: 1024,
+        content_types: vec!["text/html".into()],
+        disable_on_etag: true,
+        remove_accept_encoding: true,
+        libraries: libraries.map(|(coding, level)| Library { coding, level }).into(),
+    };
+    assert_eq!(read, FilterConfig::Compressor(Box::new(expected)));
+    let read = only(
+        "{ name: decompressor, libraries: [zstd, gzip], max_inflate_ratio: 20, advertise_accept_encoding: false }",
+    );
+    let expected = decompressor::Config {
+        libraries: vec![Coding::Zstd, Coding::Gzip],
+        advertise_accept_encoding: false,
+        max_inflate_ratio: 20,
+        ..Default::default()
+    };
+    assert_eq!(read, FilterConfig::Decompressor(Box::new(expected)));
+    for (filter, problem) in [
+        ("name: compressor", "a filter without `libraries`"),
+        ("name: compressor, libraries: [{ gzip: {} }, { gzip: {} }]", "the same library once more"),
+        ("name: compressor, libraries: [{ gzip: {}, zstd: {} }]", "two libraries in one item"),
+        ("name: compressor, libraries: [{}]", "an item without a library"),
+        ("name: compressor, libraries: [{ gzip: { compression_level: 10 } }]", "10 is out of range"),
+        ("name: compressor, libraries: [{ deflate: {} }]", "unknown key `deflate`"),
+        ("name: compressor, libraries: [{ gzip: {} }], content_type: [text]", "`text` is no media type"),
+        ("name: decompressor, libraries: [deflate]", "`deflate` is not among the choices"),
+        ("name: decompressor, libraries: [gzip], max_inflate_ratio: 0", "0 is out of range"),
+        ("name: decompressor, libraries: [gzip, gzip]", "the same library once more"),
     ] {
         let found = load(&file(&format!("filters: [{{ {filter} }}]"), "", "")).unwrap_err();
         assert!(found.len() == 1 && found[0].contains(problem), "{filter}: {found:#?}");

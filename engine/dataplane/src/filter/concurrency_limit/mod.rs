@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_core_keeps_the_places_that_are_taken_and_gives_up_the_others() {
         let limits = Rc::new(RateLimits::new(0, 1));
-        let parts = Parts { counters: &Arc::default(), rate_limits: &limits };
+        let parts = Parts { counters: &Arc::default(), rate_limits: &limits, codings: &Rc::default() };
         let filter = Config { max_concurrency: 10, cores: 2, ..Config::default() }.compile(&parts);
         let (entered, mut inside) = enter(&filter, 3);
         assert_eq!(entered, [true; 3]);

@@ -183,7 +183,10 @@ fn answers_tell_what_is_left_if_they_are_to() {
 /// The same filter on one of two cores.
 fn core(core: u32, config: &Config) -> (Rc<dyn Filter>, Rc<RateLimits>) {
     let limits = Rc::new(RateLimits::new(core, 7));
-    (config.compile(&Parts { counters: &Arc::default(), rate_limits: &limits }), limits)
+    (
+        config.compile(&Parts { counters: &Arc::default(), rate_limits: &limits, codings: &Rc::default() }),
+        limits,
+    )
 }
 
 fn name(version: u64, number: u32, key: &[u8]) -> BucketName {
