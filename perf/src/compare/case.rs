@@ -1,5 +1,6 @@
 //! The cases: what is put on the proxies, who takes part, and the goals.
 
+use super::configs::Setup;
 use super::figures::{BYTES_PER_CONNECTION, CPU_US, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS};
 use super::goal::Goal;
 use super::peer::{Peer, Peer::*};
@@ -9,6 +10,8 @@ pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) shape: Shape,
+    /// What the proxies are set up for.
+    pub(crate) setup: Setup,
     /// Who takes part, in the order of the table.
     pub(crate) peers: &'static [Peer],
     /// The figure whose ratios the table shows.
@@ -27,6 +30,9 @@ pub(crate) enum Shape {
     HalfRate { connections: u32, body_bytes: u64 },
 }
 
+/// Clusters, and as many routes.
+const MANY: u32 = 2_000;
+const ROUTED: &[Peer] = &[Ours, OursAgain, Nginx, Envoy];
 const EVERYONE: &[Peer] = &[Ours, OursAgain, OursEpoll, Nginx, Haproxy, Envoy, Floor];
 const PROXIES: &[Peer] = &[Ours, OursEpoll, Nginx, Haproxy, Envoy];
 /// Where io_uring is forbidden, a request may cost a quarter more, but not more than nginx takes.
@@ -37,7 +43,7 @@ const STREAM_GOALS: &[Goal] = &[
     Goal::ratio_at_least(GB_PER_CPU_SECOND, Haproxy, 1.5),
 ];
 
-pub(crate) static CASES: [Case; 12] = [
+pub(crate) static CASES: [Case; 17] = [
     Case {
         goals: &[
             Goal::ratio_at_most(CPU_US, Nginx, 0.75),
@@ -75,6 +81,7 @@ pub(crate) static CASES: [Case; 12] = [
         name: "idle-10k",
         about: "own memory of each of 10,000 connections that made one request and idle",
         shape: Shape::IdleConnections { connections: 10_000 },
+        setup: Setup::Plain,
         peers: PROXIES,
         main_figure: BYTES_PER_CONNECTION,
         goals: &[Goal::at_most(BYTES_PER_CONNECTION, 700.0)],
@@ -83,6 +90,7 @@ pub(crate) static CASES: [Case; 12] = [
         name: "startup",
         about: "process start to first proxied answer, median of 20 starts",
         shape: Shape::Startup { starts: 20 },
+        setup: Setup::Plain,
         peers: &[Ours, Nginx],
         main_figure: STARTUP_MS,
         goals: &[Goal::at_most(STARTUP_MS, 20.0)],
@@ -91,6 +99,7 @@ pub(crate) static CASES: [Case; 12] = [
         name: "idle-rss",
         about: "own memory of the idle process",
         shape: Shape::IdleMemory,
+        setup: Setup::Plain,
         peers: PROXIES,
         main_figure: MEMORY_BYTES,
         goals: &[Goal::at_most(MEMORY_BYTES, 10.0 * 1024.0 * 1024.0)],
@@ -99,9 +108,52 @@ pub(crate) static CASES: [Case; 12] = [
         name: "p99-half",
         about: "open loop at half of nginx's requests per second at 64 connections",
         shape: Shape::HalfRate { connections: 64, body_bytes: 100 },
+        setup: Setup::Plain,
         peers: &[Ours, OursAgain, Nginx],
         main_figure: P99_US,
         goals: &[Goal::ratio_at_most(P99_US, Nginx, 1.0)],
+    },
+    Case {
+        setup: Setup::Brain,
+        peers: &[Ours, OursAgain, OursEpoll, Nginx, Envoy],
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.80), Goal::ratio_at_most(CPU_US, Envoy, 0.25)],
+        ..http(
+            "brain-c64",
+            "the same with 1,000 routes, header rules, weighted clusters, least request, retries",
+            64,
+            100,
+        )
+    },
+    Case {
+        setup: Setup::Many { count: MANY, is_last: false },
+        peers: ROUTED,
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.80)],
+        ..http("first-route", "HTTP/1, 2,000 clusters and routes, the first of them is asked for", 64, 100)
+    },
+    Case {
+        setup: Setup::Many { count: MANY, is_last: true },
+        peers: ROUTED,
+        goals: &[Goal::ratio_at_most(CPU_US, Nginx, 0.80)],
+        ..http("last-route", "HTTP/1, 2,000 clusters and routes, the last of them is asked for", 64, 100)
+    },
+    Case {
+        name: "startup-2k",
+        about: "process start to first proxied answer with 2,000 clusters and routes, median of 10 starts",
+        shape: Shape::Startup { starts: 10 },
+        setup: Setup::Many { count: MANY, is_last: true },
+        peers: &[Ours, Nginx, Envoy],
+        main_figure: STARTUP_MS,
+        goals: &[Goal::at_most(STARTUP_MS, 100.0)],
+    },
+    Case {
+        name: "idle-rss-2k",
+        about: "own memory of the idle process with 2,000 clusters, routes and endpoints",
+        shape: Shape::IdleMemory,
+        setup: Setup::Many { count: MANY, is_last: true },
+        peers: &[Ours, OursEpoll, Nginx, Envoy],
+        main_figure: MEMORY_BYTES,
+        // That of the idle process, and 1 KiB for each route and 2 KiB for each endpoint.
+        goals: &[Goal::at_most(MEMORY_BYTES, 2.0 * 1024.0 * 1024.0 + MANY as f64 * 3.0 * 1024.0)],
     },
 ];
 
@@ -115,6 +167,7 @@ const fn http(name: &'static str, about: &'static str, connections: u32, body_by
         name,
         about,
         shape: Shape::Http { connections, body_bytes, new_connection_per_request: false },
+        setup: Setup::Plain,
         peers: EVERYONE,
         main_figure: CPU_US,
         goals: &[],
@@ -126,6 +179,7 @@ const fn stream(name: &'static str, about: &'static str, connections: u32) -> Ca
         name,
         about,
         shape: Shape::Stream { connections },
+        setup: Setup::Stream,
         peers: &[Ours, OursAgain, OursEpoll, Nginx, Haproxy, Envoy],
         main_figure: GB_PER_CPU_SECOND,
         goals: STREAM_GOALS,

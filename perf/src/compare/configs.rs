@@ -3,27 +3,48 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use super::{brain, many};
+
 /// What a proxy is to do: listen here, forward there.
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) listen: SocketAddr,
     pub(crate) origin: SocketAddr,
-    /// Plain TCP rather than HTTP/1.
-    pub(crate) stream: bool,
+    /// The same answers from another port.
+    pub(crate) second_origin: SocketAddr,
+    pub(crate) setup: Setup,
     /// Downstream connections to hold at once.
     pub(crate) connections: u32,
 }
 
+/// What a proxy is set up for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Setup {
+    /// Plain TCP to the origin.
+    Stream,
+    /// HTTP/1 to the origin, nothing else.
+    Plain,
+    /// HTTP/1 with what a mesh asks for on every request; see [`super::brain`].
+    Brain,
+    /// As many clusters and routes; the route that is asked for is the first or the last of them. See [`super::many`].
+    Many { count: u32, is_last: bool },
+}
+
 /// Connections to the origin that stay open for reuse: at least as many as any case has requests in flight.
-const UPSTREAM_KEPT: u32 = 128;
+pub(super) const UPSTREAM_KEPT: u32 = 128;
 
 /// Two of ours run side by side, and the others have no admin address either.
-const ADMIN_OFF: &str = "admin: null\n";
+pub(super) const ADMIN_OFF: &str = "admin: null\n";
 
 pub(crate) fn ours(task: &Task) -> String {
-    let Task { listen, origin, stream, .. } = task;
+    let Task { listen, origin, setup, .. } = task;
+    match setup {
+        Setup::Brain => return brain::ours(task),
+        Setup::Many { count, is_last } => return many::ours(task, *count, *is_last),
+        Setup::Plain | Setup::Stream => {}
+    }
     let clusters = format!("clusters:\n- name: origin\n  endpoints: [\"{origin}\"]\n");
-    if *stream {
+    if *setup == Setup::Stream {
         return format!(
             "{ADMIN_OFF}listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
         );
@@ -45,7 +66,7 @@ pub(crate) fn ours(task: &Task) -> String {
 /// Debian's nginx.conf with one worker, no access log, upstream connections kept, and room for the connections.
 /// Its limit of requests per connection is lifted on both sides, in nginx's favour.
 pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
-    let Task { listen, origin, stream, connections } = task;
+    let Task { listen, origin, setup, connections, .. } = task;
     let folder = folder.display();
     // Debian's own number unless the case needs more: nginx allocates for all of them at the start.
     let worker_connections = if *connections > 300 { 16_384 } else { 768 };
@@ -53,9 +74,18 @@ pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
         "daemon off;\nuser www-data;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx-error.log;\n\
          include /etc/nginx/modules-enabled/*.conf;\nevents {{ worker_connections {worker_connections}; }}\n"
     );
-    if *stream {
+    if *setup == Setup::Stream {
         return format!("{common}stream {{\n  server {{ listen {listen}; proxy_pass {origin}; }}\n}}\n");
     }
+    let server = match setup {
+        Setup::Brain => brain::nginx(task),
+        Setup::Many { count, is_last } => many::nginx(task, *count, *is_last),
+        Setup::Plain | Setup::Stream => {
+            let upstream = nginx_upstream("origin", "", &[*origin]);
+            let location = nginx_location("/", "origin", "");
+            format!("{upstream}  server {{\n    listen {listen} backlog=16384;\n{location}  }}\n")
+        }
+    };
     format!(
         r#"{common}http {{
   sendfile on;
@@ -71,28 +101,32 @@ pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
   uwsgi_temp_path {folder}/nginx-uwsgi;
   scgi_temp_path {folder}/nginx-scgi;
   keepalive_requests 100000000;
-  upstream origin {{
-    server {origin};
-    keepalive {UPSTREAM_KEPT};
-    keepalive_requests 100000000;
-  }}
-  server {{
-    listen {listen} backlog=16384;
-    location / {{
-      proxy_pass http://origin;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-    }}
-  }}
-}}
+{server}}}
 "#
     )
 }
 
+/// A group of origins with connections that are kept; `balancer` is a line such as `least_conn;`.
+pub(super) fn nginx_upstream(name: &str, balancer: &str, origins: &[SocketAddr]) -> String {
+    let servers: String = origins.iter().map(|origin| format!("    server {origin};\n")).collect();
+    format!(
+        "  upstream {name} {{\n{balancer}{servers}    keepalive {UPSTREAM_KEPT};\n    keepalive_requests 100000000;\n  }}\n"
+    )
+}
+
+/// A location that is passed on; `more` are further lines.
+pub(super) fn nginx_location(path: &str, upstream: &str, more: &str) -> String {
+    format!(
+        "    location {path} {{\n      proxy_pass http://{upstream};\n      proxy_http_version 1.1;\n      \
+         proxy_set_header Connection \"\";\n{more}    }}\n"
+    )
+}
+
 pub(crate) fn haproxy(task: &Task) -> String {
-    let Task { listen, origin, stream, connections } = task;
-    let mode = if *stream { "tcp" } else { "http" };
-    let reuse = if *stream { "" } else { "  http-reuse always\n" };
+    let Task { listen, origin, setup, connections, .. } = task;
+    let is_stream = *setup == Setup::Stream;
+    let mode = if is_stream { "tcp" } else { "http" };
+    let reuse = if is_stream { "" } else { "  http-reuse always\n" };
     // HAProxy gives up kept origin connections when descriptors, counted from maxconn, get scarce: leave it plenty.
     // The system's limit can be too low for two per connection, though idle ones take only one.
     let maxconn = (connections + 200).max(4096);
@@ -105,8 +139,13 @@ pub(crate) fn haproxy(task: &Task) -> String {
 }
 
 pub(crate) fn envoy(task: &Task) -> String {
-    let Task { listen, origin, stream, .. } = task;
-    let filter = if *stream { ENVOY_STREAM } else { ENVOY_HTTP };
+    let Task { listen, origin, setup, .. } = task;
+    match setup {
+        Setup::Brain => return brain::envoy(task),
+        Setup::Many { count, is_last } => return many::envoy(task, *count, *is_last),
+        Setup::Plain | Setup::Stream => {}
+    }
+    let filter = if *setup == Setup::Stream { ENVOY_STREAM } else { ENVOY_HTTP };
     format!(
         r#"static_resources:
   listeners:
@@ -155,7 +194,7 @@ const ENVOY_HTTP: &str = r#"      - name: envoy.filters.network.http_connection_
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
 "#;
 
-fn envoy_address(address: SocketAddr) -> String {
+pub(super) fn envoy_address(address: SocketAddr) -> String {
     format!("{{ socket_address: {{ address: {}, port_value: {} }} }}", address.ip(), address.port())
 }
 
@@ -163,16 +202,18 @@ fn envoy_address(address: SocketAddr) -> String {
 mod tests {
     use super::*;
 
-    fn task(stream: bool, connections: u32) -> Task {
+    fn task(setup: Setup, connections: u32) -> Task {
         let listen = SocketAddr::from(([127, 0, 0, 1], 4001));
         let origin = SocketAddr::from(([127, 0, 0, 1], 4002));
-        Task { listen, origin, stream, connections }
+        let second_origin = SocketAddr::from(([127, 0, 0, 1], 4003));
+        Task { listen, origin, second_origin, setup, connections }
     }
 
     #[test]
     fn every_config_names_both_ports() {
-        for stream in [false, true] {
-            let task = task(stream, 64);
+        let many = Setup::Many { count: 3, is_last: true };
+        for setup in [Setup::Plain, Setup::Stream, Setup::Brain, many] {
+            let task = task(setup, 64);
             let texts = [ours(&task), nginx(&task, Path::new("/t")), haproxy(&task), envoy(&task)];
             for text in texts {
                 assert!(text.contains("4001") && text.contains("4002"), "{text}");
@@ -183,18 +224,18 @@ mod tests {
     #[test]
     fn ours_follows_the_native_configuration() {
         assert_eq!(
-            ours(&task(true, 1)),
+            ours(&task(Setup::Stream, 1)),
             "admin: null\nlisteners:\n- name: stream\n  address: 127.0.0.1:4001\n  protocol: tcp\n  cluster: origin\n\
              clusters:\n- name: origin\n  endpoints: [\"127.0.0.1:4002\"]\n"
         );
-        assert!(ours(&task(false, 1)).contains("    - match: { prefix: / }\n      cluster: origin\n"));
+        assert!(ours(&task(Setup::Plain, 1)).contains("    - match: { prefix: / }\n      cluster: origin\n"));
     }
 
     #[test]
     fn limits_are_raised_where_a_case_needs_it() {
-        assert!(nginx(&task(false, 64), Path::new("/t")).contains("worker_connections 768"));
-        assert!(nginx(&task(false, 10_000), Path::new("/t")).contains("worker_connections 16384"));
-        assert!(haproxy(&task(false, 64)).contains("maxconn 4096"));
-        assert!(haproxy(&task(false, 10_000)).contains("maxconn 10200"));
+        assert!(nginx(&task(Setup::Plain, 64), Path::new("/t")).contains("worker_connections 768"));
+        assert!(nginx(&task(Setup::Plain, 10_000), Path::new("/t")).contains("worker_connections 16384"));
+        assert!(haproxy(&task(Setup::Plain, 64)).contains("maxconn 4096"));
+        assert!(haproxy(&task(Setup::Plain, 10_000)).contains("maxconn 10200"));
     }
 }

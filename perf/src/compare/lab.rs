@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::configs::Task;
+use super::configs::{Setup, Task};
 use super::peer::{Binaries, Peer};
 use super::probe;
 use crate::process::child::{self, Folder, Group, Start};
@@ -29,8 +29,10 @@ const TRY_EVERY: Duration = Duration::from_micros(100);
 pub(crate) struct Lab {
     // Dropped in this order: the origins before the folder with their logs.
     http_origin: Group,
+    second_origin: Group,
     stream_origin: Group,
     http_address: SocketAddr,
+    second_address: SocketAddr,
     stream_address: SocketAddr,
     this_program: PathBuf,
     binaries: Binaries,
@@ -54,24 +56,37 @@ impl Lab {
         let origin =
             |arguments: &[&str], log: &str| start_origin(&this_program, arguments, folder.path().join(log));
         let (http_origin, http_address) = origin(&["origin"], "http-origin.log")?;
+        let (second_origin, second_address) = origin(&["origin"], "second-origin.log")?;
         let (stream_origin, stream_address) = origin(&["origin", "--tcp", "source"], "stream-origin.log")?;
-        Ok(Self { http_origin, stream_origin, http_address, stream_address, this_program, binaries, folder })
+        Ok(Self {
+            http_origin,
+            second_origin,
+            stream_origin,
+            http_address,
+            second_address,
+            stream_address,
+            this_program,
+            binaries,
+            folder,
+        })
     }
 
     /// Starts a proxy and waits for its first right answer. What it wrote is in the error if it gives none.
-    pub(crate) fn start_proxy(&self, peer: Peer, stream: bool, connections: u32) -> anyhow::Result<Proxy> {
-        self.start(peer, stream, connections, true)
+    pub(crate) fn start_proxy(&self, peer: Peer, setup: Setup, connections: u32) -> anyhow::Result<Proxy> {
+        self.start(peer, setup, connections, true)
     }
 
     /// The same without the guard against this process being killed, whose exec would be measured too.
-    pub(crate) fn start_proxy_for_timing(&self, peer: Peer) -> anyhow::Result<Proxy> {
-        self.start(peer, false, 1, false)
+    pub(crate) fn start_proxy_for_timing(&self, peer: Peer, setup: Setup) -> anyhow::Result<Proxy> {
+        self.start(peer, setup, 1, false)
     }
 
-    fn start(&self, peer: Peer, stream: bool, connections: u32, guarded: bool) -> anyhow::Result<Proxy> {
+    fn start(&self, peer: Peer, setup: Setup, connections: u32, guarded: bool) -> anyhow::Result<Proxy> {
         let address = free_address()?;
-        let origin = if stream { self.stream_address } else { self.http_address };
-        let task = Task { listen: address, origin, stream, connections };
+        let is_stream = setup == Setup::Stream;
+        let origin = if is_stream { self.stream_address } else { self.http_address };
+        let second_origin = self.second_address;
+        let task = Task { listen: address, origin, second_origin, setup, connections };
         let invocation = peer.invocation(&self.binaries, &task, self.folder.path());
         if !invocation.program.exists() {
             bail!("{} is not there", invocation.program.display());
@@ -91,7 +106,7 @@ impl Lab {
             guarded,
         })?;
         let mut proxy = Proxy { group, address, started_in: Duration::ZERO };
-        proxy.wait_until_ready(stream, began)?;
+        proxy.wait_until_ready(is_stream, began)?;
         Ok(proxy)
     }
 
@@ -130,7 +145,7 @@ impl Lab {
 
     /// Fails if an origin has ended: nothing measured after that means anything.
     pub(crate) fn check_origins(&mut self) -> anyhow::Result<()> {
-        for origin in [&mut self.http_origin, &mut self.stream_origin] {
+        for origin in [&mut self.http_origin, &mut self.second_origin, &mut self.stream_origin] {
             if let Some(status) = origin.has_ended() {
                 bail!("the origin ended with {status}; its log: {}", origin.log_end());
             }

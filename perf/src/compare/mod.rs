@@ -1,10 +1,12 @@
 //! The side-by-side comparison of Sidering with other proxies, and with the floor that the kernel sets.
 
+mod brain;
 pub(crate) mod case;
 mod configs;
 mod figures;
 mod goal;
 pub(crate) mod lab;
+mod many;
 pub(crate) mod measure;
 pub(crate) mod peer;
 mod probe;

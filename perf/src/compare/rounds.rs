@@ -56,7 +56,7 @@ fn side_by_side(lab: &Lab, outcome: &mut Outcome, peers: &[Peer], effort: Effort
     let shape = outcome.case.shape;
     let mut proxies: BTreeMap<Peer, Proxy> = BTreeMap::new();
     for &peer in peers {
-        match lab.start_proxy(peer, shape.is_stream(), shape.connections()) {
+        match lab.start_proxy(peer, outcome.case.setup, shape.connections()) {
             Ok(proxy) => drop(proxies.insert(peer, proxy)),
             Err(error) => outcome.failures.push((peer, format!("{error:#}"))),
         }
@@ -129,10 +129,14 @@ fn one_at_a_time(lab: &Lab, outcome: &mut Outcome, peers: &[Peer]) {
     let mut figures_of = BTreeMap::new();
     for &peer in peers {
         eprintln!("{}: {}", outcome.case.name, peer.name());
-        let measured = lab.start_proxy(peer, false, shape.connections()).and_then(|mut proxy| match shape {
-            Shape::IdleConnections { connections } => measure::idle_connections(lab, &mut proxy, connections),
-            _ => Ok(measure::idle_memory(&proxy)),
-        });
+        let measured = lab.start_proxy(peer, outcome.case.setup, shape.connections()).and_then(
+            |mut proxy| match shape {
+                Shape::IdleConnections { connections } => {
+                    measure::idle_connections(lab, &mut proxy, connections)
+                }
+                _ => Ok(measure::idle_memory(&proxy)),
+            },
+        );
         match measured {
             Ok(figures) => drop(figures_of.insert(peer, figures)),
             Err(error) => outcome.failures.push((peer, format!("{error:#}"))),
@@ -149,7 +153,7 @@ fn time_starts(lab: &Lab, outcome: &mut Outcome, peers: &[Peer], starts: u32) {
             if failed.contains(&peer) {
                 continue;
             }
-            match lab.start_proxy_for_timing(peer) {
+            match lab.start_proxy_for_timing(peer, outcome.case.setup) {
                 Ok(proxy) => {
                     let milliseconds = proxy.started_in.as_secs_f64() * 1000.0;
                     figures_of.insert(peer, Figures::from([(STARTUP_MS, milliseconds)]));

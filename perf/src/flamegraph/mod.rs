@@ -57,7 +57,7 @@ pub(crate) fn run(options: FlamegraphOptions) -> anyhow::Result<()> {
     }
     child::clean_up_on_signals()?;
     let lab = Lab::open(options.binaries)?;
-    let proxy = lab.start_proxy(options.proxy, case.shape.is_stream(), case.shape.connections())?;
+    let proxy = lab.start_proxy(options.proxy, case.setup, case.shape.connections())?;
     let recording = lab.folder().join("perf.data");
     record(&lab, &proxy, case.shape, options.seconds, options.frequency, &recording)?;
     drop(proxy);
