@@ -23,6 +23,10 @@ mutants *arguments:
 fmt:
     cargo fmt --all
 
+# Kills, freezes and slows origins under load through Sidering: just chaos --duration 30
+chaos *arguments:
+    scripts/chaos {{ arguments }}
+
 # Fuzzes what reads bytes from outside, on nightly: just fuzz http1_requests --seconds 1200
 fuzz *arguments:
     scripts/fuzz {{ arguments }}

@@ -1,6 +1,7 @@
 //! Measurements of Sidering: a load generator, origin servers, the comparison with other proxies, and flame graphs.
 #![allow(clippy::print_stderr, reason = "a command-line tool tells its user what it is doing")]
 
+mod chaos;
 mod compare;
 mod flamegraph;
 mod http;
@@ -26,6 +27,8 @@ enum Command {
     Origin(origin::OriginOptions),
     /// Measures Sidering side by side with other proxies.
     Compare(compare::CompareOptions),
+    /// Kills, freezes and slows origins under load through Sidering and counts what went wrong.
+    Chaos(chaos::ChaosOptions),
     /// Draws where a proxy spends its CPU time under a case's load.
     Flamegraph(flamegraph::FlamegraphOptions),
 }
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Command::Load(options) => load::run(options),
         Command::Origin(options) => origin::run(&options),
         Command::Compare(options) => compare::run(options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Flamegraph(options) => flamegraph::run(options),
     }
 }

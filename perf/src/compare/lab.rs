@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use super::configs::{Setup, Task};
 use super::peer::{Binaries, Peer};
 use super::probe;
 use crate::process::child::{self, Folder, Group, Start};
+use crate::process::free_address;
 use crate::process::tree::process_tree;
 
 /// Load and origins run here.
@@ -99,7 +100,7 @@ impl Lab {
         let group = Group::start(Start {
             program: &invocation.program,
             arguments: invocation.arguments,
-            core: PROXY_CORE,
+            core: Some(PROXY_CORE),
             log: &log,
             pipe_output: false,
             pipe_input: false,
@@ -116,7 +117,7 @@ impl Lab {
         Group::start(Start {
             program: &self.this_program,
             arguments: ["load".to_owned()].iter().chain(arguments).map(Into::into).collect(),
-            core: LOAD_CORE,
+            core: Some(LOAD_CORE),
             log: &log,
             pipe_output: true,
             pipe_input,
@@ -130,7 +131,7 @@ impl Lab {
         Group::start(Start {
             program,
             arguments,
-            core: LOAD_CORE,
+            core: Some(LOAD_CORE),
             log: &log,
             pipe_output: false,
             pipe_input: false,
@@ -193,7 +194,7 @@ fn start_origin(program: &Path, arguments: &[&str], log: PathBuf) -> anyhow::Res
     let mut group = Group::start(Start {
         program,
         arguments: arguments.iter().map(Into::into).collect(),
-        core: LOAD_CORE,
+        core: Some(LOAD_CORE),
         log: &log,
         pipe_output: true,
         pipe_input: false,
@@ -208,10 +209,4 @@ fn start_origin(program: &Path, arguments: &[&str], log: PathBuf) -> anyhow::Res
         Some(address) => Ok((group, address)),
         None => bail!("the origin did not start; its log: {}", group.log_end()),
     }
-}
-
-/// A port that was free a moment ago.
-fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
-    Ok(listener.local_addr()?)
 }

@@ -28,7 +28,8 @@ static TO_CLEAN_UP: Mutex<ToCleanUp> = Mutex::new(ToCleanUp { groups: BTreeSet::
 pub(crate) struct Start<'a> {
     pub(crate) program: &'a Path,
     pub(crate) arguments: Vec<OsString>,
-    pub(crate) core: usize,
+    /// Where it may run; None: wherever this process may.
+    pub(crate) core: Option<usize>,
     /// Standard error, and standard output unless it is piped, go to this file.
     pub(crate) log: &'a Path,
     pub(crate) pipe_output: bool,
@@ -93,7 +94,11 @@ impl Group {
             .stdout(if start.pipe_output { Stdio::piped() } else { log.try_clone()?.into() })
             .stderr(log);
         let mut to_clean_up = TO_CLEAN_UP.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let child = spawn_on(start.core, &mut command)
+        let child = match start.core {
+            Some(core) => spawn_on(core, &mut command),
+            None => command.spawn(),
+        };
+        let child = child
             .with_context(|| format!("cannot start {name}; scripts/peers installs the other proxies"))?;
         to_clean_up.groups.insert(group_of(&child));
         Ok(Self { child, log: start.log.to_owned() })
@@ -105,6 +110,14 @@ impl Group {
 
     pub(crate) fn child(&mut self) -> &mut Child {
         &mut self.child
+    }
+
+    /// Stops the whole group or lets it go on.
+    pub(crate) fn signal(&self, signal: Signal) {
+        if let Some(group) = Pid::from_raw(group_of(&self.child)) {
+            // The group may be gone already.
+            let _ = kill_process_group(group, signal);
+        }
     }
 
     pub(crate) fn has_ended(&mut self) -> Option<ExitStatus> {
@@ -198,7 +211,7 @@ mod tests {
         let mut group = Group::start(Start {
             program: Path::new("/bin/sh"),
             arguments: vec!["-c".into(), "sleep 60 & wait".into()],
-            core: 0,
+            core: Some(0),
             log: &log,
             pipe_output: false,
             pipe_input: false,
