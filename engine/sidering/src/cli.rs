@@ -40,7 +40,7 @@ pub(crate) enum Command {
     /// Tell the version
     Version,
     /// Tell what becomes of a request, and why: listener, virtual host, route, cluster, endpoint
-    Explain(ExplainArguments),
+    Explain(Box<ExplainArguments>),
     #[command(hide = true)]
     Upgrade(LaterArguments),
 }
@@ -100,6 +100,9 @@ pub(crate) struct ExplainArguments {
     /// An endpoint that refuses connections; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "expect")]
     pub(crate) down: Vec<Address>,
+    /// An endpoint that health checks have found unhealthy; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address, conflicts_with = "expect")]
+    pub(crate) unhealthy: Vec<Address>,
     /// What endpoints answer; several, with commas, in turn [default: 200]
     #[arg(long = "answer", value_name = "STATUS", value_delimiter = ',', conflicts_with = "expect",
         value_parser = clap::value_parser!(u16).range(200..=599))]

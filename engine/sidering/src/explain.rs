@@ -49,6 +49,7 @@ fn question(arguments: &ExplainArguments) -> Result<Question, String> {
         source: arguments.source.or(world.source),
         random: arguments.random.unwrap_or(world.random),
         down: arguments.down.clone(),
+        unhealthy: arguments.unhealthy.clone(),
         answers: if arguments.answers.is_empty() { world.answers } else { arguments.answers.clone() },
     };
     Ok(question)

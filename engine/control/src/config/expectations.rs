@@ -4,6 +4,7 @@ use super::problem::{Problems, Report};
 use super::section::{Section, address, integer, list, scalar, text};
 use super::tree::{self, Tree, Value};
 use crate::explain::{Expectation, Expected, Question, Wanted};
+use sidering_dataplane::io::Address;
 use std::net::IpAddr;
 
 const ACTIONS: [&str; 4] = ["cluster", "redirect", "direct_response", "none"];
@@ -48,7 +49,8 @@ fn expectation(tree: &Tree, problems: &Problems) -> Option<Expectation> {
     let listener = section.find("listener").and_then(|tree| text(tree, "a listener's name", problems));
     let source = section.find("source").and_then(|tree| source(tree, problems));
     let random = section.find("random").and_then(|tree| integer(tree, 0..=u64::MAX, problems));
-    let down = section.find("down").map(|tree| list(tree, "addresses", problems));
+    let down = section.find("down").map_or(vec![], |tree| addresses(tree, problems));
+    let unhealthy = section.find("unhealthy").map_or(vec![], |tree| addresses(tree, problems));
     let answers = section.find("answer").map(one_or_more);
     let expected = section.require("expect", "a mapping such as { cluster: api, status: 200 }");
     let expected = expected.map_or(vec![], |tree| expect(tree, problems));
@@ -58,8 +60,8 @@ fn expectation(tree: &Tree, problems: &Problems) -> Option<Expectation> {
     question.listener = listener.map(ToOwned::to_owned);
     question.world.source = source.or(question.world.source);
     question.world.random = random.unwrap_or(question.world.random);
-    question.world.down =
-        down.unwrap_or_default().iter().filter_map(|tree| address(tree, problems)).collect();
+    question.world.down = down;
+    question.world.unhealthy = unhealthy;
     if let Some(answers) = answers {
         let status = |tree| integer(tree, 200..=599, problems).map(|status| status as u16);
         question.world.answers = answers.iter().filter_map(status).collect();
@@ -88,6 +90,10 @@ fn headers(tree: &Tree, problems: &Problems) -> Vec<(String, String)> {
         }
     }
     headers
+}
+
+fn addresses(tree: &Tree, problems: &Problems) -> Vec<Address> {
+    list(tree, "addresses", problems).iter().filter_map(|tree| address(tree, problems)).collect()
 }
 
 fn source(tree: &Tree, problems: &Problems) -> Option<IpAddr> {

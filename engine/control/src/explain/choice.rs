@@ -67,8 +67,8 @@ fn endpoint_reason(cluster: &Cluster, outcome: &Outcome, question: &Question) ->
     let tried: Vec<String> =
         own().rev().skip(1).map(|exchange| tried(&exchange.address, &exchange.outcome)).collect();
     parts.extend(tried.into_iter().rev());
-    if question.world.down.is_empty() && count > 1 {
-        parts.push("all are taken for healthy (--down ADDRESS)".to_owned());
+    if question.world.down.is_empty() && question.world.unhealthy.is_empty() && count > 1 {
+        parts.push("all are taken for healthy (--down, --unhealthy ADDRESS)".to_owned());
     }
     parts.join("; ")
 }

@@ -11,6 +11,9 @@ pub fn write(json: &mut Json, explanation: &Explanation) {
     json.key("listener").text(&explanation.listener);
     json.key("listener_reason").text(&explanation.listener_reason);
     optional(json, "virtual_host", explanation.virtual_host.as_deref());
+    json.key("route_tables").list(&explanation.route_tables, |json, name| json.text(name));
+    json.key("passed_on")
+        .list(&explanation.passed_on, |json, place| json.object(|json| write_place(json, *place)));
     json.key("not_matched").list(&explanation.refused, |json, refused| {
         json.object(|json| {
             write_place(json, refused.place);

@@ -26,7 +26,9 @@ use lab::{Lab, Outcome};
 use peer::Exchange;
 use sidering_codecs::registry::protocol;
 use sidering_codecs::{Codec, Event, RequestHead, Scratch};
-use sidering_dataplane::config::{HttpListener, Listener, ListenerKind, Route, RouteAction, Snapshot};
+use sidering_dataplane::config::{
+    ClusterIndex, Endpoint, HostHealth, HttpListener, Listener, ListenerKind, Route, RouteAction, Snapshot,
+};
 use sidering_dataplane::route::normalize::normalize;
 use sidering_dataplane::route::{RequestView, RouteTable};
 use std::sync::Arc;
@@ -53,7 +55,11 @@ pub struct Explanation {
     pub listener_reason: String,
     /// The domain that took the request's authority, as it stands in the file.
     pub virtual_host: Option<String>,
+    /// The route tables that were asked, of a listener with a chain of them.
+    pub route_tables: Vec<String>,
     pub refused: Vec<Refused>,
+    /// Routes that took the request, but none of their clusters had a healthy endpoint: the next table was asked.
+    pub passed_on: Vec<Place>,
     pub route: Option<Place>,
     /// `cluster`, `redirect`, `direct_response` or `none`.
     pub action: &'static str,
@@ -99,11 +105,12 @@ pub struct Refused {
 
 /// Carries the request through the data plane and tells what became of it.
 pub fn explain(snapshot: &Arc<Snapshot>, question: &Question) -> Result<Explanation, ExplainError> {
+    let snapshot = &question.world.marked(snapshot);
     let (index, listener_reason) = listener::choose(&snapshot.listeners, question)?;
     let listener = &snapshot.listeners[index];
     let outcome = Lab::new(snapshot, question).ask(index, question)?;
     let way = match &listener.kind {
-        ListenerKind::Http(http) if !outcome.is_unrouted() => routed(http, question),
+        ListenerKind::Http(http) if !outcome.is_unrouted() => routed(snapshot, http, question),
         _ => Way::default(),
     };
     if let (actual, Some(Place { line: explained, .. })) = (outcome.route_line, way.route)
@@ -117,6 +124,8 @@ pub fn explain(snapshot: &Arc<Snapshot>, question: &Question) -> Result<Explanat
 /// What the rules say.
 #[derive(Debug, Default)]
 struct Way<'a> {
+    tables: Vec<String>,
+    passed_on: Vec<Place>,
     virtual_host: Option<String>,
     refused: Vec<Refused>,
     route: Option<Place>,
@@ -124,36 +133,62 @@ struct Way<'a> {
 }
 
 /// Asks the route table that the data plane asks, with the head that its codec reads.
-fn routed<'a>(http: &'a HttpListener, question: &Question) -> Way<'a> {
+fn routed<'a>(snapshot: &Snapshot, http: &'a HttpListener, question: &Question) -> Way<'a> {
     let Some(protocol) = protocol(http.protocol) else { return Way::default() };
     let mut codec = (protocol.server)(http.codec);
     let (bytes, mut scratch) = (question.bytes(), Scratch::default());
     let mut input = bytes.as_slice();
     match Codec::decode(&mut *codec, &mut scratch, &mut input) {
-        Ok(Some(Event::Request { head, .. })) => way_of(http, &head, question),
+        Ok(Some(Event::Request { head, .. })) => way_of(snapshot, http, &head, question),
         // The data plane refuses it before any route is asked.
         _ => Way::default(),
     }
 }
 
-fn way_of<'a>(http: &'a HttpListener, head: &RequestHead<'_>, question: &Question) -> Way<'a> {
+fn way_of<'a>(
+    snapshot: &Snapshot,
+    http: &'a HttpListener,
+    head: &RequestHead<'_>,
+    question: &Question,
+) -> Way<'a> {
     let mut normalized = vec![];
     let changed =
         http.options.normalize_path && normalize(head.path, http.options.merge_slashes, &mut normalized);
     let mut view = RequestView::of_head(head, if changed { &normalized } else { head.path });
     view.source = question.world.source;
     view.random = question.world.first_random();
-    let explained = http.routes.explain(&view);
+    let explained = http.routes.explain_serving(&view, |route| serves(snapshot, route));
     let refused = explained.refused.iter().map(|considered| Refused {
         place: Place { index: considered.index, line: considered.route.line },
         reason: misses::reason(&considered.mismatch, &view),
         had: misses::had(&considered.mismatch, &view),
     });
+    let passed_on = explained
+        .passed_on
+        .iter()
+        .filter(|found| explained.found.is_none_or(|last| last.route.line != found.route.line));
     Way {
+        tables: explained.tables.iter().filter(|name| !name.is_empty()).map(ToString::to_string).collect(),
+        passed_on: passed_on.map(|found| Place { index: found.index, line: found.route.line }).collect(),
         virtual_host: explained.virtual_host.and_then(|host| domain(&http.routes, host, head.authority)),
         refused: refused.collect(),
         route: explained.found.map(|found| Place { index: found.index, line: found.route.line }),
         found: explained.found.map(|found| found.route),
+    }
+}
+
+/// Whether some cluster of the route has a healthy endpoint, as the data plane asks where a chain passes on.
+fn serves(snapshot: &Snapshot, route: &Route) -> bool {
+    let RouteAction::Forward(forward) = &route.action else { return true };
+    let healthy = |cluster: ClusterIndex| {
+        let cluster = snapshot.clusters.get(cluster.0 as usize);
+        let is_fit = |endpoint: &Endpoint| endpoint.health.health() != HostHealth::Unhealthy;
+        cluster.is_some_and(|cluster| cluster.endpoints.iter().any(is_fit))
+    };
+    let weighted = &forward.weighted_clusters;
+    match weighted.is_empty() {
+        true => healthy(forward.cluster),
+        false => weighted.iter().any(|weighted| weighted.weight > 0 && healthy(weighted.cluster)),
     }
 }
 
@@ -202,7 +237,9 @@ fn put_together(
         listener_address: show_address(&listener.address),
         listener_reason,
         virtual_host: way.virtual_host,
+        route_tables: way.tables,
         refused: way.refused,
+        passed_on: way.passed_on,
         route: way.route,
         action,
         cluster: cluster.map(|cluster| cluster.name.clone()),

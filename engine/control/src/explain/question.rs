@@ -1,8 +1,10 @@
 //! A request to be explained, and the world it is asked in: read from words, written as HTTP/1.1. It routes nothing.
 
+use sidering_dataplane::config::{HealthFlags, Snapshot};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::worker::first_random;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 /// A request. Its parts were checked to be one line each.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,17 +33,42 @@ pub struct World {
     pub random: u64,
     /// Endpoints that refuse connections.
     pub down: Vec<Address>,
+    /// Endpoints that health checks have found unhealthy.
+    pub unhealthy: Vec<Address>,
     /// What endpoints answer, in turn; the last one stays.
     pub answers: Vec<u16>,
 }
 
 impl Default for World {
     fn default() -> Self {
-        World { source: Some(Ipv4Addr::LOCALHOST.into()), random: 1, down: vec![], answers: vec![200] }
+        World {
+            source: Some(Ipv4Addr::LOCALHOST.into()),
+            random: 1,
+            down: vec![],
+            unhealthy: vec![],
+            answers: vec![200],
+        }
     }
 }
 
 impl World {
+    /// The configuration as cores have it once they know who is unhealthy.
+    pub(super) fn marked(&self, snapshot: &Arc<Snapshot>) -> Arc<Snapshot> {
+        if self.unhealthy.is_empty() {
+            return Arc::clone(snapshot);
+        }
+        let mut snapshot = Snapshot::clone(snapshot);
+        for cluster in &mut snapshot.clusters {
+            let mut endpoints = cluster.endpoints.to_vec();
+            for endpoint in endpoints.iter_mut().filter(|endpoint| self.unhealthy.contains(&endpoint.address))
+            {
+                endpoint.health = endpoint.health.with(HealthFlags::FAILED_ACTIVE_CHECK);
+            }
+            cluster.endpoints = endpoints.into();
+        }
+        Arc::new(snapshot)
+    }
+
     /// What routes see as the first request's random number.
     #[must_use]
     pub fn first_random(&self) -> u64 {

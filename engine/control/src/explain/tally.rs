@@ -20,7 +20,7 @@ pub struct Share {
 /// Asks `count` times and tells the shares, the largest first.
 pub fn tally(snapshot: &Arc<Snapshot>, question: &Question, count: u32) -> Result<Vec<Share>, ExplainError> {
     let (at, _) = listener::choose(&snapshot.listeners, question)?;
-    let mut lab = Lab::new(snapshot, question);
+    let mut lab = Lab::new(&question.world.marked(snapshot), question);
     let mut counts = BTreeMap::new();
     for _ in 0..count {
         let outcome = lab.ask(at, question)?;

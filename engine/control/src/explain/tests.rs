@@ -201,6 +201,44 @@ fn endpoints_that_are_down_are_passed_over() {
 }
 
 #[test]
+fn unhealthy_endpoints_are_gone_around_and_chains_pass_on() {
+    let mut question = question("GET http://shop.example/api/", "");
+    question.world.unhealthy = vec![crate::config::parse_address("127.0.0.1:8002").unwrap()];
+    let got = explain(&snapshot(), &question).unwrap();
+    assert_eq!((got.endpoint.as_deref(), got.status), (Some("127.0.0.1:8001"), 200));
+
+    let chain = r#"
+listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  route_chain: [{ table: near, pass_on: [no_match, no_healthy_endpoint] }, { table: far }]
+route_tables:
+- name: near
+  virtual_hosts: [{ domains: [a.example], routes: [{ match: { prefix: /x }, cluster: one }] }]
+- name: far
+  virtual_hosts: [{ domains: ["*"], routes: [{ match: { prefix: /x }, cluster: two }] }]
+clusters:
+- { name: one, endpoints: [127.0.0.1:8001] }
+- { name: two, endpoints: [127.0.0.1:8002] }
+"#;
+    let chained = Arc::new(parse("chain.yaml", chain, &Overrides::default()).unwrap().snapshot);
+    let mut question = Question::from_words("GET http://a.example/x", vec![]).unwrap();
+    let got = explain(&chained, &question).unwrap();
+    assert_eq!((got.cluster.as_deref(), got.virtual_host.as_deref()), (Some("one"), Some("a.example")));
+    assert_eq!((got.route_tables, got.passed_on), (vec!["near".to_owned()], vec![]));
+    question.world.unhealthy = vec![crate::config::parse_address("127.0.0.1:8001").unwrap()];
+    let got = explain(&chained, &question).unwrap();
+    assert_eq!((got.cluster.as_deref(), got.virtual_host.as_deref()), (Some("two"), Some("*")));
+    assert_eq!(got.passed_on.iter().map(|place| place.line).collect::<Vec<_>>(), [9]);
+    assert!(write_text(&got, &question, false).contains("passed on:    route 0 (line 9)"));
+    question.world.unhealthy.clear();
+    question.target = "/y".to_owned();
+    let got = explain(&chained, &question).unwrap();
+    assert_eq!((got.status, got.refused.len(), got.route_tables.len()), (404, 2, 2));
+}
+
+#[test]
 fn the_listener_is_the_ports_or_the_first_or_the_one_that_is_named() {
     let listener = |words: &str| explained(words, "").listener;
     assert_eq!(listener("GET http://shop.example:10001/"), "other");
@@ -293,6 +331,7 @@ fn expectations_hold_or_say_what_there_was() {
   expect: { body: here, details: direct_response, response_headers: { Content-Length: 4 } }
 - { request: GET http://shop.example/near, source: 10.0.0.1, expect: { cluster: one } }
 - { request: GET http://shop.example/api/, answer: 500, down: ["127.0.0.1:8002"], expect: { status: 500 } }
+- { request: GET http://shop.example/api/, unhealthy: ["127.0.0.1:8002"], expect: { endpoint: "127.0.0.1:8001" } }
 - { request: GET /x, headers: { host: a }, listener: other, expect: { cluster: one } }
 "#;
     assert_eq!(verdict(met), Vec::<String>::new());

@@ -71,6 +71,9 @@ impl Text {
 }
 
 fn write_route(text: &mut Text, explanation: &Explanation, all: bool) {
+    if !explanation.route_tables.is_empty() {
+        text.line("route tables", &explanation.route_tables.join(", "));
+    }
     text.line(
         "virtual host",
         explanation.virtual_host.as_deref().unwrap_or("none: no domain takes the host"),
@@ -82,6 +85,12 @@ fn write_route(text: &mut Text, explanation: &Explanation, all: bool) {
     for (number, refused) in explanation.refused.iter().skip(hidden).enumerate() {
         let line = format!("route {}: {}; {}", place(refused.place), refused.reason, refused.had);
         if number == 0 && hidden == 0 { text.line("not matched", &line) } else { text.more(&line) }
+    }
+    for passed_on in &explanation.passed_on {
+        text.line(
+            "passed on",
+            &format!("route {}: no cluster of it has a healthy endpoint", place(*passed_on)),
+        );
     }
     let route = explanation.route.map_or_else(|| "none".to_owned(), place);
     text.line("route", &route);

@@ -95,6 +95,28 @@ fn an_explanation_goes_through_the_chain() {
 }
 
 #[test]
+fn an_explanation_finds_what_the_lookup_finds() {
+    let combinations = [NEVER, NO_MATCH, UNHEALTHY, BOTH];
+    for number in 0..64 {
+        let pass_on = [0, 2, 4].map(|shift| combinations[number >> shift & 3]);
+        let table = chain(pass_on);
+        for path in ["/a", "/b", "/c", "relative"] {
+            for down in [&[][..], &[0], &[0, 2], &[1], &[0, 1, 2, 3, 4]] {
+                let serves = |route: &Route| match &route.action {
+                    RouteAction::Forward(forward) => !down.contains(&forward.cluster.0),
+                    _ => true,
+                };
+                let view = RequestView::get(b"h", path.as_bytes());
+                let found = table.find_serving(&view, serves).map(|found| (found.virtual_host, found.index));
+                let told = table.explain_serving(&view, serves);
+                let said = told.found.map(|found| (found.virtual_host, found.index));
+                assert_eq!(said, found, "{pass_on:?} {path} {down:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_table_without_links_takes_nothing() {
     assert!(RouteTable::default().find(&RequestView::get(b"h", b"/")).is_none());
 }

@@ -14,6 +14,8 @@ pub struct Explanation<'a> {
     pub virtual_host: Option<usize>,
     /// The routes before the one that was found, or all of them, in their order, table by table.
     pub refused: Vec<Considered<'a>>,
+    /// Routes that took the request but had no healthy endpoint, so that the next table got it.
+    pub passed_on: Vec<Routed<'a>>,
     pub found: Option<Routed<'a>>,
 }
 

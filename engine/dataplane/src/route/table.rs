@@ -141,17 +141,35 @@ impl RouteTable {
     /// request.
     #[must_use]
     pub fn explain(&self, view: &RequestView<'_>) -> Explanation<'_> {
+        self.explain_serving(view, |_| true)
+    }
+
+    /// What [`RouteTable::find_serving`] finds, in the same way.
+    pub fn explain_serving(
+        &self,
+        view: &RequestView<'_>,
+        serves: impl Fn(&Route) -> bool,
+    ) -> Explanation<'_> {
         let mut told = Explanation::default();
         for ChainLink { table, pass_on } in &self.chain {
             told.tables.extend(self.tables.get(*table).map(|table| table.name.as_str()));
-            told.virtual_host = self.host_in(*table, view).or(told.virtual_host);
-            if let Some(host) = self.host_in(*table, view) {
-                told.found = self.consider(host, view, &mut told.refused);
-            }
-            if told.found.is_some() || !pass_on.no_match {
-                break;
+            let host = self.host_in(*table, view);
+            let found = host.and_then(|host| self.consider(host, view, &mut told.refused));
+            match found {
+                Some(found) if pass_on.no_healthy_endpoint && !serves(found.route) => {
+                    told.passed_on.push(found);
+                }
+                None if pass_on.no_match => told.virtual_host = host.or(told.virtual_host),
+                found => {
+                    told.found = found;
+                    told.virtual_host = host.or(told.virtual_host);
+                    break;
+                }
             }
         }
+        // Where no later table takes it, it stays with the last that did.
+        told.found = told.found.or(told.passed_on.last().copied());
+        told.virtual_host = told.found.map(|found| found.virtual_host).or(told.virtual_host);
         told
     }
 
