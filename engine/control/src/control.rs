@@ -13,6 +13,7 @@ use crate::listeners::OpenListeners;
 use crate::log;
 use crate::rate_limit::{self, Broker};
 use crate::stats::{Ledger, ProcessFacts};
+use crate::zone_switch::ZoneSwitch;
 use health::Untold;
 use sidering_dataplane::config::Snapshot;
 use sidering_dataplane::filter::local_rate_limit::shares::ShareReport;
@@ -72,6 +73,8 @@ pub struct Control {
     open: OpenListeners,
     reloads: u64,
     reload_failures: u64,
+    /// What overrules the file until it is read again; bounded where they are asked for.
+    pub(crate) zone_switches: Vec<ZoneSwitch>,
     rate_limits: Broker,
     /// Counted by the admin server.
     pub(crate) admin_connections_refused: u64,
@@ -111,6 +114,7 @@ impl Control {
             open: OpenListeners::default(),
             reloads: 0,
             reload_failures: 0,
+            zone_switches: vec![],
             admin_connections_refused: 0,
         };
         control.apply(loaded)?;
@@ -212,8 +216,20 @@ impl Control {
         Next::Leave(1)
     }
 
-    /// Reads the file again and applies it whole, or not at all.
+    /// Reads the file again and applies it whole, or not at all. Switches of zones are the file's again.
     pub(crate) fn reload(&mut self) -> bool {
+        self.reload_with(vec![])
+    }
+
+    /// Turns a switch of a zone or city until the next reload, by way of reading the file again.
+    pub(crate) fn turn_switch(&mut self, switch: ZoneSwitch) -> bool {
+        let others = self.zone_switches.iter().filter(|known| !switch.overrules(known)).cloned();
+        let mut switches: Vec<_> = others.collect();
+        switches.push(switch);
+        self.reload_with(switches)
+    }
+
+    fn reload_with(&mut self, switches: Vec<ZoneSwitch>) -> bool {
         let applied = match &self.setup.source {
             Source::BuiltIn => {
                 Err(vec!["the built-in configuration cannot be reloaded; give a file with -c".to_owned()])
@@ -222,7 +238,12 @@ impl Control {
                 Err(vec!["the process is draining".to_owned()])
             }
             Source::File(path) => match self.load_again(path) {
-                Ok(loaded) => self.reapply(loaded),
+                Ok(mut loaded) => {
+                    for switch in &switches {
+                        switch.turn(&mut loaded.snapshot);
+                    }
+                    self.reapply(loaded)
+                }
                 Err(LoadError::Invalid(report)) => {
                     let count = report.errors();
                     Err(vec![format!("{count} errors in {}\n{}", report.name, report.to_string().trim_end())])
@@ -233,6 +254,7 @@ impl Control {
         match applied {
             Ok(()) => {
                 self.reloads += 1;
+                self.zone_switches = switches;
                 log::info(format_args!("configuration reloaded: version {}", self.snapshot.version));
                 true
             }

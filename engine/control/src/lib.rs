@@ -25,6 +25,7 @@ pub mod stats;
 mod substitution;
 #[cfg(test)]
 mod test_cores;
+mod zone_switch;
 
 pub use built_in::BuiltInUpstream;
 pub use control::{Control, EngineInUse, Setup, Source};

@@ -32,6 +32,7 @@ fn every_example_loads() {
         "discovery.yaml",
         "route-chain.yaml",
         "balancing.yaml",
+        "zone-routing.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");

@@ -26,7 +26,7 @@ fn chained(pass_on: PassOn) -> Snapshot {
         table("city", Forward { weighted_clusters, ..Forward::default() }),
         table("region", Forward { weighted_clusters: vec![of(1), of(0)], ..Forward::default() }),
     ];
-    let links = (0..tables.len()).map(|table| ChainLink { table, pass_on });
+    let links = (0..tables.len()).map(|table| ChainLink { tables: LinkTables::Table(table), pass_on });
     http.routes = RouteTable::chained(tables, links.collect()).into();
     snapshot
 }

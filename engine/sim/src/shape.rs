@@ -310,7 +310,7 @@ impl Shape {
         hosts.pop();
         let named = |name: &str, virtual_hosts| NamedTable { name: name.into(), virtual_hosts };
         let pass_on = PassOn { no_match: true, no_healthy_endpoint: false };
-        let links = (0..2).map(|table| ChainLink { table, pass_on }).collect();
+        let links = (0..2).map(|table| ChainLink { tables: LinkTables::Table(table), pass_on }).collect();
         RouteTable::chained(vec![named("first", hosts), named("rest", virtual_hosts(rest))], links)
     }
 }

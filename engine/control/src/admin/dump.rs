@@ -34,6 +34,7 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, s
     json.key("listeners").list(&snapshot.listeners, |json, item| {
         json.object(|json| listener(json, item, workers, &snapshot.clusters));
     });
+    dump_chain::write_zones(json, snapshot);
     dump_chain::write_tables(json, snapshot, workers);
     if !snapshot.clusters.is_empty() {
         json.key("clusters").list(&snapshot.clusters, |json, item| {

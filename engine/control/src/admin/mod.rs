@@ -121,6 +121,11 @@ static ENDPOINTS: &[Endpoint] = &[
         handler: Handler::Page(page::prometheus),
         help: "metrics for Prometheus",
     },
+    Endpoint {
+        path: "/zones",
+        handler: Handler::Act(act::zones),
+        help: "switch a zone or city off or on until the next reload: ?map=NAME&zone=NAME (or city=NAME)&disabled=true|false (POST)",
+    },
 ];
 
 /// Serves admin until the runtime ends.

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::{Overrides, parse};
 use crate::lifecycle::Phase;
 use crate::test_cores::{Orders, start, take};
+use crate::zone_switch::{MOST_SWITCHES, SwitchOf, ZoneSwitch};
 use hyper::Request;
 use serde_json::Value;
 use sidering_dataplane::config::NamedTable;
@@ -70,8 +71,17 @@ listeners:
     - { match: { connect: true }, cluster: api, request_headers: { remove: [x-e] }, response_headers: { remove: [x-f] } }
 - { name: chained, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: a, pass_on: [no_match, no_healthy_endpoint] },
     { table: b, pass_on: [] }] }
-- { name: also, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: b }] }
+- { name: also, address: 127.0.0.1:0, protocol: http, route_chain: [{ zones: users }, { table: b }] }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
+zone_routing:
+- name: users
+  key: [{ header: X-Uid }, { cookie: uid }]
+  digits: { count: 1, skip_last: 2 }
+  city: hz
+  cities: [{ name: hz, table: a }, { name: sh, disabled: true }]
+  zones: [{ name: r0, city: hz, table: a }, { name: r1, city: sh, table: b, disabled: true }]
+  global: { table: b }
+  ranges: [{ keys: 0-4, zones: [{ name: r0 }, { name: r1, weight: 0 }] }, { keys: 5-9, zones: [{ name: r1, weight: 7 }] }]
 route_tables:
 - { name: a, virtual_hosts: [{ domains: [x], routes: [{ match: { prefix: /a }, cluster: api }] }] }
 - { name: b, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }
@@ -135,6 +145,49 @@ fn the_dump_is_a_configuration_that_means_the_same() {
     }
     assert_eq!(read, snapshot);
     assert_eq!(again.settings.access_log, control.settings.access_log);
+}
+
+/// Whether the city `sh` and the zones of the map `users` are disabled.
+fn switches(control: &mut Control) -> Vec<bool> {
+    let dump: Value = serde_json::from_str(&ask(control, "GET", "/config_dump").body).unwrap();
+    let map = &dump["configuration"]["zone_routing"][0];
+    let all = [&map["cities"][1], &map["zones"][0], &map["zones"][1]];
+    all.map(|of| of["disabled"].as_bool().unwrap()).to_vec()
+}
+
+#[test]
+fn switches_of_zones_hold_until_the_next_reload() {
+    let (mut control, _orders, _folder) = begin();
+    assert_eq!(switches(&mut control), [true, false, true]);
+    for (target, status, expected) in [
+        ("/zones?map=users&zone=r0&disabled=true", 200, [true, true, true]),
+        ("/zones?map=users&city=sh&disabled=false", 200, [false, true, true]),
+        ("/zones?map=users&zone=r1&disabled=false", 200, [false, true, false]),
+        ("/zones?map=users&zone=r0&disabled=false", 200, [false, false, false]),
+        ("/zones?map=users&zone=r2&disabled=true", 404, [false, false, false]),
+        ("/zones?map=other&zone=r0&disabled=true", 404, [false, false, false]),
+        ("/zones?map=users&zone=r0&city=sh&disabled=true", 400, [false, false, false]),
+        ("/zones?map=users&zone=r0&disabled=maybe", 400, [false, false, false]),
+        ("/reload", 200, [true, false, true]),
+    ] {
+        assert_eq!(ask(&mut control, "POST", target).status, status, "{target}");
+        assert_eq!(switches(&mut control), expected, "{target}");
+    }
+    assert_eq!(ask(&mut control, "GET", "/zones").status, 405);
+}
+
+#[test]
+fn so_many_switches_may_be_turned_at_once() {
+    let (mut control, _orders, _folder) = begin();
+    let other = |at| ZoneSwitch { map: format!("m{at}"), of: SwitchOf::Zone("z".into()), is_disabled: true };
+    for (count, status) in [(MOST_SWITCHES - 2, 200), (MOST_SWITCHES - 1, 200), (MOST_SWITCHES, 409)] {
+        control.zone_switches = (0..count).map(other).collect();
+        assert_eq!(
+            ask(&mut control, "POST", "/zones?map=users&zone=r0&disabled=true").status,
+            status,
+            "{count}"
+        );
+    }
 }
 
 #[test]

@@ -1,78 +1,39 @@
-//! Reads route tables that have names, and the chains in which listeners ask them.
+//! Reads the chains in which listeners ask route tables.
 
 use super::cluster::Clusters;
-use super::filter;
+use super::named::{Kind, Named};
 use super::problem::{Place, Problems};
 use super::route::virtual_hosts;
-use super::section::{Section, choice, list, name};
-use super::suggest::nearest;
+use super::section::{Section, choice, list};
 use super::tree::{Tree, Value};
-use sidering_dataplane::config::{ChainLink, NamedTable, PassOn};
+use super::{filter, zone};
+use sidering_dataplane::config::{ChainLink, LinkTables, NamedTable, PassOn};
 use sidering_dataplane::route::RouteTable;
-use std::cell::Cell;
 
 /// A request that nobody takes is looked up in every table of a chain.
 const MOST_LINKS: usize = 16;
 
-/// The `route_tables` of a file: what they mean depends on the listener that names them.
-#[derive(Default)]
-pub(super) struct RouteTables<'t> {
-    tables: Vec<Unread<'t>>,
+/// What chains are made of.
+pub(super) struct Parts<'t> {
+    tables: Named<'t>,
+    zones: Named<'t>,
 }
 
-struct Unread<'t> {
-    name: String,
-    place: Place,
-    virtual_hosts: Option<&'t Tree>,
-    is_used: Cell<bool>,
-}
-
-impl<'t> RouteTables<'t> {
-    pub(super) fn read(tree: Option<&'t Tree>, problems: &'t Problems) -> Self {
-        let mut tables: Vec<Unread<'t>> = vec![];
-        for item in tree.map_or(&[][..], |tree| list(tree, "{ name, virtual_hosts }", problems)) {
-            let mut section = Section::open("a route table", item, problems);
-            let name_tree = section.require("name", "a name for chains to call it by");
-            let virtual_hosts = section.require("virtual_hosts", "a list of { domains, routes }");
-            section.finish();
-            let Some(tree) = name_tree else { continue };
-            let Some(name) = name(tree, problems) else { continue };
-            match tables.iter().find(|known| known.name == name) {
-                Some(known) => {
-                    let expected = format!("another name; the first is on line {}", known.place.line);
-                    problems.error(tree.place, format!("a second route table named `{name}`"), expected);
-                }
-                None => {
-                    let is_used = Cell::new(false);
-                    tables.push(Unread { name, place: tree.place, virtual_hosts, is_used });
-                }
-            }
+impl<'t> Parts<'t> {
+    /// Reads the names of `route_tables` and `zone_routing`.
+    pub(super) fn read(root: &mut Section<'t>) -> Self {
+        let problems = root.problems;
+        let table = Kind { one: "route table", with_article: "a route table", key: "route_tables" };
+        let zones = Kind { one: "zone map", with_article: "a zone map", key: "zone_routing" };
+        Parts {
+            tables: Named::read(table, root.find("route_tables"), problems),
+            zones: Named::read(zones, root.find("zone_routing"), problems),
         }
-        RouteTables { tables }
     }
 
-    /// Tells of tables that no listener has named: nobody knows what is in them.
     pub(super) fn warn_of_unused(&self, problems: &Problems) {
-        for table in self.tables.iter().filter(|table| !table.is_used.get()) {
-            let message = format!("no listener uses the route table `{}`", table.name);
-            problems.warning(table.place, message, "it in a listener's `route_chain`; it is not looked into");
-        }
-    }
-
-    fn find(&self, tree: &Tree, problems: &Problems) -> Option<&Unread<'t>> {
-        let given = name(tree, problems)?;
-        let found = self.tables.iter().find(|table| table.name == given);
-        if let Some(table) = found {
-            table.is_used.set(true);
-        } else {
-            let known = self.tables.iter().map(|table| table.name.as_str());
-            let expected = match nearest(&given, known) {
-                Some(near) => format!("the name of a route table; did you mean `{near}`?"),
-                None => "the name of a table in `route_tables`".to_owned(),
-            };
-            problems.error(tree.place, format!("there is no route table `{given}`"), expected);
-        }
-        found
+        self.zones.warn_of_unused(problems);
+        self.tables.warn_of_unused(problems);
     }
 }
 
@@ -80,7 +41,7 @@ impl<'t> RouteTables<'t> {
 pub(super) struct Around<'a, 't> {
     pub(super) protocol: &'static str,
     pub(super) filters: filter::Chain<'a>,
-    pub(super) tables: &'a RouteTables<'t>,
+    pub(super) parts: &'a Parts<'t>,
 }
 
 /// Reads a listener's routes: its own virtual hosts, or its chain.
@@ -100,46 +61,88 @@ pub(super) fn routes(
         section.settle(&["virtual_hosts"]);
         problems.error(place, "virtual hosts beside a route chain", "them in a table of `route_tables`");
     }
-    let (mut tables, mut chain): (Vec<NamedTable>, Vec<ChainLink>) = (vec![], vec![]);
-    let items = list(tree, "{ table, pass_on }", problems);
-    if items.len() > MOST_LINKS {
-        problems.error(
-            tree.place,
-            format!("{} tables in one chain", items.len()),
-            format!("at most {MOST_LINKS}"),
-        );
-    }
-    for (at, item) in items.iter().enumerate() {
-        let Some((table, place, pass_on)) = link(item, around.tables, problems) else { continue };
-        if tables.iter().any(|known| known.name == table.name) {
-            let message = format!("the table `{}` a second time", table.name);
-            problems.error(place, message, "each table once in a chain");
-            continue;
-        }
-        if pass_on == PassOn::default() && at + 1 < items.len() {
-            let message = format!("the table `{}` passes nothing on", table.name);
-            problems.warning(place, message, "a `pass_on`: the tables behind it are never asked");
-        }
-        let read = |tree| virtual_hosts(tree, around.protocol, clusters, around.filters, problems);
-        let virtual_hosts = table.virtual_hosts.map(read).unwrap_or_default();
-        chain.push(ChainLink { table: tables.len(), pass_on });
-        tables.push(NamedTable { name: table.name.clone(), virtual_hosts });
-    }
-    RouteTable::chained(tables, chain)
+    let mut tables = Tables { around, clusters, read: vec![] };
+    let chain = chain(tree, &mut tables, problems);
+    RouteTable::chained(tables.read, chain)
 }
 
-fn link<'a, 't>(
-    tree: &Tree,
-    tables: &'a RouteTables<'t>,
-    problems: &Problems,
-) -> Option<(&'a Unread<'t>, Place, PassOn)> {
+/// The tables that a listener's chain has named so far.
+pub(super) struct Tables<'r, 'a, 't> {
+    around: &'r Around<'a, 't>,
+    clusters: &'r mut Clusters,
+    read: Vec<NamedTable>,
+}
+
+impl Tables<'_, '_, '_> {
+    /// The place of the table that `tree` names; read when it is named first.
+    pub(super) fn place(&mut self, tree: &Tree, problems: &Problems) -> Option<usize> {
+        let item = self.around.parts.tables.find(tree, problems)?;
+        if let Some(known) = self.read.iter().position(|known| known.name == item.name) {
+            return Some(known);
+        }
+        let mut section = Section::open("a route table", item.body, problems);
+        section.find("name");
+        let hosts = section.require("virtual_hosts", "a list of { domains, routes }");
+        section.finish();
+        let Around { protocol, filters, .. } = *self.around;
+        let hosts = hosts.map(|tree| virtual_hosts(tree, protocol, self.clusters, filters, problems));
+        let name = item.name.clone();
+        self.read.push(NamedTable { name, virtual_hosts: hosts.unwrap_or_default() });
+        Some(self.read.len() - 1)
+    }
+}
+
+fn chain(tree: &Tree, tables: &mut Tables<'_, '_, '_>, problems: &Problems) -> Vec<ChainLink> {
+    let items = list(tree, "{ table, pass_on }", problems);
+    if items.len() > MOST_LINKS {
+        let message = format!("{} tables in one chain", items.len());
+        problems.error(tree.place, message, format!("at most {MOST_LINKS}"));
+    }
+    let mut chain: Vec<ChainLink> = vec![];
+    for (at, item) in items.iter().enumerate() {
+        let Some((link, place)) = link(item, tables, problems) else { continue };
+        if chain.iter().any(|known| is_same(known, &link)) {
+            problems.error(place, "a table a second time", "each table once in a chain");
+        }
+        if link.pass_on == PassOn::default() && at + 1 < items.len() {
+            let expected = "a `pass_on`: the tables behind it are never asked";
+            problems.warning(place, "this passes nothing on", expected);
+        }
+        chain.push(link);
+    }
+    chain
+}
+
+fn is_same(one: &ChainLink, other: &ChainLink) -> bool {
+    match (&one.tables, &other.tables) {
+        (LinkTables::Table(one), LinkTables::Table(other)) => one == other,
+        (LinkTables::Zones(one), LinkTables::Zones(other)) => one.name == other.name,
+        _ => false,
+    }
+}
+
+fn link(tree: &Tree, tables: &mut Tables<'_, '_, '_>, problems: &Problems) -> Option<(ChainLink, Place)> {
     let mut section = Section::open("a link of a chain", tree, problems);
-    let table = section.require("table", "the name of a route table");
+    let zones = section.find("zones");
+    let table = match zones {
+        Some(_) => {
+            section.misplaced(&["table"], "links without `zones`");
+            None
+        }
+        None => section.require("table", "the name of a route table, or `zones`"),
+    };
     let pass_on = section.find("pass_on").map(|tree| pass_on(tree, problems));
     section.finish();
-    let table = table?;
-    let pass_on = pass_on.unwrap_or(PassOn { no_match: true, no_healthy_endpoint: false });
-    Some((tables.find(table, problems)?, table.place, pass_on))
+    let place = zones.or(table)?.place;
+    let default = PassOn { no_match: true, no_healthy_endpoint: zones.is_some() };
+    let tables = match zones {
+        Some(tree) => {
+            let map = tables.around.parts.zones.find(tree, problems)?;
+            LinkTables::Zones(Box::new(zone::map(&map.name, map.body, tables, problems)))
+        }
+        None => LinkTables::Table(tables.place(table?, problems)?),
+    };
+    Some((ChainLink { tables, pass_on: pass_on.unwrap_or(default) }, place))
 }
 
 /// An empty list is allowed: it passes on nothing.

@@ -1,7 +1,7 @@
 //! What chains of route tables are read as, and their mistakes with their places.
 
 use super::*;
-use sidering_dataplane::config::{ChainLink, ListenerKind, PassOn};
+use sidering_dataplane::config::{ChainLink, LinkTables, ListenerKind, PassOn};
 
 /// A listener with a chain, and the tables `a` and `b`.
 fn file(chain: &str, more: &str) -> String {
@@ -39,7 +39,10 @@ fn a_chain_is_read_in_its_order() {
     assert_eq!(names, [("b", 1), ("a", 1)]);
     let both = PassOn { no_match: true, no_healthy_endpoint: true };
     let default = PassOn { no_match: true, no_healthy_endpoint: false };
-    let chain = [ChainLink { table: 0, pass_on: both }, ChainLink { table: 1, pass_on: default }];
+    let chain = [
+        ChainLink { tables: LinkTables::Table(0), pass_on: both },
+        ChainLink { tables: LinkTables::Table(1), pass_on: default },
+    ];
     assert_eq!(http.routes.chain(), chain);
 }
 
@@ -57,13 +60,16 @@ fn two_listeners_may_share_a_table_and_its_mistakes_are_told_once() {
 fn each_mistake_in_a_chain_has_its_words() {
     for (chain, expected) in [
         ("[]", "5:16 an empty list | at least one of { table, pass_on }"),
-        ("[{ pass_on: [] }]", "5:17 a link of a chain without `table` | `table`: the name of a route table"),
+        (
+            "[{ pass_on: [] }]",
+            "5:17 a link of a chain without `table` | `table`: the name of a route table, or",
+        ),
         (
             "[{ table: a }, { table: bb }]",
             "5:40 there is no route table `bb` | the name of a route table; did you",
         ),
-        ("[{ table: a }, { table: b }, { table: a }]", "5:54 the table `a` a second time | each table once"),
-        ("[{ table: a, pass_on: [] }, { table: b }]", "5:26 the table `a` passes nothing on | a `pass_on`"),
+        ("[{ table: a }, { table: b }, { table: a }]", "5:54 a table a second time | each table once"),
+        ("[{ table: a, pass_on: [] }, { table: b }]", "5:26 this passes nothing on | a `pass_on`"),
         (
             "[{ table: a, pass_on: [no_mach] }, { table: b }]",
             "5:39 `no_mach` is not among the choices | no_match",

@@ -1,6 +1,6 @@
 //! Reads listeners.
 
-use super::chain::{self, RouteTables};
+use super::chain::{self, Parts};
 use super::cluster::{Clusters, LATER_PROTOCOLS};
 use super::filter;
 use super::header;
@@ -61,14 +61,14 @@ pub(super) fn listeners(
     tree: Option<&Tree>,
     workers: u32,
     clusters: &mut Clusters,
-    tables: &RouteTables<'_>,
+    parts: &Parts<'_>,
     problems: &Problems,
 ) -> Vec<Listener> {
     let mut names = HashMap::new();
     let mut addresses = HashMap::new();
     let mut listeners: Vec<Listener> = vec![];
     for item in tree.map_or(&[][..], |tree| list(tree, "listeners", problems)) {
-        let (mut listener, places) = listener(item, workers, clusters, tables, problems);
+        let (mut listener, places) = listener(item, workers, clusters, parts, problems);
         listener.id = ListenerId(listeners.len() as u32);
         if !listener.name.is_empty() {
             once(&mut names, listener.name.clone(), places.name, "the name", problems);
@@ -97,7 +97,7 @@ fn listener(
     tree: &Tree,
     workers: u32,
     clusters: &mut Clusters,
-    tables: &RouteTables<'_>,
+    parts: &Parts<'_>,
     problems: &Problems,
 ) -> (Listener, Places) {
     let mut section = Section::open("a listener", tree, problems);
@@ -112,7 +112,7 @@ fn listener(
     section.later(&["tls"]);
     let protocol = protocol.or_else(|| guess(&section));
     let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
-    let kind = kind(&mut section, protocol, codec, workers, clusters, tables);
+    let kind = kind(&mut section, protocol, codec, workers, clusters, parts);
     section.finish();
     let places = Places {
         name: name_tree.map_or(tree.place, |tree| tree.place),
@@ -137,7 +137,7 @@ fn kind(
     mut codec: CodecOptions,
     workers: u32,
     clusters: &mut Clusters,
-    tables: &RouteTables<'_>,
+    parts: &Parts<'_>,
 ) -> ListenerKind {
     let problems = section.problems;
     match protocol {
@@ -154,7 +154,7 @@ fn kind(
             let filters = filters.map_or(vec![], |tree| filter::chain(tree, workers, problems));
             let headers = header::rules(section);
             let around =
-                chain::Around { protocol, filters: filter::Chain { filters: &filters, workers }, tables };
+                chain::Around { protocol, filters: filter::Chain { filters: &filters, workers }, parts };
             let routes = Arc::new(chain::routes(section, clusters, &around));
             let options = http_options(section, &filters, routes.virtual_hosts());
             ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, headers, routes }))

@@ -15,6 +15,7 @@ mod keepalive;
 mod listener;
 mod load_balancing;
 mod matcher;
+mod named;
 mod node;
 mod outlier_detection;
 mod problem;
@@ -31,6 +32,7 @@ mod subsets;
 mod suggest;
 mod tree;
 mod units;
+mod zone;
 
 pub use expectations::expectations;
 pub(crate) use listener::is_port_zero;
@@ -123,9 +125,9 @@ fn read(
     let node = node::Node::read(&mut root, problems);
     let mut clusters = cluster::Clusters::read(root.find("clusters"), &node, problems);
     let local_cluster = node.local_cluster(&mut clusters, problems);
-    let tables = chain::RouteTables::read(root.find("route_tables"), problems);
-    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, &tables, problems);
-    tables.warn_of_unused(problems);
+    let parts = chain::Parts::read(&mut root);
+    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, &parts, problems);
+    parts.warn_of_unused(problems);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     let (clusters, discoveries) = clusters.into_parts();
@@ -160,3 +162,5 @@ mod resilience_tests;
 mod route_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod zone_tests;

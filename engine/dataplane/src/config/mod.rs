@@ -19,9 +19,10 @@ mod retry;
 mod route;
 mod route_match;
 mod subset;
+mod zone;
 
 pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
-pub use chain::{ChainLink, NamedTable, PassOn};
+pub use chain::{ChainLink, LinkTables, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy};
 pub use filter::{ChainedFilter, FilterOverride};
@@ -41,6 +42,7 @@ pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 pub use subset::{Metadata, SubsetFallback, SubsetPolicy, SubsetSelector, has_keys, metadata, restrict};
+pub use zone::{City, KeyDigits, KeyRange, WeightedZone, Zone, ZoneKey, ZoneMap};
 
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Default)]

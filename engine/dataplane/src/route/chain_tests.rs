@@ -24,7 +24,10 @@ fn chain(pass_on: [PassOn; 3]) -> RouteTable {
         table("region", "h", &[("/a", 2), ("/c", 3)]),
         table("global", "*", &[("/", 4)]),
     ];
-    let links = pass_on.into_iter().enumerate().map(|(table, pass_on)| ChainLink { table, pass_on });
+    let links = pass_on
+        .into_iter()
+        .enumerate()
+        .map(|(table, pass_on)| ChainLink { tables: LinkTables::Table(table), pass_on });
     RouteTable::chained(tables, links.collect())
 }
 
@@ -77,7 +80,10 @@ fn a_table_passes_on_what_it_is_told_to() {
 fn a_request_without_a_cluster_is_always_served() {
     let mut tables = vec![table("direct", "*", &[("/", 0)]), table("other", "*", &[("/", 1)])];
     tables[0].virtual_hosts[0].routes[0].action = RouteAction::default();
-    let links = vec![ChainLink { table: 0, pass_on: BOTH }, ChainLink { table: 1, pass_on: BOTH }];
+    let links = vec![
+        ChainLink { tables: LinkTables::Table(0), pass_on: BOTH },
+        ChainLink { tables: LinkTables::Table(1), pass_on: BOTH },
+    ];
     let found = RouteTable::chained(tables, links);
     assert_eq!(cluster(&found, "h", "/", &[]), Some(u32::MAX));
 }

@@ -14,6 +14,7 @@ mod table;
 pub mod target;
 mod template;
 mod trie;
+mod zones;
 
 pub use condition::Mismatch;
 pub use explain::{Considered, Explanation};
@@ -28,3 +29,5 @@ mod chain_tests;
 mod properties;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod zone_tests;

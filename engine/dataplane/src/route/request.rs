@@ -65,6 +65,17 @@ impl<'a> RequestView<'a> {
         })
     }
 
+    /// The value of the first cookie of this name (RFC 6265 section 5.4).
+    #[must_use]
+    pub fn cookie(&self, name: &[u8]) -> Option<&'a [u8]> {
+        let fields = self.fields.iter().filter(|field| field.name.eq_ignore_ascii_case(b"cookie"));
+        let mut pairs = fields.flat_map(|field| field.value.split(|&byte| byte == b';'));
+        pairs.find_map(|pair| {
+            let (found, value) = pair.split_at(memchr::memchr(b'=', pair)?);
+            (found.trim_ascii() == name).then(|| value[1..].trim_ascii())
+        })
+    }
+
     /// The path's segment of this number, from 0.
     #[must_use]
     pub(super) fn segment(&self, number: u8) -> Option<&'a [u8]> {
@@ -93,5 +104,22 @@ mod tests {
         assert_eq!(RequestView::get(b"h", b"/a").query(b"x"), None);
         assert_eq!(RequestView::get(b"h", b"/a?").query(b"x"), None);
         assert_eq!([0, 1, 2, 3].map(|at| view.segment(at)), [Some(&b"a"[..]), Some(b""), Some(b"b"), None]);
+    }
+
+    #[test]
+    fn cookies() {
+        let fields = [("Cookie", "a=1;b=2 ;  c=x=y; flag; =e"), ("x", "d=5"), ("cookie", "a=3; d=4")];
+        let head = crate::route::tests::Head::new(&fields);
+        let view = RequestView { fields: head.fields(), ..RequestView::get(b"h", b"/") };
+        for (name, value) in [
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("c", Some("x=y")),
+            ("d", Some("4")),
+            ("flag", None),
+            ("e", None),
+        ] {
+            assert_eq!(view.cookie(name.as_bytes()), value.map(str::as_bytes), "{name}");
+        }
     }
 }

@@ -7,7 +7,8 @@ use super::domains::Domains;
 use super::explain::{Considered, Explanation};
 use super::index::HostIndex;
 use super::request::RequestView;
-use crate::config::{ChainLink, NamedTable, Route, VirtualHost};
+use super::zones::Zones;
+use crate::config::{ChainLink, LinkTables, NamedTable, PassOn, Route, VirtualHost};
 
 /// Virtual hosts, ready for lookups: one table of them, or a chain of tables. Two are equal if they were compiled from the
 /// same.
@@ -18,6 +19,8 @@ pub struct RouteTable {
     indices: Box<[HostIndex]>,
     tables: Box<[Table]>,
     chain: Box<[ChainLink]>,
+    /// Of each link that has one, its map.
+    zones: Box<[Option<Zones>]>,
     asks: Asks,
 }
 
@@ -68,7 +71,12 @@ impl RouteTable {
         }
         let indices = virtual_hosts.iter().map(|host| HostIndex::compile(&host.routes)).collect();
         let asks = asks(&virtual_hosts);
-        RouteTable { virtual_hosts, indices, tables: compiled.into(), chain: chain.into(), asks }
+        let zones = chain.iter().map(|link| match &link.tables {
+            LinkTables::Table(_) => None,
+            LinkTables::Zones(map) => Some(Zones::compile(map)),
+        });
+        let zones = zones.collect();
+        RouteTable { virtual_hosts, indices, tables: compiled.into(), chain: chain.into(), zones, asks }
     }
 
     /// The virtual hosts that it was compiled from, of all tables.
@@ -104,8 +112,8 @@ impl RouteTable {
         serves: impl Fn(&Route) -> bool,
     ) -> Option<Routed<'_>> {
         let mut last = None;
-        for ChainLink { table, pass_on } in &self.chain {
-            match self.find_in(*table, view) {
+        for (table, pass_on) in self.turns(view) {
+            match self.find_in(table, view) {
                 Some(found) => {
                     last = Some(found);
                     if !pass_on.no_healthy_endpoint || serves(found.route) {
@@ -123,6 +131,18 @@ impl RouteTable {
     #[must_use]
     pub fn find(&self, view: &RequestView<'_>) -> Option<Routed<'_>> {
         self.find_serving(view, |_| true)
+    }
+
+    /// The tables that a request is looked up in, one after the other.
+    fn turns(&self, view: &RequestView<'_>) -> impl Iterator<Item = (usize, PassOn)> {
+        self.chain.iter().zip(&self.zones).flat_map(|(link, zones)| {
+            let tables = match (&link.tables, zones) {
+                (LinkTables::Table(table), _) => [Some(*table), None, None],
+                (LinkTables::Zones(_), Some(zones)) => zones.tables(view),
+                (LinkTables::Zones(_), None) => [None; 3],
+            };
+            tables.into_iter().flatten().map(|table| (table, link.pass_on))
+        })
     }
 
     fn find_in(&self, table: usize, view: &RequestView<'_>) -> Option<Routed<'_>> {
@@ -151,9 +171,9 @@ impl RouteTable {
         serves: impl Fn(&Route) -> bool,
     ) -> Explanation<'_> {
         let mut told = Explanation::default();
-        for ChainLink { table, pass_on } in &self.chain {
-            told.tables.extend(self.tables.get(*table).map(|table| table.name.as_str()));
-            let host = self.host_in(*table, view);
+        for (table, pass_on) in self.turns(view) {
+            told.tables.extend(self.tables.get(table).map(|table| table.name.as_str()));
+            let host = self.host_in(table, view);
             let found = host.and_then(|host| self.consider(host, view, &mut told.refused));
             match found {
                 Some(found) if pass_on.no_healthy_endpoint && !serves(found.route) => {

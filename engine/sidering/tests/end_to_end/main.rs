@@ -46,6 +46,7 @@ mod slow_peers;
 mod support;
 mod tcp;
 mod upgrades;
+mod zone_routing;
 
 /// The engine that the proxy is started with, unless a test says otherwise.
 const ENGINE: &str = "uring";

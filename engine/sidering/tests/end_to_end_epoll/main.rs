@@ -70,6 +70,8 @@ mod support;
 mod tcp;
 #[path = "../end_to_end/upgrades.rs"]
 mod upgrades;
+#[path = "../end_to_end/zone_routing.rs"]
+mod zone_routing;
 
 /// The engine that the proxy is started with, unless a test says otherwise.
 const ENGINE: &str = "epoll";
