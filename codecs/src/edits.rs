@@ -112,6 +112,13 @@ impl Edits {
         }
     }
 
+    /// The values of all fields of this name as they go out, the head's own first.
+    pub fn values_of<'a>(&'a self, fields: &Fields<'a>, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        let own = fields.iter().enumerate().filter(|(index, _)| !self.is_removed(*index));
+        let all = own.map(|(_, field)| field).chain(self.added().iter());
+        all.filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+    }
+
     fn find(&self, fields: &Fields<'_>, name: &[u8], visible: usize) -> Option<Found> {
         let value = |span: &FieldSpan| {
             let start = span.value_start as usize;

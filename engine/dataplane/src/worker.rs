@@ -16,6 +16,7 @@ use crate::observe::access_log::RecordSink;
 use crate::observe::counters::CoreCounters;
 use crate::observe::notice::NoticeSink;
 use crate::proxy::drain::Drain;
+use crate::route::SubstitutionCaches;
 use crate::stream::{BodyTable, LogText, OwnedHead, StreamKey, StreamTable};
 use sidering_codecs::{Edits, Scratch};
 use std::collections::VecDeque;
@@ -107,6 +108,9 @@ pub struct Worker<I: Io> {
     pub(crate) scratch: Scratch,
     pub(crate) edits: Edits,
     pub(crate) path_scratch: Vec<u8>,
+    pub(crate) substitutions: SubstitutionCaches,
+    /// A path with what a regex has replaced in it.
+    pub(crate) replaced_scratch: Vec<u8>,
     /// The boxes themselves are what is spared: a stream holds a pointer, and taking one allocates nothing.
     #[expect(clippy::vec_box)]
     pub(crate) spare_heads: Vec<Box<OwnedHead>>,
@@ -148,6 +152,8 @@ impl<I: Io> Worker<I> {
             scratch: Scratch::default(),
             edits: Edits::default(),
             path_scratch: Vec::new(),
+            substitutions: SubstitutionCaches::default(),
+            replaced_scratch: Vec::new(),
             spare_heads: Vec::new(),
             spare_logs: Vec::new(),
             spare_filters: Vec::new(),

@@ -1,5 +1,6 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
+use super::dump_action::action;
 use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;
@@ -9,9 +10,8 @@ use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, Forward, HttpListener, Listener, ListenerKind,
-    LoadBalancing, Redirect, RedirectPath, RetryPolicy, Rewrite, Route, RouteAction, Snapshot, Underscores,
-    VirtualHost,
+    CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, HttpListener, Listener, ListenerKind, LoadBalancing,
+    RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
 };
 use sidering_dataplane::io::ConnectOptions;
 
@@ -119,70 +119,10 @@ fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Cluster]) {
     json.key("match").object(|json| dump_match::write(json, &route.matcher));
     overrides(json, &route.filters, workers);
     rules(json, route.headers.as_deref());
-    match &route.action {
-        RouteAction::Forward(forward) => write_forward(json, forward, clusters),
-        RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
-            json.key("status").number(u64::from(*status));
-            json.key("body").text(&String::from_utf8_lossy(body));
-        }),
-        RouteAction::Redirect(redirect) => json.key("redirect").object(|json| write_redirect(json, redirect)),
-    }
+    action(json, &route.action, clusters);
 }
 
-fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
-    if forward.weighted_clusters.is_empty() {
-        json.key("cluster").text(cluster_name(clusters, forward.cluster.0));
-    } else {
-        json.key("weighted_clusters").list(&forward.weighted_clusters, |json, weighted| {
-            json.object(|json| {
-                json.key("name").text(cluster_name(clusters, weighted.cluster.0));
-                json.key("weight").number(u64::from(weighted.weight));
-            });
-        });
-    }
-    if forward.rewrite != Rewrite::default() {
-        json.key("rewrite").object(|json| {
-            optional(json, "prefix", forward.rewrite.prefix.as_deref());
-            optional(json, "host", forward.rewrite.host.as_deref());
-        });
-    }
-    json.key("timeout").text(&show_ms(forward.timeout_ms));
-    if let Some(idle_timeout_ms) = forward.idle_timeout_ms {
-        json.key("idle_timeout").text(&show_ms(idle_timeout_ms));
-    }
-    if forward.max_stream_duration_ms > 0 {
-        json.key("max_stream_duration").text(&show_ms(forward.max_stream_duration_ms));
-    }
-    if let Some(bytes) = forward.buffer_bytes {
-        json.key("buffer_bytes").text(&show_bytes(u64::from(bytes)));
-    }
-    if let Some(policy) = &forward.retry {
-        json.key("retry").object(|json| retry(json, policy));
-    }
-}
-
-fn write_redirect(json: &mut Json, redirect: &Redirect) {
-    optional(json, "scheme", redirect.scheme);
-    optional(json, "host", redirect.host.as_deref());
-    if let Some(port) = redirect.port {
-        json.key("port").number(u64::from(port));
-    }
-    match &redirect.path {
-        RedirectPath::Same => {}
-        RedirectPath::Whole(path) => json.key("path").text(path),
-        RedirectPath::Prefix(prefix) => json.key("prefix").text(prefix),
-    }
-    json.key("strip_query").boolean(redirect.strip_query);
-    json.key("status").number(u64::from(redirect.status));
-}
-
-fn optional(json: &mut Json, key: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        json.key(key).text(value);
-    }
-}
-
-fn retry(json: &mut Json, policy: &RetryPolicy) {
+pub(super) fn retry(json: &mut Json, policy: &RetryPolicy) {
     let on: Vec<&str> = policy.on.names().collect();
     json.key("on").list(&on, |json, name| json.text(name));
     json.key("attempts").number(u64::from(policy.attempts));
@@ -253,7 +193,7 @@ pub(super) fn endpoint(json: &mut Json, address: &str, endpoint: &Endpoint) {
     dump_balancing::metadata(json, "metadata", &endpoint.metadata);
 }
 
-fn cluster_name(clusters: &[Cluster], index: u32) -> &str {
+pub(super) fn cluster_name(clusters: &[Cluster], index: u32) -> &str {
     clusters.get(index as usize).map_or("", |cluster| &cluster.name)
 }
 

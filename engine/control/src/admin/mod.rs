@@ -3,6 +3,7 @@
 
 mod act;
 mod dump;
+mod dump_action;
 mod dump_balancing;
 mod dump_chain;
 mod dump_compression;

@@ -59,6 +59,12 @@ listeners:
     - match: { path: /r }
       redirect: { scheme: https, host: h, port: 8443, prefix: /s, strip_query: true, status: 307 }
     - { match: { path: /q }, redirect: { path: '/s?a=b' } }
+    - { match: { path: /p }, redirect: { regex: { pattern: '^/(p)', substitution: '/\\1' } } }
+    - { match: { path: /o }, cluster_header: X-Cluster, cluster_not_found_response_code: 404 }
+    - match: { path: /n }
+      cluster_header: ':authority'
+      rewrite: { regex: { pattern: n, substitution: m }, host_header: X-Host }
+      hash: [{ header: ':path', terminal: true }, { cookie: { name: a } }, { cookie: { name: b, ttl: 90s, path: /b } }, { query: q }, { source: true }]
     - match: { regex: '/\\d+', methods: [GET], grpc: true, source: [10.0.0.0/8, '::1'] }
       cluster: api
     - match: { template: '/u/{id}', runtime_fraction: { numerator: 3, denominator: million } }

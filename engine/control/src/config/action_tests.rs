@@ -4,6 +4,7 @@ use super::tests::{SMALL, load, problems};
 use sidering_dataplane::config::{
     ClusterIndex, Forward, ListenerKind, Redirect, RedirectPath, Rewrite, RouteAction, WeightedCluster,
 };
+use sidering_dataplane::route::Substitution;
 
 /// The small file with another action, in flow style, on line 9.
 fn with(action: &str) -> String {
@@ -29,7 +30,8 @@ fn actions_are_taken_as_they_are() {
             ..Forward::default()
         })
     );
-    let rewrite = Rewrite { prefix: Some("/v2/".into()), host: Some("[::1]:80".into()) };
+    let rewrite =
+        Rewrite { prefix: Some("/v2/".into()), host: Some("[::1]:80".into()), ..Rewrite::default() };
     assert_eq!(
         action("cluster: api\n      rewrite: { prefix: /v2/, host: '[::1]:80' }"),
         RouteAction::Forward(Forward { rewrite, timeout_ms: 15_000, ..Forward::default() })
@@ -61,9 +63,12 @@ fn every_mistake_has_its_place() {
     for (text, expected) in [
         (
             "redirect: {}",
-            "9:17 a redirect to itself | one of `scheme`, `host`, `port`, `path`, `prefix`, `strip_query`",
+            "9:17 a redirect to itself | one of `scheme`, `host`, `port`, `path`, `prefix`, `regex`, `strip_query`",
         ),
-        ("redirect: { path: /a, prefix: /b }", "9:29 a redirect with two paths | one of `path` and `prefix`"),
+        (
+            "redirect: { path: /a, prefix: /b }",
+            "9:29 a redirect with two paths | one of `path`, `prefix` and `regex`",
+        ),
         ("redirect: { host: 'a:1', port: 2 }", "9:32 a second port | it once; `host` is `a:1`"),
         ("redirect: { path: a }", "9:25 `a` is not a path | a path that begins with /"),
         ("redirect: { prefix: /a?b }", "9:27 `/a?b` is not a path | a path alone: the request's query stays"),
@@ -80,18 +85,14 @@ fn every_mistake_has_its_place() {
             "redirect: { path: /a, status: 304 }",
             "9:37 `304` is not among the choices | 301, 302, 303, 307, 308; did you mean `301`?",
         ),
-        ("redirect: { regex: a }", "9:19 `regex` is in the format but not in this version | no such key yet"),
+        ("redirect: { regex: a }", "9:26 `a` where a substitution belongs | a mapping of `key: value`"),
         (
             "redirect: { path: /a }\n      rewrite: { prefix: / }",
             "10:7 a rewrite of what is not forwarded | it on a route to a cluster",
         ),
         (
             "cluster: api\n      redirect: { path: /a }",
-            "10:7 a route with two actions | one of `cluster`, `weighted_clusters`, `redirect`, `direct_response`",
-        ),
-        (
-            "cluster: api\n      rewrite: { host_header: x }",
-            "10:18 `host_header` is in the format but not in this version | no such key yet",
+            "10:7 a route with two actions | one of `cluster`, `weighted_clusters`, `cluster_header`, `redirect`, `direct_response`",
         ),
         (
             "weighted_clusters: [{ name: api, weight: 0 }]",
@@ -111,6 +112,60 @@ fn every_mistake_has_its_place() {
         ),
     ] {
         assert_eq!(problems(&with(text)), [expected], "{text}");
+    }
+}
+
+#[test]
+fn substitutions_are_compiled() {
+    let one = || Box::new(Substitution::new("^/(.*)$", r"/\1/b").unwrap());
+    let regex = "regex: { pattern: '^/(.*)$', substitution: '/\\1/b' }";
+    let rewrite = Rewrite { regex: Some(one()), host_header: Some("x-host".into()), ..Rewrite::default() };
+    assert_eq!(
+        action(&format!("cluster: api\n      rewrite: {{ {regex}, host_header: X-Host }}")),
+        RouteAction::Forward(Forward { rewrite, timeout_ms: 15_000, ..Forward::default() })
+    );
+    let redirect = Redirect { path: RedirectPath::Regex(one()), status: 301, ..Redirect::default() };
+    assert_eq!(action(&format!("redirect: {{ {regex} }}")), RouteAction::Redirect(Box::new(redirect)));
+}
+
+#[test]
+fn every_mistake_of_a_rewrite_has_its_place() {
+    const EXPECTED: &str = "a regular expression without look-around or back-references, at most 4KiB, and \\0 to \\9 \
+                            or \\\\ in what stands in its place";
+    let regex =
+        |pattern: &str, with: &str| format!("regex: {{ pattern: '{pattern}', substitution: '{with}' }}");
+    for (text, expected) in [
+        (
+            regex("(", "a"),
+            format!("10:36 `(`: not a regular expression: unclosed group | {EXPECTED}"),
+        ),
+        (
+            regex("(a)", "\\2"),
+            format!("10:57 `\\\\2`: a replacement with \\2, where the expression has 1 groups | {EXPECTED}"),
+        ),
+        (
+            regex("a", "b?c"),
+            "10:55 `b?c` is no part of a path | a part of a path as a request writes it, percent-encoded, without its query; \\1 is the first group".into(),
+        ),
+        (
+            "regex: { pattern: a }".into(),
+            "10:25 a substitution without `substitution` | `substitution`: what stands in its place; \\1 is the first group".into(),
+        ),
+        (
+            format!("prefix: /, {}", regex("a", "b")),
+            "10:29 a second way to rewrite the same | one of `prefix` and `regex`".into(),
+        ),
+        (
+            "host: a, host_header: b".into(),
+            "10:27 a second way to rewrite the same | one of `host` and `host_header`".into(),
+        ),
+        (
+            "host_header: 'a b'".into(),
+            "10:31 `a b` is no name of a header | letters, digits, - . _ and the like".into(),
+        ),
+    ] {
+        let found = problems(&with(&format!("cluster: api\n      rewrite: {{ {text} }}")));
+        assert_eq!(found, [expected], "{text}");
     }
 }
 

@@ -56,6 +56,18 @@ impl Clusters {
         read
     }
 
+    /// Any of them may be meant by a listener that speaks `protocol`.
+    pub(super) fn refer_to_all(&mut self, protocol: &'static str) {
+        if protocol == "tcp" {
+            return;
+        }
+        for (cluster, explicit) in self.clusters.iter_mut().zip(&self.explicit) {
+            if !explicit {
+                cluster.protocol = protocol;
+            }
+        }
+    }
+
     /// What a listener that speaks `protocol` means by a cluster's name. A cluster that does not say its protocol
     /// takes that of the first listener that needs more than bytes of it.
     pub(super) fn refer(&mut self, tree: &Tree, protocol: &'static str, problems: &Problems) -> ClusterIndex {

@@ -91,23 +91,25 @@ fn operator(
 }
 
 fn field(argument: &str, limit: Option<usize>, is_request: bool) -> Result<FieldValue, String> {
-    let source = |name: &str| {
-        let lower = name.to_ascii_lowercase();
-        match lower.as_str() {
-            ":method" if is_request => Ok(FieldSource::Method),
-            ":path" if is_request => Ok(FieldSource::Path),
-            ":authority" | "host" if is_request => Ok(FieldSource::Authority),
-            _ if is_token(&lower) => Ok(FieldSource::Field(lower)),
-            _ if is_request => Err("the name of a header field, or :METHOD, :PATH, :AUTHORITY".to_owned()),
-            _ => Err("the name of a header field".to_owned()),
-        }
-    };
     let (first, second) = match argument.split_once('?') {
-        Some((first, second)) => (source(first)?, Some(source(second)?)),
-        None => (source(argument)?, None),
+        Some((first, second)) => (source(first, is_request)?, Some(source(second, is_request)?)),
+        None => (source(argument, is_request)?, None),
     };
     let limit = limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
     Ok(FieldValue { first, second, limit })
+}
+
+/// A field by its name, or a part of a request.
+pub(super) fn source(name: &str, is_request: bool) -> Result<FieldSource, String> {
+    let lower = name.to_ascii_lowercase();
+    match lower.as_str() {
+        ":method" if is_request => Ok(FieldSource::Method),
+        ":path" if is_request => Ok(FieldSource::Path),
+        ":authority" | "host" if is_request => Ok(FieldSource::Authority),
+        _ if is_token(&lower) => Ok(FieldSource::Field(lower)),
+        _ if is_request => Err("the name of a header field, or :METHOD, :PATH, :AUTHORITY".to_owned()),
+        _ => Err("the name of a header field".to_owned()),
+    }
 }
 
 fn unknown(name: &str) -> String {

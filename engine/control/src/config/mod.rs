@@ -8,6 +8,7 @@ mod discovery;
 mod endpoint;
 mod expectations;
 mod filter;
+mod hash;
 mod header;
 mod header_value;
 mod health;
@@ -29,6 +30,7 @@ mod section;
 mod settings;
 mod shadow;
 mod subsets;
+mod substitution;
 mod suggest;
 mod tree;
 mod units;
@@ -154,6 +156,8 @@ mod chain_tests;
 mod cluster_tests;
 #[cfg(test)]
 mod discovery_tests;
+#[cfg(test)]
+mod hash_tests;
 #[cfg(test)]
 mod header_tests;
 #[cfg(test)]

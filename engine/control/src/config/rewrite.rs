@@ -2,26 +2,42 @@
 
 use super::problem::Problems;
 use super::section::{Section, text};
+use super::substitution;
 use super::tree::Tree;
+use super::units::is_token;
 use sidering_dataplane::config::Rewrite;
 
 /// As long as a DNS name with a port can be.
 const HOST_BYTES: usize = 261;
 /// With what is left of the request's own path it still is shorter than most servers take.
 const PATH_BYTES: usize = 4096;
-const LATER_REWRITES: &[&str] = &["regex", "host_header"];
+/// Each thing is rewritten in one way.
+const EITHER: [[&str; 2]; 2] = [["prefix", "regex"], ["host", "host_header"]];
 
 /// Reads a `rewrite`.
 pub(super) fn read(tree: &Tree, connect: bool, problems: &Problems) -> Rewrite {
     let mut section = Section::open("a rewrite", tree, problems);
     let prefix = section.find("prefix").and_then(|tree| path(tree, false, problems));
     let host = section.find("host").and_then(|tree| host(tree, problems));
-    section.later(LATER_REWRITES);
-    if let Some(place) = section.place_of("prefix").filter(|_| connect) {
-        problems.error(place, "a prefix for CONNECT requests", "`host` alone: CONNECT requests have no path");
+    let regex = section.find("regex").and_then(|tree| substitution::read(tree, problems)).map(Box::new);
+    let host_header = section.find("host_header").and_then(|tree| field_name(tree, problems));
+    for [one, other] in EITHER {
+        if let (Some(_), Some(place)) = (section.place_of(one), section.place_of(other)) {
+            problems.error(
+                place,
+                "a second way to rewrite the same",
+                format!("one of `{one}` and `{other}`"),
+            );
+        }
+    }
+    for key in ["prefix", "regex"] {
+        if let Some(place) = section.place_of(key).filter(|_| connect) {
+            let expected = "`host` alone: CONNECT requests have no path";
+            problems.error(place, format!("a {key} for CONNECT requests"), expected);
+        }
     }
     section.finish();
-    Rewrite { prefix, host }
+    Rewrite { prefix, regex, host, host_header }
 }
 
 /// A path for a request's or a redirect's target; only bytes that may stand in one (RFC 3986 section 3.3).
@@ -51,6 +67,16 @@ pub(super) fn host(tree: &Tree, problems: &Problems) -> Option<String> {
     }
     let expected = "a host such as api.internal, 10.0.0.1:8080 or [::1]";
     problems.error(tree.place, format!("{} is not a host", tree.describe()), expected);
+    None
+}
+
+fn field_name(tree: &Tree, problems: &Problems) -> Option<String> {
+    let given = text(tree, "the name of a header", problems)?;
+    if is_token(given) {
+        return Some(given.to_ascii_lowercase());
+    }
+    let expected = "letters, digits, - . _ and the like";
+    problems.error(tree.place, format!("{} is no name of a header", tree.describe()), expected);
     None
 }
 

@@ -4,9 +4,9 @@ use super::cluster::Clusters;
 use super::problem::Problems;
 use super::section::{Section, integer, list, text};
 use super::tree::Tree;
-use super::{redirect, retry, rewrite};
+use super::{hash, redirect, retry, rewrite};
 use sidering_dataplane::config::{
-    BUFFER_BYTES, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
+    BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
 };
 
 /// The largest body of a direct response: what is larger belongs behind a server.
@@ -15,12 +15,12 @@ const BODY_BYTES: usize = 64 * 1024;
 const MOST_CLUSTERS: usize = 64;
 const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
-const ACTIONS: [&str; 4] = ["cluster", "weighted_clusters", "redirect", "direct_response"];
-const LATER_ROUTE_KEYS: &[&str] = &["mirror", "subset", "hash"];
+const ACTIONS: [&str; 5] = ["cluster", "weighted_clusters", "cluster_header", "redirect", "direct_response"];
+const LATER_ROUTE_KEYS: &[&str] = &["mirror", "subset"];
 /// What may be kept of a request's body.
 const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 /// What only means something for requests that are sent on.
-const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes"];
+const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -33,6 +33,7 @@ pub(super) fn read(
     let cluster = section.find("cluster").map(|tree| clusters.refer(tree, protocol, problems));
     let weighted = section.find("weighted_clusters");
     let weighted_clusters = weighted.map_or(vec![], |tree| weights(tree, protocol, clusters, problems));
+    let cluster_header = cluster_header(section, protocol, clusters);
     let redirect = section.find("redirect").map(|tree| redirect::read(tree, problems));
     let direct = section.find("direct_response").map(|tree| direct_response(tree, problems));
     let given: Vec<_> = ACTIONS.iter().filter_map(|key| section.place_of(key)).collect();
@@ -55,6 +56,7 @@ pub(super) fn read(
         .find("buffer_bytes")
         .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
     let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
+    let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, problems));
     if redirect.is_some() || direct.is_some() {
         section.misplaced(FORWARD_KEYS, "routes with a cluster");
     }
@@ -65,18 +67,38 @@ pub(super) fn read(
         (None, None) => RouteAction::Forward(Forward {
             cluster: cluster.unwrap_or_default(),
             weighted_clusters,
+            cluster_header,
             rewrite: rewrite.unwrap_or_default(),
             timeout_ms,
             idle_timeout_ms,
             max_stream_duration_ms,
             retry,
             buffer_bytes,
+            hash,
         }),
     }
 }
 
 fn one_of_the_actions() -> String {
     format!("one of `{}`", ACTIONS.join("`, `"))
+}
+
+/// What stands in a request decides: any cluster may be meant.
+fn cluster_header(
+    section: &mut Section<'_>,
+    protocol: &'static str,
+    clusters: &mut Clusters,
+) -> Option<Box<ClusterHeader>> {
+    let problems = section.problems;
+    let source = section.find("cluster_header").map(|tree| hash::header(tree, problems));
+    if source.is_none() {
+        section.misplaced(&["cluster_not_found_response_code"], "routes with `cluster_header`");
+        return None;
+    }
+    let statuses = [("404", 404), ("500", 500), ("503", 503)];
+    let not_found_status = section.choice("cluster_not_found_response_code", &statuses, &[]).unwrap_or(503);
+    clusters.refer_to_all(protocol);
+    Some(Box::new(ClusterHeader { source: source??, not_found_status }))
 }
 
 fn weights(

@@ -275,12 +275,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         ROUTE,
         "timeout: 1s\nclusters",
-        "8:7 a route without an action | one of `cluster`, `weighted_clusters`, `redirect`, `direct_response`",
+        "8:7 a route without an action | one of `cluster`, `weighted_clusters`, `cluster_header`, `redirect`, `direct_response`",
     ),
     (
         ROUTE,
         "cluster: api\n      direct_response: { status: 200 }\nclusters",
-        "10:7 a route with two actions | one of `cluster`, `weighted_clusters`, `redirect`, `direct_response`",
+        "10:7 a route with two actions | one of `cluster`, `weighted_clusters`, `cluster_header`, `redirect`, `direct_response`",
     ),
     (
         "endpoints: [127.0.0.1:8080]",

@@ -31,6 +31,9 @@ pub(super) fn reasons(
 }
 
 fn cluster_reason(snapshot: &Snapshot, forward: &Forward, cluster: &Cluster) -> String {
+    if forward.cluster_header.is_some() {
+        return "the request names it".to_owned();
+    }
     let total: u64 = forward.weighted_clusters.iter().map(|weighted| u64::from(weighted.weight)).sum();
     let named = |at: u32| snapshot.clusters.get(at as usize).map(|cluster| cluster.name.as_str());
     let own =

@@ -8,6 +8,7 @@ mod chain;
 mod circuit_breaker;
 mod cluster;
 mod filter;
+mod hash;
 mod header;
 mod health;
 mod health_check;
@@ -21,11 +22,12 @@ mod route_match;
 mod subset;
 mod zone;
 
-pub use action::{Redirect, RedirectPath, Rewrite, WeightedCluster};
+pub use action::{ClusterHeader, Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use chain::{ChainLink, LinkTables, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy};
 pub use filter::{ChainedFilter, FilterOverride};
+pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use header::{
     FieldSource, FieldValue, HeaderOperations, HeaderOperator, HeaderPiece, HeaderRules, HeaderTemplate,
     HeaderValue,

@@ -1,7 +1,8 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
 use super::{
-    ClusterIndex, FilterOverride, HeaderRules, Redirect, RetryPolicy, Rewrite, RouteMatch, WeightedCluster,
+    ClusterHeader, ClusterIndex, FilterOverride, HashPolicy, HeaderRules, Redirect, RetryPolicy, Rewrite,
+    RouteMatch, WeightedCluster,
 };
 
 /// A set of domains and their routes, first match wins.
@@ -64,6 +65,8 @@ pub struct Forward {
     pub cluster: ClusterIndex,
     /// Empty if all goes to `cluster`.
     pub weighted_clusters: Vec<WeightedCluster>,
+    /// Instead of `cluster`.
+    pub cluster_header: Option<Box<ClusterHeader>>,
     pub rewrite: Rewrite,
     /// From the end of the request to the end of the response; 0 is off. 504.
     pub timeout_ms: u64,
@@ -74,4 +77,6 @@ pub struct Forward {
     pub retry: Option<Box<RetryPolicy>>,
     /// The most that is kept of a request's body, to be sent once more; `None` is [`BUFFER_BYTES`].
     pub buffer_bytes: Option<u32>,
+    /// In this order; at most 16.
+    pub hash: Vec<HashPolicy>,
 }

@@ -1,7 +1,8 @@
 //! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
 
 use crate::config::{
-    ClusterIndex, HeaderOperator, HeaderRules, HttpListener, Listener, ListenerKind, ListenerLimits, Snapshot,
+    ClusterIndex, HeaderOperator, HeaderRules, HttpListener, Listener, ListenerKind, ListenerLimits,
+    RouteAction, Snapshot,
 };
 use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::RateLimits;
@@ -24,6 +25,8 @@ pub struct CoreListener {
     pub kind: CoreListenerKind,
     /// `None` if no header rule stands anywhere in it.
     headers: Option<HeaderNeeds>,
+    /// Indices of the snapshot's clusters in the order of their names; empty if no route looks for one by its name.
+    clusters_by_name: Box<[u32]>,
 }
 
 /// What header rules need of their listener.
@@ -70,7 +73,16 @@ impl CoreListener {
         let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));
         let cluster_keys = Rc::clone(cluster_keys);
         let headers = header_needs(&config);
-        Some(Rc::new(CoreListener { config, snapshot, counters, cluster_keys, kind, headers }))
+        let clusters_by_name = if names_clusters(&config) { by_name(&snapshot) } else { Box::default() };
+        Some(Rc::new(CoreListener {
+            config,
+            snapshot,
+            counters,
+            cluster_keys,
+            kind,
+            headers,
+            clusters_by_name,
+        }))
     }
 
     /// What stands in for the listener of a connection that outlived it: it routes nothing.
@@ -96,6 +108,7 @@ impl CoreListener {
             cluster_keys: Rc::from([]),
             kind: CoreListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
             headers: None,
+            clusters_by_name: Box::default(),
         })
     }
 
@@ -108,6 +121,16 @@ impl CoreListener {
     /// The index in the snapshot of the cluster with this key, `u32::MAX` if it has none.
     pub fn cluster_index(&self, key: u32) -> u32 {
         self.cluster_keys.iter().position(|&known| known == key).map_or(u32::MAX, |at| at as u32)
+    }
+
+    /// The cluster of this name, where a route looks for clusters by their names.
+    pub fn cluster_named(&self, name: &[u8]) -> Option<ClusterIndex> {
+        let clusters = &self.snapshot.clusters;
+        let found = self
+            .clusters_by_name
+            .binary_search_by(|index| clusters[*index as usize].name.as_bytes().cmp(name))
+            .ok()?;
+        Some(ClusterIndex(self.clusters_by_name[found]))
     }
 
     /// The listener's filters, if it has any.
@@ -155,6 +178,19 @@ impl CoreListener {
             ListenerKind::Tcp { .. } => None,
         }
     }
+}
+
+fn names_clusters(config: &Listener) -> bool {
+    let ListenerKind::Http(http) = &config.kind else { return false };
+    http.routes.virtual_hosts().iter().flat_map(|host| &host.routes).any(
+        |route| matches!(&route.action, RouteAction::Forward(forward) if forward.cluster_header.is_some()),
+    )
+}
+
+fn by_name(snapshot: &Snapshot) -> Box<[u32]> {
+    let mut indices: Box<[u32]> = (0..snapshot.clusters.len() as u32).collect();
+    indices.sort_unstable_by_key(|index| &snapshot.clusters[*index as usize].name);
+    indices
 }
 
 fn header_needs(config: &Listener) -> Option<HeaderNeeds> {

@@ -30,10 +30,11 @@ impl ResponseFlags {
     pub const DELAY_INJECTED: Self = Self(1 << 14);
     pub const FAULT_INJECTED: Self = Self(1 << 15);
     pub const RATE_LIMITED: Self = Self(1 << 16);
+    pub const NO_CLUSTER_FOUND: Self = Self(1 << 17);
 
-    const NAMES: [&'static str; 17] = [
+    const NAMES: [&'static str; 18] = [
         "UH", "UF", "UO", "NR", "UT", "UR", "UC", "DC", "DPE", "UPE", "SI", "LR", "OM", "URX", "DI", "FI",
-        "RL",
+        "RL", "NC",
     ];
 
     /// Both sets together.

@@ -1,12 +1,15 @@
 //! What a route does with a request: one of its clusters, a rewrite, a redirect, a reply. It finds no route.
 
 use super::pick::{NO_CLUSTER, Refusal};
-use crate::config::{BUFFER_BYTES, ClusterIndex, Forward, HttpOptions, Redirect, RouteAction};
+use crate::config::{
+    BUFFER_BYTES, ClusterHeader, ClusterIndex, FieldSource, Forward, HttpOptions, Redirect, RedirectPath,
+    Rewrite, RouteAction,
+};
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
-use crate::route::Routed;
-use crate::route::target::{Asked, replace_prefix, write_location};
+use crate::route::target::{Asked, is_host, replace_prefix, write_location};
+use crate::route::{Routed, Substitution, path_without_query};
 use crate::stream::{LocalReply, Retry, Stream, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{FieldName, Method, RequestHead};
@@ -18,6 +21,9 @@ const SPARE_LINES: usize = 256;
 /// What header rules add to a head, or ask of it for its answer, is more than a head may be.
 const REQUEST_TOO_LARGE: Refusal = (431, ResponseFlags::NONE, "request_headers_too_large_with_added");
 
+/// What a regex makes of the path is longer than a path may be.
+const PATH_TOO_LONG: Refusal = (414, ResponseFlags::NONE, "rewritten_path_too_long");
+
 /// A request on its way to its route's action.
 pub(super) struct Asking<'a> {
     pub(super) key: StreamKey,
@@ -26,6 +32,8 @@ pub(super) struct Asking<'a> {
     /// With query, as it was matched.
     pub(super) path: &'a [u8],
     pub(super) options: &'a HttpOptions,
+    /// What a path may come to.
+    pub(super) uri_bytes: usize,
 }
 
 impl<I: Io> Worker<I> {
@@ -49,15 +57,17 @@ impl<I: Io> Worker<I> {
             RouteAction::Redirect(redirect) => self.redirect(redirect, found, asking),
             RouteAction::Forward(forward) => {
                 let is_connect = asking.head.method == Method::Connect;
-                let picked = listener.pick_weighted(&found);
-                let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
-                let cluster = weighted.unwrap_or(forward.cluster);
-                let Some(cluster) = self.cluster_key(listener, cluster) else { return Some(NO_CLUSTER) };
+                let cluster = match self.choose_cluster(listener, forward, found, asking.head) {
+                    Ok(cluster) => cluster,
+                    Err(refusal) => return Some(refusal),
+                };
                 self.edit_request(io, asking.key, asking.downstream, asking.options, asking.head);
                 if self.edit_request_headers(io, asking.key, cluster, asking.head).is_err() {
                     return Some(REQUEST_TOO_LARGE);
                 }
-                self.rewrite(forward, found, asking.path);
+                if forward.rewrite != Rewrite::default() && !self.rewrite(forward, found, asking) {
+                    return Some(PATH_TOO_LONG);
+                }
                 if self.capture_for_answer(asking.key, asking.head).is_err() {
                     return Some(REQUEST_TOO_LARGE);
                 }
@@ -66,9 +76,32 @@ impl<I: Io> Worker<I> {
                 set_limits(stream, forward, found, is_connect);
                 self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
                 self.prepare_retries(asking.key, asking.head);
+                self.hash_request(io, listener, (asking.key, asking.downstream), forward, asking.head);
                 self.dispatch_request(io, asking.key, asking.head, is_connect)
             }
         }
+    }
+
+    /// The core's key of the cluster that gets the request.
+    fn choose_cluster(
+        &self,
+        listener: &CoreListener,
+        forward: &Forward,
+        found: Routed<'_>,
+        head: &RequestHead<'_>,
+    ) -> Result<u32, Refusal> {
+        let cluster = match &forward.cluster_header {
+            Some(header) => {
+                let named = self.named_cluster(listener, header, head);
+                named.ok_or((header.not_found_status, NO_CLUSTER.1, NO_CLUSTER.2))?
+            }
+            None => {
+                let picked = listener.pick_weighted(&found);
+                let weighted = forward.weighted_clusters.get(picked).map(|weighted| weighted.cluster);
+                weighted.unwrap_or(forward.cluster)
+            }
+        };
+        self.cluster_key(listener, cluster).ok_or(NO_CLUSTER)
     }
 
     /// The core's key of a cluster. A request that was delayed over a reload goes to the cluster that has the name now:
@@ -85,13 +118,55 @@ impl<I: Io> Worker<I> {
         self.cluster_keys.iter().find(has_name).copied()
     }
 
-    fn rewrite(&mut self, forward: &Forward, found: Routed<'_>, path: &[u8]) {
+    /// The cluster that a request names.
+    fn named_cluster(
+        &self,
+        listener: &CoreListener,
+        header: &ClusterHeader,
+        head: &RequestHead<'_>,
+    ) -> Option<ClusterIndex> {
+        let name = match &header.source {
+            FieldSource::Method => head.method.as_bytes(),
+            FieldSource::Path => self.edits.path().unwrap_or(head.path),
+            FieldSource::Authority => self.edits.authority().unwrap_or(head.authority),
+            FieldSource::Field(name) => self.edits.value_of(&head.fields, name.as_bytes())?,
+        };
+        listener.cluster_named(name)
+    }
+
+    /// Changes the target; `false` if it is longer then than it may be.
+    fn rewrite(&mut self, forward: &Forward, found: Routed<'_>, asking: &Asking<'_>) -> bool {
+        let path = asking.path;
         if let Some(prefix) = &forward.rewrite.prefix {
             self.edits.set_path_parts(&replace_prefix(&found.route.matcher.path, path, prefix));
+        }
+        if let Some(substitution) = &forward.rewrite.regex {
+            let Some(bare) = self.replace(substitution, asking) else { return false };
+            let slash = if self.replaced_scratch.starts_with(b"/") { &b""[..] } else { b"/" };
+            self.edits.set_path_parts(&[slash, &self.replaced_scratch, &path[bare..]]);
         }
         if let Some(host) = &forward.rewrite.host {
             self.edits.set_authority(host.as_bytes());
         }
+        if let Some(name) = &forward.rewrite.host_header {
+            self.replaced_scratch.clear();
+            let host = self.edits.value_of(&asking.head.fields, name.as_bytes()).unwrap_or_default();
+            self.replaced_scratch.extend_from_slice(host);
+            if is_host(&self.replaced_scratch) {
+                self.edits.set_authority(&self.replaced_scratch);
+            }
+        }
+        true
+    }
+
+    /// Puts the path, without its query, with what is replaced in it, into the scratch buffer. Tells how long it was
+    /// before; `None` if it is too long now.
+    fn replace(&mut self, substitution: &Substitution, asking: &Asking<'_>) -> Option<usize> {
+        let bare = path_without_query(asking.path);
+        self.replaced_scratch.clear();
+        let out = &mut self.replaced_scratch;
+        substitution.replace(bare, asking.uri_bytes, &mut self.substitutions, out).ok()?;
+        Some(bare.len())
     }
 
     fn redirect(&mut self, redirect: &Redirect, found: Routed<'_>, asking: &Asking<'_>) -> Option<Refusal> {
@@ -100,10 +175,16 @@ impl<I: Io> Worker<I> {
             // HTTP/1.0 need not say which host it means, and a location must.
             return Some((400, ResponseFlags::default(), "redirect_without_host"));
         }
+        if let RedirectPath::Regex(substitution) = &redirect.path
+            && self.replace(substitution, asking).is_none()
+        {
+            return Some(PATH_TOO_LONG);
+        }
         let mut lines = self.spare_lines.pop().unwrap_or_default();
         lines.clear();
         lines.extend_from_slice(b"location: ");
-        let asked = Asked { scheme: scheme_of(asking), authority, path: asking.path };
+        let replaced = &self.replaced_scratch;
+        let asked = Asked { scheme: scheme_of(asking), authority, path: asking.path, replaced };
         write_location(redirect, &found.route.matcher.path, asked, &mut lines);
         lines.extend_from_slice(b"\r\n");
         self.reply_as_configured(asking.key, redirect.status, found, lines);

@@ -34,6 +34,7 @@ impl<I: Io> Worker<I> {
     pub(crate) fn apply(&mut self, io: &mut I, update: &Update) {
         let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
         self.cluster_keys = Rc::clone(&cluster_keys);
+        self.substitutions.clear();
         let snapshot = &update.snapshot;
         self.rate_limits = Rc::new(RateLimits::new(self.core, snapshot.version));
         let mut wanted = vec![];

@@ -159,7 +159,14 @@ impl<I: Io> Worker<I> {
     ) {
         let Some(http) = listener.http() else { return };
         // The head was kept as it was to be sent on.
-        let asking = Asking { key, downstream: id, head, path: head.path, options: &http.options };
+        let asking = Asking {
+            key,
+            downstream: id,
+            head,
+            path: head.path,
+            options: &http.options,
+            uri_bytes: http.codec.uri_bytes as usize,
+        };
         let refusal = self.act(io, listener, listener.routed(place), &asking);
         if let Some((status, flags, details)) = refusal {
             self.reply_locally(key, LocalReply::new(status, flags, details));

@@ -98,7 +98,14 @@ impl<I: Io> Worker<I> {
         let found = routes.find_serving(&view, |route| self.serves(listener, route));
         self.note_place(key, listener, found);
         let outcome = if self.filter_request(io, key, listener, found, head) {
-            let asking = Asking { key, downstream: id, head, path: matched, options: &http.options };
+            let asking = Asking {
+                key,
+                downstream: id,
+                head,
+                path: matched,
+                options: &http.options,
+                uri_bytes: http.codec.uri_bytes as usize,
+            };
             self.act(io, listener, found, &asking)
         } else {
             None
@@ -218,7 +225,7 @@ impl<I: Io> Worker<I> {
         self.edits.add_parts(FieldName::XForwardedProto, b"x-forwarded-proto", &[b"http"]);
         let Some(peer) = io.peer_address(id) else { return };
         let mut text = [0u8; 64];
-        let peer = write_ip(&peer, &mut text);
+        let peer = write_ip(peer.ip(), &mut text);
         let mut parts: [&[u8]; 2 * MERGED_FORWARDED_FOR + 1] = [b""; 2 * MERGED_FORWARDED_FOR + 1];
         let mut used = 0;
         let merged = head.fields.iter().filter(|field| merges && field.known == FieldName::XForwardedFor);
@@ -279,11 +286,11 @@ fn note_request(log: &mut LogText, head: &RequestHead<'_>, captured: &[String]) 
     }
 }
 
-/// The address without its port.
-fn write_ip<'a>(peer: &std::net::SocketAddr, text: &'a mut [u8; 64]) -> &'a [u8] {
+/// An address without its port, as text.
+pub(super) fn write_ip(address: std::net::IpAddr, text: &mut [u8; 64]) -> &[u8] {
     use std::io::Write;
     let mut cursor = &mut text[..];
-    let _ = write!(cursor, "{}", peer.ip());
+    let _ = write!(cursor, "{address}");
     let left = cursor.len();
     &text[..64 - left]
 }

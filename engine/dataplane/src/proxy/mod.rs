@@ -15,6 +15,7 @@ mod filtering;
 mod finish;
 mod flow;
 mod forwarding;
+mod hashing;
 mod headers;
 mod kept_body;
 mod local_reply;

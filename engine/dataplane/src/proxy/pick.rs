@@ -318,7 +318,7 @@ const CONNECT_REASONS: RetryOn = RetryOn(
     RetryOn::CONNECT_FAILURE.0 | RetryOn::RESET.0 | RetryOn::SERVER_ERROR.0 | RetryOn::GATEWAY_ERROR.0,
 );
 
-pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "cluster_not_found");
+pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_CLUSTER_FOUND, "cluster_not_found");
 const OVERFLOW: Refusal = (503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow");
 pub(crate) const NO_HEALTHY_UPSTREAM: Refusal =
     (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");

@@ -155,6 +155,10 @@ impl<I: Io> Worker<I> {
         self.edits.clear();
         let mut head = *head;
         if !head.is_interim() {
+            if stream.new_cookies.policies != 0 {
+                self.set_new_cookies(key);
+            }
+            let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
             if stream.place.is_some()
                 && self.edit_answer_headers(io, key, head.status, VIA_UPSTREAM, head.fields).is_err()
             {

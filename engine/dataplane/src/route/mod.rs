@@ -10,6 +10,7 @@ pub mod normalize;
 mod pattern;
 mod request;
 pub mod split;
+mod substitution;
 mod table;
 pub mod target;
 mod template;
@@ -19,7 +20,9 @@ mod zones;
 pub use condition::Mismatch;
 pub use explain::{Considered, Explanation};
 pub use pattern::{PATTERN_BYTES, Pattern, PatternError};
+pub(crate) use request::path_without_query;
 pub use request::{RequestView, RpcView};
+pub use substitution::{REPLACEMENT_BYTES, Substitution, SubstitutionCaches, SubstitutionError, TooLong};
 pub use table::{Asks, RouteTable, Routed};
 pub use template::{Template, VARIABLES};
 

@@ -84,7 +84,7 @@ impl<'a> RequestView<'a> {
 }
 
 /// The path up to its query.
-pub(super) fn path_without_query(path: &[u8]) -> &[u8] {
+pub(crate) fn path_without_query(path: &[u8]) -> &[u8] {
     memchr::memchr(b'?', path).map_or(path, |query| &path[..query])
 }
 

@@ -4,6 +4,9 @@
 use super::request::path_without_query;
 use crate::config::{PathMatch, Redirect, RedirectPath};
 
+/// As long as a DNS name with a port can be.
+const LONGEST_HOST: usize = 261;
+
 /// `path` (with query) with `prefix` in the place of what `matched` takes of it, in two parts. A path that `matched` does
 /// not begin (`*` of OPTIONS) stays as it is.
 pub fn replace_prefix<'a>(matched: &PathMatch, path: &'a [u8], prefix: &'a str) -> [&'a [u8]; 2] {
@@ -26,6 +29,8 @@ pub struct Asked<'a> {
     pub authority: &'a [u8],
     /// With query.
     pub path: &'a [u8],
+    /// What a regex makes of the path, without query, if that is asked for.
+    pub replaced: &'a [u8],
 }
 
 /// Writes the absolute URI of a redirect (Envoy: `newUri`).
@@ -41,7 +46,7 @@ pub fn write_location(redirect: &Redirect, matched: &PathMatch, asked: Asked<'_>
         out.push(b':');
         write_port(port, out);
     }
-    write_path(redirect, matched, asked.path, out);
+    write_path(redirect, matched, asked, out);
 }
 
 /// The request's authority, without its port if another one is named, or if it is the port that goes with the scheme
@@ -61,7 +66,8 @@ fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-fn write_path(redirect: &Redirect, matched: &PathMatch, path: &[u8], out: &mut Vec<u8>) {
+fn write_path(redirect: &Redirect, matched: &PathMatch, asked: Asked<'_>, out: &mut Vec<u8>) {
+    let path = asked.path;
     let bare = path_without_query(path);
     let query = if redirect.strip_query { &b""[..] } else { &path[bare.len()..] };
     let (parts, query) = match &redirect.path {
@@ -69,6 +75,7 @@ fn write_path(redirect: &Redirect, matched: &PathMatch, path: &[u8], out: &mut V
         RedirectPath::Whole(whole) if whole.contains('?') => ([whole.as_bytes(), b""], &b""[..]),
         RedirectPath::Whole(whole) => ([whole.as_bytes(), b""], query),
         RedirectPath::Prefix(prefix) => (replace_prefix(matched, bare, prefix), query),
+        RedirectPath::Regex(_) => ([asked.replaced, b""], query),
     };
     // `*` of OPTIONS is no path of a URI.
     if parts[0].first() != Some(&b'/') {
@@ -77,6 +84,13 @@ fn write_path(redirect: &Redirect, matched: &PathMatch, path: &[u8], out: &mut V
     for part in [parts[0], parts[1], query] {
         out.extend_from_slice(part);
     }
+}
+
+/// Whether a request's own text may become its Host: what RFC 3986 section 3.2.2 lets stand there, as far as hosts are
+/// written like that.
+pub fn is_host(text: &[u8]) -> bool {
+    let may_stand = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~%:[]".contains(byte);
+    (1..=LONGEST_HOST).contains(&text.len()) && text.iter().all(may_stand)
 }
 
 /// Without the formatting machinery.
@@ -94,6 +108,7 @@ fn write_port(port: u16, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::route::Substitution;
 
     fn replaced(matched: PathMatch, path: &str, prefix: &str) -> String {
         String::from_utf8(replace_prefix(&matched, path.as_bytes(), prefix).concat()).unwrap()
@@ -124,8 +139,12 @@ mod tests {
         let (scheme, rest) = uri.split_once("://").unwrap();
         let slash = rest.find(['/', '*']).unwrap();
         let (authority, path) = rest.split_at(slash);
-        let asked =
-            Asked { scheme: scheme.as_bytes(), authority: authority.as_bytes(), path: path.as_bytes() };
+        let asked = Asked {
+            scheme: scheme.as_bytes(),
+            authority: authority.as_bytes(),
+            path: path.as_bytes(),
+            replaced: b"",
+        };
         let mut out = vec![];
         write_location(redirect, matched, asked, &mut out);
         String::from_utf8(out).unwrap()
@@ -176,6 +195,43 @@ mod tests {
             let redirect = Redirect { path, strip_query, ..Redirect::default() };
             let found = location(&redirect, &PathMatch::Prefix("/old".into()), &format!("http://h{asked}"));
             assert_eq!(found, format!("http://h{expected}"), "{asked} {redirect:?}");
+        }
+    }
+
+    #[test]
+    fn paths_that_a_regex_has_changed() {
+        let regex = Box::new(Substitution::new("^/old/(.*)$", r"/new/\1").unwrap());
+        for (strip_query, expected) in [(false, "https://h/new/x?a=b"), (true, "https://h/new/x")] {
+            let path = RedirectPath::Regex(regex.clone());
+            let redirect = Redirect { path, strip_query, ..Redirect::default() };
+            for replaced in ["/new/x", "new/x"] {
+                let asked = Asked {
+                    scheme: b"https",
+                    authority: b"h",
+                    path: b"/old/x?a=b",
+                    replaced: replaced.as_bytes(),
+                };
+                let mut out = vec![];
+                write_location(&redirect, &PathMatch::Any, asked, &mut out);
+                assert_eq!(String::from_utf8(out).unwrap(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn hosts_that_requests_name() {
+        for (host, expected) in [
+            ("a.example:80", true),
+            ("[::1]", true),
+            ("", false),
+            ("a b", false),
+            ("a/b", false),
+            ("a@b", false),
+        ] {
+            assert_eq!(is_host(host.as_bytes()), expected, "{host}");
+        }
+        for (length, expected) in [(260, true), (261, true), (262, false)] {
+            assert_eq!(is_host("a".repeat(length).as_bytes()), expected, "{length}");
         }
     }
 }

@@ -87,6 +87,14 @@ impl LocalReply {
     }
 }
 
+/// Cookies that were made up for a client without them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NewCookies {
+    pub value: u64,
+    /// Which of the route's hash policies they are for, a bit for each.
+    pub policies: u16,
+}
+
 /// One request and its response, or one tunnel.
 pub struct Stream {
     pub listener: Rc<CoreListener>,
@@ -112,6 +120,7 @@ pub struct Stream {
     pub place: Option<(u32, u32)>,
     /// What header rules for the answer ask of the request.
     pub captured: Vec<u8>,
+    pub new_cookies: NewCookies,
     pub route_timeout_ms: u64,
     pub idle_timeout_ms: u64,
     /// 0 is off.
@@ -198,6 +207,7 @@ impl Stream {
             route: None,
             place: None,
             captured: vec![],
+            new_cookies: NewCookies::default(),
             route_timeout_ms: 0,
             idle_timeout_ms,
             max_duration_ms: 0,

@@ -29,6 +29,7 @@ mod explain;
 mod failures;
 mod filters;
 mod forwarded;
+mod hashing;
 mod headers;
 mod health;
 mod keepalive;

@@ -36,6 +36,8 @@ mod failures;
 mod filters;
 #[path = "../end_to_end/forwarded.rs"]
 mod forwarded;
+#[path = "../end_to_end/hashing.rs"]
+mod hashing;
 #[path = "../end_to_end/headers.rs"]
 mod headers;
 #[path = "../end_to_end/health.rs"]
