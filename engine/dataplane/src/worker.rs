@@ -17,7 +17,7 @@ use crate::observe::counters::CoreCounters;
 use crate::observe::notice::NoticeSink;
 use crate::proxy::drain::Drain;
 use crate::route::SubstitutionCaches;
-use crate::stream::{BodyTable, LogText, OwnedHead, StreamKey, StreamTable};
+use crate::stream::{BodyTable, LogText, OwnedHead, Shadow, ShadowTotals, StreamKey, StreamTable};
 use sidering_codecs::{Edits, Scratch};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -54,6 +54,8 @@ pub(crate) enum Work {
     Retry(StreamKey),
     /// Everything of the tunnel may be over.
     CheckTunnel(StreamKey),
+    /// The request is whole, and goes to the cluster that mirrors it, too.
+    Mirror(StreamKey),
 }
 
 /// What a timer is for.
@@ -121,6 +123,9 @@ pub struct Worker<I: Io> {
     pub(crate) spare_lines: Vec<Vec<u8>>,
     pub(crate) joined_scratch: Vec<u8>,
     pub(crate) bodies: BodyTable<I::Chunk>,
+    pub(crate) shadows: ShadowTotals,
+    #[expect(clippy::vec_box)]
+    pub(crate) spare_shadows: Vec<Box<Shadow>>,
     pub(crate) record: Vec<u8>,
     pub(crate) work: VecDeque<Work>,
     pub(crate) counters: Arc<CoreCounters>,
@@ -160,6 +165,8 @@ impl<I: Io> Worker<I> {
             spare_lines: Vec::new(),
             joined_scratch: Vec::new(),
             bodies: BodyTable::new(options.kept_slots_max),
+            shadows: ShadowTotals::default(),
+            spare_shadows: Vec::new(),
             record: Vec::new(),
             work: VecDeque::new(),
             counters: options.counters,
@@ -222,6 +229,7 @@ impl<I: Io> Worker<I> {
                 Work::ServeWaiting(cluster) => self.serve_waiting(io, cluster),
                 Work::Retry(stream) => self.retry(io, stream),
                 Work::CheckTunnel(stream) => self.check_tunnel(io, stream),
+                Work::Mirror(stream) => self.mirror(io, stream),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The configuration in use, in the words of the configuration file: since JSON is YAML, it is one.
 
-use super::dump_action::action;
+use super::dump_action::{action, optional};
 use super::dump_discovery;
 use super::dump_filters::{chain, overrides};
 use super::dump_headers::rules;

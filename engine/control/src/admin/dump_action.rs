@@ -1,7 +1,7 @@
 //! What routes do with requests, in the words of the configuration file.
 
 use super::dump::{cluster_name, retry};
-use crate::config::{show_bytes, show_ms};
+use crate::config::{show_bytes, show_ms, show_share};
 use crate::json::Json;
 use sidering_dataplane::config::{
     Cluster, FieldSource, Forward, HashPolicy, HashSource, Redirect, RedirectPath, Rewrite, RouteAction,
@@ -38,6 +38,12 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
     }
     if let Some(bytes) = forward.buffer_bytes {
         json.key("buffer_bytes").text(&show_bytes(u64::from(bytes)));
+    }
+    if let Some(mirror) = &forward.mirror {
+        json.key("mirror").object(|json| {
+            json.key("cluster").text(cluster_name(clusters, mirror.cluster.0));
+            json.key("percent").decimal(&show_share(mirror.share));
+        });
     }
     if let Some(policy) = &forward.retry {
         json.key("retry").object(|json| retry(json, policy));
@@ -113,7 +119,7 @@ fn substitution(json: &mut Json, substitution: Option<&Substitution>) {
     }
 }
 
-fn optional(json: &mut Json, key: &str, value: Option<&str>) {
+pub(super) fn optional(json: &mut Json, key: &str, value: Option<&str>) {
     if let Some(value) = value {
         json.key(key).text(value);
     }

@@ -16,6 +16,7 @@ mod keepalive;
 mod listener;
 mod load_balancing;
 mod matcher;
+mod mirror;
 mod named;
 mod node;
 mod outlier_detection;

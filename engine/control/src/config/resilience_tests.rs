@@ -28,6 +28,7 @@ listeners:
         status_codes: [418]
         headers: [X-Again]
       buffer_bytes: 2MiB
+      mirror: { cluster: other, percent: 12.5 }
 clusters:
 - name: api
   endpoints: [127.0.0.1:8080]
@@ -46,6 +47,8 @@ clusters:
     };
     assert_eq!(forward(0), Forward { timeout_ms: 15_000, ..Forward::default() });
     let full = forward(1);
+    let mirror = Mirror { cluster: ClusterIndex(1), share: Share(125_000) };
+    assert_eq!((forward(0).mirror, full.mirror), (None, Some(mirror)));
     assert_eq!((forward(0).buffer_bytes, full.buffer_bytes), (None, Some(2 << 20)));
     assert_eq!((full.idle_timeout_ms, full.max_stream_duration_ms), (Some(0), 60_000));
     let on = RetryOn::CONNECT_FAILURE
@@ -70,6 +73,16 @@ clusters:
 #[test]
 fn every_mistake_has_its_place() {
     for (from, to, expected) in [
+        (
+            ROUTE,
+            "cluster: api\n      mirror: { percent: 1 }\nclusters",
+            "10:15 a mirror without `cluster` | `cluster`: the name of a cluster",
+        ),
+        (
+            ROUTE,
+            "direct_response: { status: 200 }\n      mirror: { cluster: api }\nclusters",
+            "10:7 `mirror` has no meaning here | it belongs to routes with a cluster",
+        ),
         (
             ROUTE,
             "cluster: api\n      retry: {}\nclusters",

@@ -4,7 +4,7 @@ use super::cluster::Clusters;
 use super::problem::Problems;
 use super::section::{Section, integer, list, text};
 use super::tree::Tree;
-use super::{hash, redirect, retry, rewrite};
+use super::{hash, mirror, redirect, retry, rewrite};
 use sidering_dataplane::config::{
     BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
 };
@@ -16,11 +16,12 @@ const MOST_CLUSTERS: usize = 64;
 const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
 const ACTIONS: [&str; 5] = ["cluster", "weighted_clusters", "cluster_header", "redirect", "direct_response"];
-const LATER_ROUTE_KEYS: &[&str] = &["mirror", "subset"];
+const LATER_ROUTE_KEYS: &[&str] = &["subset"];
 /// What may be kept of a request's body.
 const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 /// What only means something for requests that are sent on.
-const FORWARD_KEYS: &[&str] = &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash"];
+const FORWARD_KEYS: &[&str] =
+    &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "mirror"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -57,6 +58,7 @@ pub(super) fn read(
         .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
     let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
     let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, problems));
+    let mirror = section.find("mirror").map(|tree| mirror::read(tree, matcher, protocol, clusters, problems));
     if redirect.is_some() || direct.is_some() {
         section.misplaced(FORWARD_KEYS, "routes with a cluster");
     }
@@ -75,6 +77,7 @@ pub(super) fn read(
             retry,
             buffer_bytes,
             hash,
+            mirror,
         }),
     }
 }

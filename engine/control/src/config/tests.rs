@@ -146,7 +146,7 @@ listeners:
     routes:
     - match: { prefix: v1 }
       cluster: apo
-      mirror: { cluster: api }
+      mirror: { cluster: api, percent: 101 }
 clusters:
 - name: api
   endpoints: []
@@ -173,9 +173,9 @@ test.yaml:11:24: error: `v1` is not a path
 test.yaml:12:16: error: there is no cluster `apo`
    12 |       cluster: apo
       |                ^^^ the name of a cluster; did you mean `api`?
-test.yaml:13:7: error: `mirror` is in the format but not in this version
-   13 |       mirror: { cluster: api }
-      |       ^^^^^^ no such key yet
+test.yaml:13:40: error: `101` is not a share
+   13 |       mirror: { cluster: api, percent: 101 }
+      |                                        ^^^ per cent from 0 to 100, with at most four decimals
 test.yaml:16:14: error: an empty list
    16 |   endpoints: []
       |              ^ at least one of endpoints

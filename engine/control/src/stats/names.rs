@@ -218,8 +218,15 @@ pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
         "cluster_retry_or_shadow_abandoned",
         "retry_or_shadow_abandoned",
         Kind::Counter,
-        "Requests whose body was too long to be kept for retries.",
+        "Requests whose body was too long to be kept for retries and mirrors.",
         |c| &c.retries_abandoned,
+    ),
+    (
+        "cluster_upstream_rq_shadow_dropped",
+        "upstream_rq_shadow_dropped",
+        Kind::Counter,
+        "Requests that were to be mirrored to the cluster, and found no room there.",
+        |c| &c.shadows_dropped,
     ),
     (
         "cluster_upstream_rq_retry_active",

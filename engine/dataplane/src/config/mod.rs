@@ -41,7 +41,7 @@ pub use load_balancing::{LoadBalancing, RingSizes, SlowStart, ZoneAware};
 pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 pub use outlier_detection::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
-pub use route::{BUFFER_BYTES, Forward, Route, RouteAction, VirtualHost};
+pub use route::{BUFFER_BYTES, Forward, Mirror, Route, RouteAction, VirtualHost};
 pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 pub use subset::{Metadata, SubsetFallback, SubsetPolicy, SubsetSelector, has_keys, metadata, restrict};
 pub use zone::{City, KeyDigits, KeyRange, WeightedZone, Zone, ZoneKey, ZoneMap};

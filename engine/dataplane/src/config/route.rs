@@ -2,7 +2,7 @@
 
 use super::{
     ClusterHeader, ClusterIndex, FilterOverride, HashPolicy, HeaderRules, Redirect, RetryPolicy, Rewrite,
-    RouteMatch, WeightedCluster,
+    RouteMatch, Share, WeightedCluster,
 };
 
 /// A set of domains and their routes, first match wins.
@@ -55,6 +55,13 @@ impl RouteAction {
     }
 }
 
+/// Which requests go to a second cluster as well, whose answers are dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mirror {
+    pub cluster: ClusterIndex,
+    pub share: Share,
+}
+
 /// What Envoy keeps of a request's body, without a word of the configuration.
 pub const BUFFER_BYTES: u32 = 1024 * 1024;
 
@@ -79,4 +86,5 @@ pub struct Forward {
     pub buffer_bytes: Option<u32>,
     /// In this order; at most 16.
     pub hash: Vec<HashPolicy>,
+    pub mirror: Option<Mirror>,
 }

@@ -5,7 +5,7 @@ use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
 use crate::net::race::Racer;
 use crate::net::timer::TimerId;
 use crate::observe::counters::CoreCounters;
-use crate::stream::StreamKey;
+use crate::stream::{Shadow, StreamKey};
 use sidering_codecs::Codec;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -75,6 +75,8 @@ pub struct Conn<C> {
     pub phase: Phase,
     pub codec: Option<Box<dyn Codec>>,
     pub stream: Option<StreamKey>,
+    /// A mirrored request that it carries instead, or will.
+    pub shadow: Option<Box<Shadow>>,
     pub outbox: Outbox<C>,
     /// Part of the next request's head has come.
     pub head_started: bool,
@@ -124,6 +126,7 @@ impl<C: Chunk> Conn<C> {
             phase,
             codec: None,
             stream: None,
+            shadow: None,
             outbox: Outbox::default(),
             head_started: false,
             answer_started: false,

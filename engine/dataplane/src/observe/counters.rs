@@ -121,6 +121,8 @@ pub struct ClusterCounters {
     pub retries_backed_off: Counter,
     /// Requests whose body was too long to be kept.
     pub retries_abandoned: Counter,
+    /// Requests that were to be mirrored here, and found no room.
+    pub shadows_dropped: Counter,
     /// Gauge: retries under way, those that back off included.
     pub retries_active: Counter,
     /// Attempts not answered within the timeout of one try.

@@ -75,6 +75,9 @@ impl<I: Io> Worker<I> {
                 stream.cluster = cluster;
                 set_limits(stream, forward, found, is_connect);
                 self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
+                if !is_connect {
+                    self.prepare_mirror(asking.key, forward, asking.head);
+                }
                 self.prepare_retries(asking.key, asking.head);
                 self.hash_request(io, listener, (asking.key, asking.downstream), forward, asking.head);
                 self.dispatch_request(io, asking.key, asking.head, is_connect)
@@ -106,7 +109,7 @@ impl<I: Io> Worker<I> {
 
     /// The core's key of a cluster. A request that was delayed over a reload goes to the cluster that has the name now:
     /// keys of a configuration that is gone may be others' by now.
-    fn cluster_key(&self, listener: &CoreListener, cluster: ClusterIndex) -> Option<u32> {
+    pub(super) fn cluster_key(&self, listener: &CoreListener, cluster: ClusterIndex) -> Option<u32> {
         if Rc::ptr_eq(&listener.cluster_keys, &self.cluster_keys) {
             return listener.cluster_keys.get(cluster.0 as usize).copied();
         }

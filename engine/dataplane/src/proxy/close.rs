@@ -11,8 +11,11 @@ pub(crate) const LINGER_BYTES: u32 = 1024 * 1024;
 impl<I: Io> Worker<I> {
     /// Ends a connection now and takes it out of every table. Its stream must have been dealt with before.
     pub(crate) fn close_conn(&mut self, io: &mut I, id: ConnId, mode: CloseMode) {
-        let Some(conn) = self.conns.remove(id) else { return };
+        let Some(mut conn) = self.conns.remove(id) else { return };
         io.close(id, mode);
+        if let Some(shadow) = conn.shadow.take() {
+            self.end_shadow(shadow);
+        }
         if let Some(entry) = conn.timer.entry {
             self.timers.cancel(entry);
         }

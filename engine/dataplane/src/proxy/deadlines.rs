@@ -32,6 +32,7 @@ enum Limit {
     FilterDelay,
     Connect,
     NextAddress,
+    Shadow,
     Linger,
 }
 
@@ -76,7 +77,10 @@ impl<I: Io> Worker<I> {
                 match phase {
                     Phase::Connecting => connect_deadline(conn, cluster.connect_timeout_ms),
                     Phase::Idle => after(conn.since, cluster.pool.idle_timeout_ms, Limit::Idle),
-                    _ => None,
+                    _ => {
+                        let shadow = conn.shadow.as_ref()?;
+                        after(shadow.started, shadow.timeout_ms, Limit::Shadow)
+                    }
                 }
             }
             (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
@@ -96,6 +100,7 @@ impl<I: Io> Worker<I> {
         let stream = conn.stream;
         match (limit, stream) {
             (Limit::NextAddress, _) => self.try_next_address(io, id),
+            (Limit::Shadow, _) => self.expire_shadow(io, id),
             (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
             (Limit::RequestHead, None) => {
                 self.count_timeout(id);

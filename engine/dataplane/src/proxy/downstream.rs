@@ -110,6 +110,7 @@ impl<I: Io> Worker<I> {
                 Ok(Some(Event::Trailers { fields, .. })) => {
                     // They are not kept.
                     if let Some(key) = self.stream_of(id) {
+                        self.drop_mirror(key);
                         self.make_final(key);
                     }
                     self.with_upstream(id, |codec, stream, out| codec.encode_trailers(stream, &fields, out));
@@ -227,12 +228,16 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get_mut(key)) else { return };
         stream.request = Progress::Ended;
         stream.request_relay = Relay::Off;
+        let is_mirrored = stream.mirror.is_some();
         if stream.request_has_body {
             stream.request_ended = self.now;
             // The route's timeout begins, and may be the earlier one.
             self.arm_deadline(id);
         }
         self.with_upstream(id, |codec, stream, out| codec.encode_end(stream, out));
+        if is_mirrored && let Some(key) = self.stream_of(id) {
+            self.mirror_later(key);
+        }
     }
 
     /// What a chunk left for the upstream goes out, and the client is paused if the upstream cannot keep up.

@@ -177,7 +177,7 @@ impl<I: Io> Worker<I> {
 }
 
 /// The index of a status's class among the counters of classes.
-fn class_of(status: u16) -> Option<usize> {
+pub(super) fn class_of(status: u16) -> Option<usize> {
     (100..600).contains(&status).then(|| usize::from(status / 100) - 1)
 }
 

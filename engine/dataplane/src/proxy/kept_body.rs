@@ -1,4 +1,4 @@
-//! Bodies of requests that are kept while they may have to be sent once more (Envoy's per_request_buffer_limit_bytes), and what
+//! Bodies of requests that are kept while they may have to be sent once more, again or to a mirror (Envoy's per_request_buffer_limit_bytes), and what
 //! follows when one of them is too long for that. Whether there is another attempt is decided in `attempts.rs`.
 
 use crate::io::{ConnId, Io};
@@ -10,7 +10,8 @@ impl<I: Io> Worker<I> {
     /// A request is routed, and it is known what is wanted for it: its body is kept from now on.
     pub(crate) fn prepare_body(&mut self, key: StreamKey, head: &RequestHead<'_>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        if stream.retry.on.is_empty() || head.body == BodyLength::None {
+        let is_wanted = !stream.retry.on.is_empty() || stream.mirror.is_some();
+        if !is_wanted || head.body == BodyLength::None {
             return;
         }
         if matches!(head.body, BodyLength::Sized(length) if length > u64::from(stream.buffer_bytes)) {
@@ -32,8 +33,9 @@ impl<I: Io> Worker<I> {
         self.counters.replay_bytes_copied.add(copied as u64);
     }
 
-    /// The body is longer than what is kept, so that the attempt under way is the last one.
+    /// The body is longer than what is kept, so that the attempt under way is the last one, and nothing is mirrored.
     fn abandon_body(&mut self, key: StreamKey) {
+        self.drop_mirror(key);
         self.make_final(key);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.retry.is_too_large = true;
@@ -47,7 +49,10 @@ impl<I: Io> Worker<I> {
     pub(crate) fn make_final(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.retry.is_final = true;
-        if let Some(body) = stream.body.take() {
+        // What is to be mirrored is needed until it is whole.
+        if stream.mirror.is_none()
+            && let Some(body) = stream.body.take()
+        {
             self.bodies.release(body, &mut self.buffers);
         }
     }

@@ -20,6 +20,7 @@ mod headers;
 mod kept_body;
 mod local_reply;
 mod membership;
+mod mirror;
 mod outcome;
 mod overrides;
 mod pick;

@@ -1,6 +1,6 @@
 //! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
 
-use crate::cluster::Outcome;
+use crate::cluster::{CoreCluster, Outcome};
 use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Phase, Role};
@@ -93,14 +93,10 @@ impl<I: Io> Worker<I> {
         };
         let stream = self.streams.get_mut(key)?;
         let Some(host) = cluster.hosts.get(endpoint).cloned() else { return Some(NO_HEALTHY_UPSTREAM) };
-        let id = match io.connect(&host.address, &cluster.config.connect_options) {
+        let id = match cluster.connect(io, endpoint) {
             Ok(id) => id,
-            Err(error) => {
-                cluster.counters.connect_failures.add(1);
-                return Some(cannot_open(error));
-            }
+            Err(refusal) => return Some(refusal),
         };
-        cluster.on_opened(endpoint);
         let is_raw = stream.needs_raw_connection();
         let role = if is_raw {
             Role::TunnelUpstream { cluster: cluster_key, endpoint }
@@ -179,7 +175,10 @@ impl<I: Io> Worker<I> {
         if !timed_out && self.goes_on_without(io, id) {
             return;
         }
-        let Some(conn) = self.conns.get(id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if let Some(shadow) = &mut conn.shadow {
+            shadow.outcome = Outcome::ConnectFailure;
+        }
         let (role, stream) = (conn.role, conn.stream);
         self.count_connect_failure(role, timed_out);
         self.close_conn(io, id, CloseMode::Graceful);
@@ -302,6 +301,9 @@ impl<I: Io> Worker<I> {
         if let Some(head) = stream.head.take() {
             self.reclaim_head(head);
         }
+        if let Some(head) = stream.mirror.take() {
+            self.reclaim_head(head);
+        }
         if let Some(body) = stream.body.take() {
             self.bodies.release(body, &mut self.buffers);
         }
@@ -326,6 +328,23 @@ const CONNECT_FAILURE: Refusal =
     (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_failure");
 const CONNECT_TIMEOUT: Refusal =
     (503, ResponseFlags::UPSTREAM_CONNECTION_FAILURE, "upstream_connect_timeout");
+
+impl CoreCluster {
+    /// Asks for a connection to the endpoint, and counts it.
+    pub(super) fn connect<I: Io>(&mut self, io: &mut I, endpoint: u32) -> Result<ConnId, Refusal> {
+        let host = self.hosts.get(endpoint).ok_or(NO_HEALTHY_UPSTREAM)?;
+        match io.connect(&host.address, &self.config.connect_options) {
+            Ok(id) => {
+                self.on_opened(endpoint);
+                Ok(id)
+            }
+            Err(error) => {
+                self.counters.connect_failures.add(1);
+                Err(cannot_open(error))
+            }
+        }
+    }
+}
 
 fn cannot_open(error: IoError) -> Refusal {
     match error {

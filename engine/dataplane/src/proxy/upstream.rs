@@ -46,6 +46,10 @@ impl<I: Io> Worker<I> {
                 self.send_kept_head(io, key, id);
                 self.resume_after_attach(key);
             }
+            (_, None) if conn.shadow.is_some() => {
+                io.receive(id);
+                self.send_shadow(io, id);
+            }
             // Whoever asked for it has gone: it serves the next one.
             (Role::Upstream { .. }, None) => {
                 io.receive(id);
@@ -66,7 +70,11 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         // Bytes nobody asked for: an answer to no request could be taken for the answer to the next one.
         let Some(key) = conn.stream else {
-            self.close_conn(io, id, CloseMode::Graceful);
+            if conn.shadow.is_some() {
+                self.handle_shadow_bytes(io, id, chunk);
+            } else {
+                self.close_conn(io, id, CloseMode::Graceful);
+            }
             return;
         };
         conn.answer_started = true;
@@ -290,7 +298,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// Puts a connection among the idle ones of its endpoint, if that is not gone.
-    fn park(&mut self, io: &mut I, id: ConnId) {
+    pub(super) fn park(&mut self, io: &mut I, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Role::Upstream { cluster: key, endpoint } = conn.role else { return };
         let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
@@ -315,7 +323,11 @@ impl<I: Io> Worker<I> {
         // A socket tells its error once: where a send has met it, receiving ends as if in order.
         let clean = clean && !conn.outbox.has_failed();
         let Some(key) = conn.stream else {
-            self.close_conn(io, id, CloseMode::Graceful);
+            if conn.shadow.is_some() {
+                self.handle_shadow_ended(io, id, clean);
+            } else {
+                self.close_conn(io, id, CloseMode::Graceful);
+            }
             return;
         };
         let end = if clean { conn.codec.as_mut().map(|codec| codec.decode_end()) } else { None };

@@ -30,6 +30,8 @@ pub struct BodyTable<C> {
 #[derive(Debug)]
 struct Body<C> {
     pieces: Vec<Segment<C>>,
+    /// How many there are that will release it.
+    users: u32,
     slots: u32,
     bytes: u64,
 }
@@ -43,9 +45,10 @@ impl<C: Chunk> BodyTable<C> {
     /// Begins an empty body. It is to be released.
     pub fn begin(&mut self) -> BodyKey {
         let at = self.free.pop().unwrap_or_else(|| {
-            self.bodies.push(Body { pieces: vec![], slots: 0, bytes: 0 });
+            self.bodies.push(Body { pieces: vec![], users: 0, slots: 0, bytes: 0 });
             self.bodies.len() as u32 - 1
         });
+        self.bodies[at as usize].users = 1;
         BodyKey(at)
     }
 
@@ -84,14 +87,25 @@ impl<C: Chunk> BodyTable<C> {
         part.len()
     }
 
+    /// Somebody else needs the body, too, and will release it. Tells its length.
+    pub fn share(&mut self, key: BodyKey) -> u64 {
+        let body = &mut self.bodies[key.0 as usize];
+        body.users += 1;
+        body.bytes
+    }
+
     /// What is kept of the body, in order.
     pub fn pieces(&self, key: BodyKey) -> &[Segment<C>] {
         &self.bodies[key.0 as usize].pieces
     }
 
-    /// The body is not needed any more.
+    /// The body is not needed any more by one of those who did.
     pub fn release(&mut self, key: BodyKey, buffers: &mut BufferPool) {
         let body = &mut self.bodies[key.0 as usize];
+        body.users -= 1;
+        if body.users > 0 {
+            return;
+        }
         self.slots -= std::mem::take(&mut body.slots);
         self.bytes -= std::mem::take(&mut body.bytes);
         for piece in body.pieces.drain(..) {

@@ -4,12 +4,14 @@ mod bodies;
 mod details;
 mod owned_head;
 mod retry;
+mod shadow;
 mod table;
 
 pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
 pub use details::Details;
 pub use owned_head::OwnedHead;
 pub use retry::{NAMED_STATUS_CODES, Retry};
+pub use shadow::{SHADOW_BYTES, SHADOWS, Shadow, ShadowTotals};
 pub use table::{StreamKey, StreamTable};
 
 use crate::cluster::{Host, PickRequest};
@@ -149,6 +151,8 @@ pub struct Stream {
     pub body: Option<BodyKey>,
     /// The most that is kept of it.
     pub buffer_bytes: u32,
+    /// The request as it goes to the cluster that mirrors it, once it is whole.
+    pub mirror: Option<Box<OwnedHead>>,
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
     pub reply: Option<LocalReply>,
@@ -227,6 +231,7 @@ impl Stream {
             retry: Retry::default(),
             body: None,
             buffer_bytes: 0,
+            mirror: None,
             head: None,
             reply: None,
             filters: None,

@@ -55,6 +55,23 @@ impl OwnedHead {
         }
     }
 
+    /// Marks the authority as Envoy does those of mirrored requests, in front of its port.
+    pub fn become_shadow(&mut self) {
+        const SUFFIX: &[u8] = b"-shadow";
+        self.expects_continue = false;
+        let authority = self.authority.clone();
+        if authority.is_empty() {
+            return;
+        }
+        let end = authority.start + port_start(&self.texts[authority.clone()]);
+        let start = self.texts.len();
+        self.texts.extend_from_within(authority.start..end);
+        self.texts.extend_from_slice(SUFFIX);
+        self.texts.extend_from_within(end..authority.end);
+        self.authority = start..self.texts.len();
+        self.authority_overrides_host = true;
+    }
+
     fn keep_text(&mut self, text: &[u8]) -> Range<usize> {
         let start = self.texts.len();
         self.texts.extend_from_slice(text);
@@ -75,5 +92,35 @@ impl OwnedHead {
             line_end: span.line_end + offset,
             ..*span
         }));
+    }
+}
+
+/// Where the port of an authority begins, with its colon; its length if it has none. The colons of an IPv6 address stand in
+/// brackets.
+fn port_start(authority: &[u8]) -> usize {
+    let colon = authority.iter().rposition(|&byte| byte == b':');
+    let is_port = |at: &usize| authority[at + 1..].iter().all(u8::is_ascii_digit);
+    colon.filter(is_port).unwrap_or(authority.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shadow_is_marked_in_front_of_its_port() {
+        for (given, marked) in [
+            ("api.example", "api.example-shadow"),
+            ("api.example:8080", "api.example-shadow:8080"),
+            ("[::1]:80", "[::1]-shadow:80"),
+            ("[2001:db8::1]", "[2001:db8::1]-shadow"),
+            ("", ""),
+        ] {
+            let mut head = OwnedHead::default();
+            head.authority = head.keep_text(given.as_bytes());
+            head.become_shadow();
+            let lent = head.lend(&mut Edits::default()).authority.to_vec();
+            assert_eq!(String::from_utf8(lent).unwrap(), marked);
+        }
     }
 }

@@ -35,6 +35,7 @@ mod health;
 mod keepalive;
 mod kills;
 mod load;
+mod mirrors;
 mod outliers;
 mod pool;
 mod rate_limits;

@@ -48,6 +48,8 @@ mod keepalive;
 mod kills;
 #[path = "../end_to_end/load.rs"]
 mod load;
+#[path = "../end_to_end/mirrors.rs"]
+mod mirrors;
 #[path = "../end_to_end/outliers.rs"]
 mod outliers;
 #[path = "../end_to_end/pool.rs"]
