@@ -51,6 +51,13 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
     if !forward.hash.is_empty() {
         json.key("hash").list(&forward.hash, |json, policy| json.object(|json| write_hash(json, policy)));
     }
+    if !forward.subset.is_empty() {
+        json.key("subset").object(|json| {
+            for (name, value) in &forward.subset {
+                json.key(name).text(value);
+            }
+        });
+    }
 }
 
 fn write_clusters(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {

@@ -65,6 +65,7 @@ listeners:
       cluster_header: ':authority'
       rewrite: { regex: { pattern: n, substitution: m }, host_header: X-Host }
       hash: [{ header: ':path', terminal: true }, { cookie: { name: a } }, { cookie: { name: b, ttl: 90s, path: /b } }, { query: q }, { source: true }]
+      subset: { version: v2, a: b }
     - match: { regex: '/\\d+', methods: [GET], grpc: true, source: [10.0.0.0/8, '::1'] }
       cluster: api
     - match: { template: '/u/{id}', runtime_fraction: { numerator: 3, denominator: million } }

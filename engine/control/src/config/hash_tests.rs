@@ -1,4 +1,4 @@
-//! Hash policies and clusters that requests name: what is understood, and every mistake with its place.
+//! Hash policies, subsets and clusters that requests name: what is understood, and every mistake with its place.
 
 use super::tests::{SMALL, load, problems};
 use sidering_dataplane::config::{
@@ -39,6 +39,12 @@ fn policies_are_taken_in_their_order() {
         let first = HashPolicy { source: field("first"), terminal: false };
         assert_eq!(found, [first, HashPolicy { source, terminal }], "{text}");
     }
+}
+
+#[test]
+fn subsets_are_in_the_order_of_their_names() {
+    let subset = forward("cluster: api\n      subset: { version: v2, stage: '1' }").subset;
+    assert_eq!(subset, [("stage".to_owned(), "1".to_owned()), ("version".to_owned(), "v2".to_owned())]);
 }
 
 #[test]
@@ -89,6 +95,8 @@ fn every_mistake_has_its_place() {
             "10:50 `/a; b` is no path of a cookie | a path that begins with /, without blanks and semicolons, of at most 256 bytes".into(),
         ),
         ("hash: []", "10:13 an empty list | at least one of { header: x-user }, { cookie: {} }, { query: user } or { source: true }".into()),
+        ("subset: {}", "10:15 a subset by 0 metadata | 1 to 16".into()),
+        ("subset: [a]", "10:15 a list where metadata belong | a mapping such as { version: v2 }".into()),
         (
             "cluster_not_found_response_code: 404",
             "10:7 `cluster_not_found_response_code` has no meaning here | it belongs to routes with `cluster_header`".into(),
@@ -111,10 +119,13 @@ fn every_mistake_has_its_place() {
 }
 
 #[test]
-fn as_many_policies_as_there_may_be() {
+fn as_many_policies_and_metadata_as_there_may_be() {
     for (count, is_right) in [(15, true), (16, true), (17, false)] {
         let policies = vec!["{ query: a }"; count].join(", ");
-        let found = problems(&with(&format!("cluster: api\n      hash: [{policies}]")));
-        assert_eq!(found.is_empty(), is_right, "{count}: {found:?}");
+        let metadata = (0..count).map(|at| format!("m{at}: a")).collect::<Vec<_>>().join(", ");
+        for text in [format!("hash: [{policies}]"), format!("subset: {{ {metadata} }}")] {
+            let found = problems(&with(&format!("cluster: api\n      {text}")));
+            assert_eq!(found.is_empty(), is_right, "{count}: {found:?}");
+        }
     }
 }

@@ -2,8 +2,8 @@
 
 use super::cluster::Clusters;
 use super::problem::Problems;
-use super::section::{Section, integer, list, text};
-use super::tree::Tree;
+use super::section::{Section, integer, list, name, text};
+use super::tree::{Tree, Value};
 use super::{hash, mirror, redirect, retry, rewrite};
 use sidering_dataplane::config::{
     BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
@@ -13,15 +13,16 @@ use sidering_dataplane::config::{
 const BODY_BYTES: usize = 64 * 1024;
 /// A request's cluster is found by looking at all of them.
 const MOST_CLUSTERS: usize = 64;
+/// Names that endpoints are chosen by.
+const MOST_METADATA: usize = 16;
 const LARGEST_WEIGHT: u64 = 1_000_000;
 /// A route has one of them.
 const ACTIONS: [&str; 5] = ["cluster", "weighted_clusters", "cluster_header", "redirect", "direct_response"];
-const LATER_ROUTE_KEYS: &[&str] = &["subset"];
 /// What may be kept of a request's body.
 const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 /// What only means something for requests that are sent on.
 const FORWARD_KEYS: &[&str] =
-    &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "mirror"];
+    &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "subset", "mirror"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -59,10 +60,10 @@ pub(super) fn read(
     let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
     let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, problems));
     let mirror = section.find("mirror").map(|tree| mirror::read(tree, matcher, protocol, clusters, problems));
+    let subset = section.find("subset").map_or(vec![], |tree| subset(tree, problems));
     if redirect.is_some() || direct.is_some() {
         section.misplaced(FORWARD_KEYS, "routes with a cluster");
     }
-    section.later(LATER_ROUTE_KEYS);
     match (redirect, direct) {
         (Some(redirect), _) => RouteAction::Redirect(Box::new(redirect)),
         (None, Some(direct)) => direct,
@@ -78,6 +79,7 @@ pub(super) fn read(
             buffer_bytes,
             hash,
             mirror,
+            subset,
         }),
     }
 }
@@ -102,6 +104,23 @@ fn cluster_header(
     let not_found_status = section.choice("cluster_not_found_response_code", &statuses, &[]).unwrap_or(503);
     clusters.refer_to_all(protocol);
     Some(Box::new(ClusterHeader { source: source??, not_found_status }))
+}
+
+/// Metadata that an endpoint must have, in the order of its names.
+fn subset(tree: &Tree, problems: &Problems) -> Vec<(String, String)> {
+    let Value::Mapping(entries) = &tree.value else {
+        let message = format!("{} where metadata belong", tree.describe());
+        problems.error(tree.place, message, "a mapping such as { version: v2 }");
+        return vec![];
+    };
+    if !(1..=MOST_METADATA).contains(&entries.len()) {
+        let expected = format!("1 to {MOST_METADATA}");
+        problems.error(tree.place, format!("a subset by {} metadata", entries.len()), expected);
+    }
+    let mut subset: Vec<_> =
+        entries.iter().filter_map(|entry| Some((entry.key.clone(), name(&entry.value, problems)?))).collect();
+    subset.sort();
+    subset
 }
 
 fn weights(

@@ -87,4 +87,6 @@ pub struct Forward {
     /// In this order; at most 16.
     pub hash: Vec<HashPolicy>,
     pub mirror: Option<Mirror>,
+    /// Metadata that an endpoint must have to be chosen; names in order, each once.
+    pub subset: Vec<(String, String)>,
 }

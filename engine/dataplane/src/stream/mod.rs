@@ -15,6 +15,7 @@ pub use shadow::{SHADOW_BYTES, SHADOWS, Shadow, ShadowTotals};
 pub use table::{StreamKey, StreamTable};
 
 use crate::cluster::{Host, PickRequest};
+use crate::config::RouteAction;
 use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
@@ -189,8 +190,8 @@ pub struct LogText {
 
 impl Stream {
     /// What a balancer may go by for it.
-    pub fn pick_request<'a>(&self, now: Time, random: u64, avoid: &'a [u32]) -> PickRequest<'a> {
-        PickRequest { now, hash: self.hash, subset: &[], avoid, random }
+    pub fn pick_request<'a>(&'a self, now: Time, random: u64, avoid: &'a [u32]) -> PickRequest<'a> {
+        PickRequest { now, hash: self.hash, subset: self.subset(), avoid, random }
     }
 
     /// A stream on `downstream` whose first byte came at `started`.
@@ -248,6 +249,14 @@ impl Stream {
             response_ended: now,
             last_activity: now,
             log: None,
+        }
+    }
+
+    /// The metadata that its route wants of an endpoint.
+    pub fn subset(&self) -> &[(String, String)] {
+        match self.listener.routed(self.route).map(|found| &found.route.action) {
+            Some(RouteAction::Forward(forward)) => &forward.subset,
+            _ => &[],
         }
     }
 
