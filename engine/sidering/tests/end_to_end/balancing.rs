@@ -113,3 +113,31 @@ fn the_configuration_in_use_names_the_balancer() {
         assert!(dump.contains(&format!("\"lb\":\"{lb}\"")), "{dump}");
     }
 }
+
+#[test]
+fn a_route_takes_a_subset_of_the_endpoints_and_falls_back_as_the_cluster_says() {
+    let origins = [(); 3].map(|()| Counted::start());
+    let endpoint = |(origin, version): (&Counted, &str)| {
+        format!("{{ address: \"{}\", metadata: {{ version: {version} }} }}", origin.origin)
+    };
+    let endpoints: Vec<String> = origins.iter().zip(["v1", "v2", "v2"]).map(endpoint).collect();
+    let subsets = "subsets: { selectors: [{ keys: [version] }], fallback_policy: default_subset, \
+                   default_subset: { version: v1 } }";
+    let routes = "{ match: { prefix: /two }, cluster: api, subset: { version: v2 } }, \
+                  { match: { prefix: /three }, cluster: api, subset: { version: v3 } }, \
+                  { match: { prefix: /other }, cluster: api, subset: { stage: v2 } }, { match: {}, cluster: api }";
+    let config = Config::new().http("web", "", routes).cluster_of("api", &endpoints, subsets);
+    let proxy = Proxy::start(&config);
+    let mut wire = proxy.connect("web");
+    let mut ask = |target: &str, requests: usize| {
+        for _ in 0..requests {
+            wire.get(target).unwrap();
+            assert_eq!(wire.response().unwrap().status(), 200);
+        }
+        origins.each_ref().map(Counted::served)
+    };
+    assert_eq!(ask("/two", 20), [0, 10, 10]);
+    assert_eq!(ask("/three", 5), [5, 10, 10], "no endpoint has these metadata");
+    assert_eq!(ask("/other", 5), [10, 10, 10], "no selector has this key");
+    assert_eq!(ask("/", 5), [15, 10, 10], "the route wants nothing");
+}
