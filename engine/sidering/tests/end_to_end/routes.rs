@@ -43,7 +43,9 @@ fn the_first_route_that_takes_the_request_answers() {
         ("PUT /v1/a", "a.shop.example", "X-Zone: gz\r\n", 203),
         ("GET /v1/a", "a.shop.example", "X-Zone: gz\r\n", 206),
         ("GET /v1/a", "a.shop.example", "X-Zone: gz\r\nX-Debug: 1\r\n", 213),
-        ("GET /v1/a", "a.shop.example", "X-Zone: gz\r\nX-Zone: gz\r\n", 213),
+        // A field that came more than once is looked at value by value.
+        ("GET /v1/a", "a.shop.example", "X-Zone: hz\r\nX-Zone: gz\r\n", 206),
+        ("GET /v1/a", "a.shop.example", "X-Zone: gz,gz\r\n", 213),
         ("GET /v1/a?w=2&v=2", "a.shop.example", "", 207),
         ("GET /v1/../v1/./a?v=2", "a.shop.example", "", 207),
         ("GET /v1/a?v=22", "a.shop.example", "", 213),
