@@ -125,6 +125,10 @@ impl HostTable {
     pub fn update(&mut self, endpoints: &[Endpoint], counters: &[Arc<EndpointCounters>], now: Time) {
         self.changed = now;
         let before = std::mem::take(&mut self.members);
+        self.members.reserve_exact(endpoints.len());
+        if self.entries.is_empty() {
+            self.entries.reserve_exact(endpoints.len());
+        }
         for &index in &before {
             if let Some(entry) = &mut self.entries[index as usize] {
                 entry.is_member = false;

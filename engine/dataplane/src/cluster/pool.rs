@@ -21,7 +21,7 @@ pub struct CoreCluster {
     pub protocol: Option<&'static Protocol>,
     pub hosts: HostTable,
     pub(super) priorities: PrioritySet,
-    pub(super) subsets: Option<Subsets>,
+    pub(super) subsets: Option<Box<Subsets>>,
     /// Spreads the first picks of the cores.
     start: usize,
     connections: u32,
@@ -48,7 +48,7 @@ impl CoreCluster {
         hosts.update(&config.endpoints, &update.endpoints, now);
         CoreCluster {
             priorities: PrioritySet::new(&config, &hosts, start),
-            subsets: Subsets::new(&config, &hosts, start),
+            subsets: Subsets::new(&config, &hosts, start).map(Box::new),
             start,
             protocol: protocol(config.protocol),
             hosts,

@@ -34,7 +34,7 @@ struct HostSet {
     healthy: Group,
     degraded: Group,
     /// Of all hosts, from its first panic on.
-    panic: Option<Group>,
+    panic: Option<Box<Group>>,
 }
 
 /// A host that was found, and whether it was for want of healthy ones.
@@ -78,6 +78,8 @@ impl PrioritySet {
             hosts[priority].push(host);
         }
         self.sets.truncate(hosts.len());
+        // Most clusters have one, and with thousands of them room for more would be the most of their memory.
+        self.sets.reserve_exact(hosts.len() - self.sets.len());
         for (priority, hosts) in hosts.into_iter().enumerate() {
             let is_weighted = Candidates::new(table, &hosts).weights_differ();
             let kind = GroupKind { lb: self.lb, is_weighted, start: self.start };
@@ -141,7 +143,8 @@ impl PrioritySet {
         self.loads = distribute(&availability, self.policy);
         for (set, load) in self.sets.iter_mut().zip(&self.loads) {
             if load.is_in_panic && set.panic.is_none() {
-                set.panic = Some(Group::new(set.kind, table, set.hosts.clone(), set.hashed.clone()));
+                let group = Group::new(set.kind, table, set.hosts.clone(), set.hashed.clone());
+                set.panic = Some(Box::new(group));
             }
         }
     }
@@ -164,7 +167,7 @@ impl PrioritySet {
         {
             return Some(Pick { host, is_panic, zone: Some(zone) });
         }
-        let group = if is_panic { set.panic.as_mut() } else { set.group(health) };
+        let group = if is_panic { set.panic.as_deref_mut() } else { set.group(health) };
         group?.pick(table, request).map(|host| Pick { host, is_panic, zone: None })
     }
 

@@ -1,33 +1,26 @@
 //! A histogram that one core records into and the control thread reads: log-linear buckets, 4 to each power of two, so
-//! that a recorded value is known to 25 %. It allocates once and never grows.
+//! that a recorded value is known to 25 %. It allocates at its first value, because of thousands of clusters most have
+//! none, and never grows.
 
 use super::counters::Counter;
+use std::sync::OnceLock;
 
 /// Buckets: values 0..=3 exactly, then 4 for each of the powers of two up to 2^32 microseconds (71 minutes).
 pub const BUCKETS: usize = 4 + 30 * 4;
 
 /// Counts of microseconds.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Histogram {
-    buckets: Box<[Counter; BUCKETS]>,
+    buckets: OnceLock<Box<[Counter; BUCKETS]>>,
     count: Counter,
     sum: Counter,
-}
-
-impl Default for Histogram {
-    fn default() -> Self {
-        Histogram {
-            buckets: Box::new(std::array::from_fn(|_| Counter::default())),
-            count: Counter::default(),
-            sum: Counter::default(),
-        }
-    }
 }
 
 impl Histogram {
     /// Counts one value; larger ones than 2^32 - 1 count in the last bucket.
     pub fn record(&self, micros: u64) {
-        self.buckets[bucket_of(micros)].add(1);
+        let buckets = self.buckets.get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())));
+        buckets[bucket_of(micros)].add(1);
         self.count.add(1);
         self.sum.add(micros);
     }
@@ -44,7 +37,8 @@ impl Histogram {
 
     /// The count of each bucket with its largest value in microseconds, from the smallest on.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
-        self.buckets.iter().enumerate().map(|(index, count)| (largest_of(index), count.get()))
+        let recorded = self.buckets.get();
+        (0..BUCKETS).map(move |index| (largest_of(index), recorded.map_or(0, |counts| counts[index].get())))
     }
 }
 
@@ -84,6 +78,7 @@ mod tests {
     #[test]
     fn sums_and_counts() {
         let histogram = Histogram::default();
+        assert_eq!(histogram.buckets().map(|(_, count)| count).collect::<Vec<_>>(), [0; BUCKETS]);
         histogram.record(3);
         histogram.record(300);
         assert_eq!((histogram.count(), histogram.sum()), (2, 303));

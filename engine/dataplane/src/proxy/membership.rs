@@ -19,6 +19,9 @@ impl<I: Io> Worker<I> {
         let mut free: Vec<usize> =
             (0..self.clusters.len()).filter(|at| self.clusters[*at].is_none()).collect();
         let mut keys = vec![];
+        if self.clusters.is_empty() {
+            self.clusters.reserve_exact(update.snapshot.clusters.len());
+        }
         for (config, counted) in update.snapshot.clusters.iter().zip(&update.clusters) {
             let is_same = |cluster: &CoreCluster| cluster.config.differs_in_endpoints_only(config);
             let same = known.get(&config.name).copied();
