@@ -1,11 +1,12 @@
 //! What became of a request, as one line: the status, and what the origin saw, or where a redirect leads.
 
-use super::CLUSTERS;
+use super::ORIGINS;
 use super::requests::Request;
 use crate::support::Origin;
 use crate::support::wire::{Head, Wire};
 use sidering_control::explain::{Explanation, explain};
 use sidering_dataplane::config::Snapshot;
+use sidering_dataplane::io::Address;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -19,7 +20,10 @@ pub(super) fn origin(name: &'static str) -> Origin {
     Origin::start(move |wire, _| {
         loop {
             let head = wire.head()?;
-            wire.body(&head, |_| {})?;
+            let is_connect = head.method() == "CONNECT";
+            if !is_connect {
+                wire.body(&head, |_| {})?;
+            }
             let seen = seen(
                 name,
                 head.method(),
@@ -29,8 +33,12 @@ pub(super) fn origin(name: &'static str) -> Origin {
             );
             let own =
                 if sends_own_header(head.target()) { format!("x-r-own: {name}\r\n") } else { String::new() };
-            let answer = format!("HTTP/1.1 200 OK\r\nx-seen: {seen}\r\n{own}content-length: 0\r\n\r\n");
+            let length = if is_connect { "" } else { "content-length: 0\r\n" };
+            let answer = format!("HTTP/1.1 200 OK\r\nx-seen: {seen}\r\n{own}{length}\r\n");
             wire.send(answer.as_bytes())?;
+            if is_connect {
+                return Ok(());
+            }
         }
     })
 }
@@ -53,17 +61,20 @@ pub(super) fn ask(address: SocketAddr, request: &Request) -> String {
 }
 
 /// The same line, as `sidering explain` has it; `None` where it depends on what the origin answers.
-pub(super) fn explained(snapshot: &Arc<Snapshot>, request: &Request) -> Option<String> {
+pub(super) fn explained(snapshot: &Arc<Snapshot>, origins: &[Origin], request: &Request) -> Option<String> {
     if sends_own_header(&request.question.target) {
         return None;
     }
     let explanation =
         explain(snapshot, &request.question).unwrap_or_else(|error| panic!("{}: {error}", request.text));
-    let Explanation { status, cluster, answer, exchanges, body, .. } = &explanation;
-    let asked = exchanges.last().and_then(|exchange| exchange.seen());
-    let seen = asked.zip(cluster.as_deref()).map(|(asked, cluster)| {
-        let own = CLUSTERS.iter().find(|name| **name == cluster).expect("it is one of ours");
-        seen(own, &asked.method, &asked.path, &asked.authority, &asked.headers)
+    let Explanation { status, answer, exchanges, body, .. } = &explanation;
+    let seen = exchanges.last().and_then(|exchange| {
+        let asked = exchange.seen()?;
+        let is_own = |origin: &Origin| exchange.address == Address::Ip(origin.address());
+        let name = ORIGINS[origins.iter().position(is_own).expect("it is one of ours")];
+        // The target of CONNECT is the authority, and it has no path.
+        let target = if asked.method == "CONNECT" { &asked.authority } else { &asked.path };
+        Some(seen(name, &asked.method, target, &asked.authority, &asked.headers))
     });
     Some(line(*status, seen.as_deref(), answer, body))
 }
