@@ -15,6 +15,7 @@ mod ledger;
 mod oracle;
 mod peers;
 mod plan;
+mod rules;
 mod run;
 mod shape;
 mod stage;

@@ -2,6 +2,7 @@
 
 use crate::choices::Choices;
 use crate::engine::Temper;
+use crate::rules::Off;
 use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 
 /// How rough a run is.
@@ -52,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) buffer_bytes: u32,
     /// Retries of a cluster at once.
     pub(crate) retries_max: u32,
+    /// Rules change heads at each level.
+    pub(crate) has_rules: bool,
+    /// Requests go by zones, of which something may be switched off.
+    pub(crate) zones: Option<Off>,
 }
 
 impl Plan {
@@ -87,6 +92,8 @@ impl Plan {
             retry: retry(is_calm, choices),
             buffer_bytes: choices.pick(&[1_000_000, 65_536, 500]) as u32,
             retries_max: choices.pick(&[100, 3, 1]) as u32,
+            has_rules: choices.chance(40),
+            zones: choices.chance(40).then(|| Off::new(choices)),
         }
     }
 

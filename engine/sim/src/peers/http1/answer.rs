@@ -6,6 +6,7 @@ use crate::bytes::Purpose;
 use crate::coverage::Situation;
 use crate::ledger::Outcome;
 use crate::peers::exchange::{Fate, Framing, Kind};
+use crate::rules::{ANSWERED, DROPPED};
 use crate::stage::Stage;
 
 /// An answer on its way in.
@@ -191,6 +192,14 @@ fn check_head(tag: u32, head: &Head, status: u16, stage: &Stage<'_>) {
     assert!(status == exchange.status || is_cut, "request {tag} is answered {status}");
     if !is_cut {
         head.check_pad(tag, exchange.pad);
+        let has_rules = stage.plan.has_rules;
+        let answered = has_rules.then(|| format!("{status} to {tag}"));
+        assert_eq!(
+            head.field(ANSWERED),
+            answered.as_deref(),
+            "what the rules have made of the answer to {tag}"
+        );
+        assert_eq!(head.field(DROPPED).is_none(), has_rules, "what the rules take from the answer to {tag}");
     }
     assert!(head.field("x-hop").is_none(), "a field of the other hop is in the answer to {tag}");
     let length = head.field("content-length").and_then(|length| length.parse::<usize>().ok());

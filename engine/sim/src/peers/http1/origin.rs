@@ -9,6 +9,7 @@ use crate::journal::Who;
 use crate::peers::Peer;
 use crate::peers::exchange::{Exchange, Fate, Framing, Kind};
 use crate::peers::tunnel::{self, Tunnel};
+use crate::rules::{ADDED, CELL, DROPPED, LEVELS, PLACES, STAMP};
 use crate::stage::Stage;
 use std::collections::VecDeque;
 
@@ -380,7 +381,7 @@ impl Origin {
 }
 
 /// The tag of a request whose head is as its client wrote it.
-fn check_request(head: &Head, stage: &Stage<'_>) -> u32 {
+fn check_request(head: &Head, stage: &mut Stage<'_>) -> u32 {
     let mut words = head.start.split(' ');
     let (method, target) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
     assert_eq!(words.next(), Some("HTTP/1.1"), "a request line: {:?}", head.start);
@@ -414,7 +415,29 @@ fn check_request(head: &Head, stage: &Stage<'_>) -> u32 {
     head.check_pad(tag, exchange.pad);
     check_added(tag, head, stage);
     assert_eq!(head.field("upgrade").is_some(), exchange.kind == Kind::Upgrade, "the upgrade of {tag}");
+    check_rules(tag, head, stage);
     tag
+}
+
+/// Rules have changed the head, each once, and the right place has left its name.
+fn check_rules(tag: u32, head: &Head, stage: &mut Stage<'_>) {
+    let method = head.start.split(' ').next().unwrap_or("");
+    let (has_rules, exchange) = (stage.plan.has_rules, &stage.ledger.get(tag).exchange);
+    let is_tunnel = exchange.kind == Kind::Connect;
+    let place = stage.plan.zones.filter(|_| !is_tunnel).map(|off| off.place(tag, exchange.cluster));
+    let levels: &[&str] = if has_rules { &LEVELS } else { &[] };
+    assert_eq!(head.all(ADDED), levels, "what the rules have added to request {tag}");
+    let stamp = if has_rules { format!("{tag}@{method}") } else { "own".to_owned() };
+    assert_eq!(head.field(STAMP), Some(stamp.as_str()), "what the rules have made of request {tag}");
+    assert_eq!(head.field(DROPPED).is_none(), has_rules, "what the rules take from request {tag}");
+    assert_eq!(head.all(CELL), place.as_slice(), "the place that has taken request {tag}");
+    if has_rules {
+        stage.meet(Situation::RulesApplied);
+    }
+    if let Some(place) = place {
+        let is_cell = PLACES[..2].contains(&place);
+        stage.meet(if is_cell { Situation::CellServed } else { Situation::CityServed });
+    }
 }
 
 /// What the proxy adds is there.
@@ -456,6 +479,7 @@ fn write_answer(tag: u32, exchange: &Exchange, out: &mut Vec<u8>) -> Option<Acti
     } else {
         "\r\nX-Hop: 1\r\n"
     });
+    head.push_str("X-Drop: 1\r\n");
     head.push_str(&wire::pad(tag, exchange.pad));
     let is_bodiless = matches!(status, 204 | 304);
     match exchange.framing {

@@ -51,7 +51,7 @@ pub(super) fn write(tag: u32, exchange: &Exchange) -> Written {
         Kind::Upgrade => head.push_str(", upgrade\r\nupgrade: websocket"),
         _ => {}
     }
-    head.push_str("\r\nX-Hop: this one only\r\n");
+    head.push_str("\r\nX-Hop: this one only\r\nX-Drop: 1\r\nX-Stamp: own\r\n");
     if is_forwarded(tag) {
         head.push_str("X-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n");
     }

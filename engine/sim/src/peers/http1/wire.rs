@@ -34,6 +34,11 @@ impl Head {
         value
     }
 
+    /// All values under a name.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        self.fields.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// How its body is framed, apart from what the method or status say.
     #[track_caller]
     pub(super) fn coding(&self) -> Option<Coding> {

@@ -1,14 +1,22 @@
 //! The configuration of a run as it is now, and the snapshots made of it. Every cluster that changes gets addresses of its
 //! own, so that each connection tells which configuration it belongs to.
 
+mod cluster;
+mod routes;
+mod rules;
+mod zones;
+
+pub(crate) use cluster::ENDPOINTS;
+
 use crate::choices::Choices;
 use crate::engine::truth::{ClusterTruth, Membership, Truth};
 use crate::plan::Plan;
+use crate::rules::Off;
+use cluster::ClusterShape;
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Address, ListenerId};
 use sidering_dataplane::message::HealthChange;
-use sidering_dataplane::route::RouteTable;
 
 /// HTTP, bytes, and HTTP once more on a listener that may go away.
 pub(crate) const HTTP: u32 = 0;
@@ -17,30 +25,6 @@ pub(crate) const SECOND: u32 = 2;
 
 /// How long a head may take in runs that are not calm.
 const HEADERS_TIMEOUTS_MS: &[u64] = &[2000, 700];
-
-/// Addresses of a cluster; endpoints are some of them.
-pub(crate) const ENDPOINTS: usize = 5;
-
-/// One cluster now.
-#[derive(Clone, Debug)]
-pub(crate) struct ClusterShape {
-    pub(crate) protocol: &'static str,
-    generation: u8,
-    /// The newest generation that there was, and what was there before this one.
-    newest: u8,
-    previous: Option<Box<ClusterShape>>,
-    /// Which of its addresses are endpoints now; and whether there are always several.
-    members: [bool; ENDPOINTS],
-    has_several: bool,
-    connect_timeout_ms: u64,
-    pub(crate) pool: PoolLimits,
-    weights: [u32; ENDPOINTS],
-    lb: LoadBalancing,
-    slow_start: Option<SlowStart>,
-    panic_threshold_percent: u32,
-    /// Which of its addresses are said to be unhealthy.
-    unwell: [bool; ENDPOINTS],
-}
 
 /// The whole configuration now.
 #[derive(Clone, Debug)]
@@ -59,6 +43,8 @@ pub(crate) struct Shape {
     retry: Option<RetryPolicy>,
     retries_max: u32,
     buffer_bytes: u32,
+    has_rules: bool,
+    zones: Option<Off>,
 }
 
 impl Shape {
@@ -66,7 +52,7 @@ impl Shape {
     pub(crate) fn new(plan: &Plan, choices: &mut Choices) -> Self {
         let is_calm = plan.is_calm;
         let protocols = (0..plan.http_clusters).map(|_| "http1").chain(["tcp"]);
-        let clusters = protocols.map(|protocol| cluster(protocol, 0, is_calm, choices)).collect();
+        let clusters = protocols.map(|protocol| ClusterShape::new(protocol, 0, is_calm, choices)).collect();
         let mut timeout = |calm: u64, rough: &[u64]| if is_calm { calm } else { choices.pick(rough) };
         let limits = ListenerLimits {
             request_headers_timeout_ms: timeout(20_000, HEADERS_TIMEOUTS_MS),
@@ -100,6 +86,8 @@ impl Shape {
             retry: plan.retry.clone(),
             retries_max: plan.retries_max,
             buffer_bytes: plan.buffer_bytes,
+            has_rules: plan.has_rules,
+            zones: plan.zones,
         }
     }
 
@@ -117,7 +105,7 @@ impl Shape {
                 let next = match shape.previous.take() {
                     // What was there before comes back.
                     Some(previous) if choices.chance(40) => *previous,
-                    _ => cluster(shape.protocol, shape.newest + 1, self.is_calm, choices),
+                    _ => ClusterShape::new(shape.protocol, shape.newest + 1, self.is_calm, choices),
                 };
                 let newest = shape.newest.max(next.generation);
                 let previous = std::mem::replace(shape, next);
@@ -261,169 +249,5 @@ impl Shape {
         let kind = if id == RAW { ListenerKind::Tcp { cluster: raw } } else { self.http(raw) };
         let address = Address::Ip(([127, 0, 0, 1], 9000 + id as u16).into());
         Listener { id: ListenerId(id), name: format!("l{id}"), address, limits: self.limits.clone(), kind }
-    }
-
-    fn http(&self, raw: ClusterIndex) -> ListenerKind {
-        let timeout_ms = self.route_timeout_ms;
-        let forward = |cluster| {
-            let retry = self.retry.clone().map(Box::new);
-            let buffer_bytes = Some(self.buffer_bytes);
-            RouteAction::Forward(Forward { cluster, timeout_ms, retry, buffer_bytes, ..Forward::default() })
-        };
-        let route = |prefix: &str, action| Route {
-            matcher: RouteMatch { path: PathMatch::Prefix(prefix.into()), ..RouteMatch::default() },
-            action,
-            line: 1,
-            ..Route::default()
-        };
-        let mut routes: Vec<Route> = (0..self.clusters.len() - 1)
-            .map(|at| route(&format!("/c{at}/"), forward(ClusterIndex(at as u32))))
-            .collect();
-        let direct = RouteAction::DirectResponse { status: 200, body: b"direct".to_vec() };
-        let mut exact = route("", direct);
-        exact.matcher.path = PathMatch::Exact("/direct".into());
-        routes.push(exact);
-        // Whatever comes here was not found above.
-        let other = |status| RouteAction::DirectResponse { status, body: vec![] };
-        routes.push(route("/c", other(418)));
-        let to = if self.ends_connect { raw } else { ClusterIndex(0) };
-        let mut connect = route("/", forward(to));
-        connect.matcher.connect = true;
-        routes.push(connect);
-        ListenerKind::Http(Box::new(HttpListener {
-            protocol: "http1",
-            codec: self.codec,
-            options: self.options.clone(),
-            routes: self.table(routes).into(),
-            ..HttpListener::default()
-        }))
-    }
-
-    /// In every other version the routes stand in a chain of two tables, which takes the same.
-    fn table(&self, routes: Vec<Route>) -> RouteTable {
-        if self.version.is_multiple_of(2) {
-            return RouteTable::compile(virtual_hosts(routes));
-        }
-        let (first, rest): (Vec<Route>, _) = routes.into_iter().partition(is_first);
-        let mut hosts = virtual_hosts(first);
-        // The second table's.
-        hosts.pop();
-        let named = |name: &str, virtual_hosts| NamedTable { name: name.into(), virtual_hosts };
-        let pass_on = PassOn { no_match: true, no_healthy_endpoint: false };
-        let links = (0..2).map(|table| ChainLink { tables: LinkTables::Table(table), pass_on }).collect();
-        RouteTable::chained(vec![named("first", hosts), named("rest", virtual_hosts(rest))], links)
-    }
-}
-
-/// Those of every other cluster.
-fn is_first(route: &Route) -> bool {
-    match &route.action {
-        RouteAction::Forward(forward) => !route.matcher.connect && forward.cluster.0.is_multiple_of(2),
-        _ => false,
-    }
-}
-
-/// The names that clients use, among others and in no order; everything else may only be connected to.
-fn virtual_hosts(routes: Vec<Route>) -> Vec<VirtualHost> {
-    let names = ["zz.example", "h", "b.example", "a.example", "m.example", "*.wild.example"];
-    let domains = names.iter().map(ToString::to_string).collect();
-    let mut others: Vec<Route> = routes.iter().filter(|route| route.matcher.connect).cloned().collect();
-    let action = RouteAction::DirectResponse { status: 421, body: vec![] };
-    others.push(Route { action, line: 1, ..Route::default() });
-    let host = |domains, routes| VirtualHost { domains, routes, ..VirtualHost::default() };
-    vec![host(domains, routes), host(vec!["*".into()], others)]
-}
-
-impl ClusterShape {
-    fn address(&self, number: usize, at: usize) -> Address {
-        Address::Ip(([10, number as u8, self.generation, at as u8], 80).into())
-    }
-
-    /// The addresses that are endpoints, by number.
-    pub(crate) fn members(&self) -> impl Iterator<Item = usize> {
-        (0..ENDPOINTS).filter(|at| self.members[*at])
-    }
-
-    pub(crate) fn endpoints_of(&self, number: usize) -> impl Iterator<Item = Endpoint> {
-        let endpoint = move |at| Endpoint {
-            weight: self.weights[at],
-            health: self.health(at),
-            ..Endpoint::new(self.address(number, at))
-        };
-        self.members().map(endpoint)
-    }
-
-    fn health(&self, at: usize) -> HealthFlags {
-        if self.unwell[at] { HealthFlags::FAILED_DISCOVERY } else { HealthFlags::NONE }
-    }
-
-    /// Endpoints come and go, or weigh something else.
-    fn change_endpoints(&mut self, is_calm: bool, choices: &mut Choices) {
-        if choices.chance(30) {
-            self.weights = choices.pick(&[[1; ENDPOINTS], [3, 1, 2, 1, 1], [1, 5, 5, 2, 1]]);
-        }
-        for _ in 0..choices.between(1, 3) {
-            let at = choices.below(ENDPOINTS);
-            self.members[at] = !self.members[at];
-        }
-        if !is_calm && choices.one_in(12) {
-            self.members = [false; ENDPOINTS];
-        }
-        let least = if !is_calm { 0 } else { 1 + usize::from(self.has_several) };
-        for at in 0..ENDPOINTS {
-            self.members[at] |= self.members().count() < least;
-        }
-    }
-
-    fn config(&self, number: usize, max_retries: u32) -> Cluster {
-        Cluster {
-            name: format!("c{number}"),
-            protocol: self.protocol,
-            endpoints: self.endpoints_of(number).collect(),
-            lb: self.lb,
-            slow_start: self.slow_start,
-            priorities: PriorityPolicy {
-                panic_threshold_percent: self.panic_threshold_percent,
-                ..PriorityPolicy::default()
-            },
-            connect_timeout_ms: self.connect_timeout_ms,
-            pool: self.pool.clone(),
-            circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
-            ..Cluster::default()
-        }
-    }
-}
-
-fn cluster(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut Choices) -> ClusterShape {
-    let pool = PoolLimits {
-        max_connections: choices.pick(&[8, 1, 2, 3]),
-        max_pending: if is_calm { 100 } else { choices.pick(&[100, 0, 1, 2]) },
-        idle_timeout_ms: choices.pick(&[3000, 300, 20]),
-    };
-    let weights = if choices.chance(20) { [3, 1, 2, 1, 4] } else { [1; ENDPOINTS] };
-    let count = choices.between(1, 3);
-    let lb = choices.pick(&[
-        LoadBalancing::RoundRobin,
-        LoadBalancing::LeastRequest,
-        LoadBalancing::Random,
-        LoadBalancing::PeakEwma,
-        LoadBalancing::RingHash(RingSizes { minimum: 16, maximum: 64 }),
-        LoadBalancing::Maglev,
-    ]);
-    let slow_start = SlowStart { window_ms: 1000, aggression: 1.0, min_weight_percent: 10.0 };
-    ClusterShape {
-        protocol,
-        generation,
-        newest: generation,
-        previous: None,
-        members: std::array::from_fn(|at| at < count),
-        has_several: count > 1,
-        connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
-        pool,
-        weights,
-        lb,
-        slow_start: choices.chance(20).then_some(slow_start),
-        panic_threshold_percent: choices.pick(&[50, 50, 0, 100]),
-        unwell: [false; ENDPOINTS],
     }
 }
