@@ -8,6 +8,7 @@
 mod agenda;
 mod bytes;
 pub mod choices;
+mod control;
 pub mod coverage;
 mod engine;
 mod journal;

@@ -57,6 +57,15 @@ pub(crate) struct Plan {
     pub(crate) has_rules: bool,
     /// Requests go by zones, of which something may be switched off.
     pub(crate) zones: Option<Off>,
+    /// Outliers are told of.
+    pub(crate) outliers: Option<Outliers>,
+}
+
+/// How failures are counted: so many in a row are told of, those of local origin apart or not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Outliers {
+    pub(crate) in_row: u32,
+    pub(crate) splits: bool,
 }
 
 impl Plan {
@@ -94,6 +103,9 @@ impl Plan {
             retries_max: choices.pick(&[100, 3, 1]) as u32,
             has_rules: choices.chance(40),
             zones: choices.chance(40).then(|| Off::new(choices)),
+            outliers: choices
+                .chance(40)
+                .then(|| Outliers { in_row: choices.pick(&[1, 2, 3]) as u32, splits: choices.chance(50) }),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::agenda::Event;
 use crate::choices::Choices;
+use crate::control::Control;
 use crate::coverage::Situation;
 use crate::engine::truth::Membership;
 use crate::engine::{Engine, Side, SimChunk};
@@ -13,9 +14,8 @@ use crate::peers::{Peer, model};
 use crate::plan::Plan;
 use crate::shape::{HTTP, RAW, SECOND, Shape};
 use crate::stage::Stage;
-use sidering_dataplane::config::ClusterIndex;
 use sidering_dataplane::io::{Completion, Machine, Time};
-use sidering_dataplane::message::{EndpointsUpdate, HealthUpdate, Message, Update};
+use sidering_dataplane::message::{Message, Update};
 use sidering_dataplane::worker::{Worker, WorkerOptions};
 use std::sync::Arc;
 
@@ -26,20 +26,12 @@ const MICROS_MAX: u64 = 900_000_000;
 const DIRECT_ROUNDS: usize = 4;
 
 /// What the control thread has sent.
-enum Mail {
+pub(crate) enum Mail {
     /// The socket of a listener.
     Listen(u32),
     Message(Message),
     /// A configuration, endpoints or health, and what it makes endpoints.
     Members(Message, Vec<Membership>),
-}
-
-/// What the control thread does, and when.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Control {
-    Reload,
-    Drain,
-    Stop,
 }
 
 pub(crate) struct World {
@@ -52,8 +44,8 @@ pub(crate) struct World {
     peers: Vec<Option<Box<dyn Peer>>>,
     left_over: Vec<Vec<u32>>,
     clients_to_come: usize,
-    controls: Vec<(u64, Control)>,
-    mail: Vec<Mail>,
+    pub(crate) controls: Vec<(u64, Control)>,
+    pub(crate) mail: Vec<Mail>,
     steps: u64,
     pub(crate) is_draining: bool,
     pub(crate) was_stopped: bool,
@@ -74,7 +66,7 @@ impl World {
             counters,
             access_log: Some(sink),
             reports: None,
-            notices: None,
+            notices: Some(oracle.notices.sink()),
             seed,
             kept_slots_max: plan.kept_slots() as u32,
         });
@@ -128,7 +120,7 @@ impl World {
     }
 
     /// Hands the configuration as it is now to the machine, with the sockets that it needs.
-    fn apply(&mut self) {
+    pub(crate) fn apply(&mut self) {
         self.shape.enter(&mut self.engine.truth);
         // Whoever drains is given no new sockets.
         let listeners = if self.is_draining { vec![] } else { self.shape.listeners() };
@@ -233,6 +225,7 @@ impl World {
             assert!(deadline > now, "the machine's deadline is past after its turn: it would spin");
         }
         self.after_turn();
+        self.hear_notices();
     }
 
     /// Whether a message waits that the machine has not seen.
@@ -249,10 +242,12 @@ impl World {
                 }
                 Mail::Message(message) => message,
                 Mail::Members(message, members) => {
+                    self.note_unserved();
                     for Membership { at, is_member, is_unwell } in members {
                         let known = &mut self.engine.truth.clusters[at];
                         (known.is_member, known.is_unwell) = (is_member, is_unwell);
                     }
+                    self.note_unserved();
                     message
                 }
             };
@@ -373,75 +368,6 @@ impl World {
         for tags in std::mem::take(&mut self.left_over) {
             self.client_comes(HTTP, tags);
         }
-    }
-
-    fn control(&mut self) {
-        let Some((_, control)) = self.controls.pop() else { return };
-        self.engine.mark(Who::World, "control", u32::MAX, control as u64);
-        let is_busy = self.oracle.core.streams_active.get() > 0;
-        match control {
-            Control::Reload if self.engine.choices.chance(35) => {
-                self.reloads += 1;
-                if is_busy {
-                    self.engine.meet(Situation::EndpointsChanged);
-                }
-                self.change_endpoints();
-            }
-            Control::Reload if !self.plan.is_calm && self.engine.choices.chance(30) => {
-                self.reloads += 1;
-                if is_busy {
-                    self.engine.meet(Situation::HealthChanged);
-                }
-                self.change_health();
-            }
-            Control::Reload => {
-                self.reloads += 1;
-                let had_second = self.shape.has_second;
-                self.shape.change(&mut self.engine.choices);
-                if is_busy {
-                    self.engine.meet(Situation::Reloaded);
-                }
-                if had_second && !self.shape.has_second {
-                    self.engine.meet(Situation::ListenerRemoved);
-                }
-                self.apply();
-            }
-            Control::Drain => {
-                self.is_draining = true;
-                self.oracle.drained_at = Some(self.engine.now);
-                if is_busy {
-                    self.engine.meet(Situation::DrainInMidRequest);
-                }
-                self.mail.push(Mail::Message(Message::Drain));
-            }
-            Control::Stop => {
-                self.was_stopped = true;
-                if is_busy {
-                    self.engine.meet(Situation::Stopped);
-                }
-                self.mail.push(Mail::Message(Message::Stop));
-            }
-        }
-    }
-
-    /// Tells the machine of other endpoints of a cluster.
-    fn change_endpoints(&mut self) {
-        let number = self.shape.change_endpoints(&mut self.engine.choices);
-        let endpoints = self.shape.clusters[number].endpoints_of(number).collect();
-        let counters = self.oracle.endpoint_counters_for(&self.shape, number);
-        let update = EndpointsUpdate { cluster: ClusterIndex(number as u32), endpoints, counters };
-        let members = self.shape.memberships(&self.engine.truth);
-        self.mail.push(Mail::Members(Message::Endpoints(update), members));
-        self.engine.is_ready = true;
-    }
-
-    /// Tells the machine of endpoints of a cluster whose health is another.
-    fn change_health(&mut self) {
-        let (number, changes) = self.shape.change_health(&mut self.engine.choices);
-        let update = HealthUpdate { cluster: ClusterIndex(number as u32), changes: changes.into() };
-        let members = self.shape.memberships(&self.engine.truth);
-        self.mail.push(Mail::Members(Message::Health(update), members));
-        self.engine.is_ready = true;
     }
 
     /// The peers have had their time: what they have not settled is a failure.

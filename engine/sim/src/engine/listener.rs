@@ -168,8 +168,12 @@ impl Engine {
             !is_unwell || known.is_in_panic(),
             "a connect to endpoint {endpoint} of cluster {number}, which is unhealthy"
         );
+        let is_further = known.alternates.contains(address);
         if is_unwell {
             self.meet(Situation::Panic);
+        }
+        if is_further {
+            self.meet(Situation::NextAddress);
         }
         let link = self.open_link(u32::MAX);
         self.links[link as usize].upstream = address.to_string();
@@ -202,7 +206,9 @@ impl Engine {
         let Some(conn) = waiting else { return false };
         let is_down = match conn.side {
             Side::Upstream(cluster, 0) => {
-                self.temper.first_is_down && self.truth.clusters[cluster].has_several
+                let (known, called) = (&self.truth.clusters[cluster], &self.links[link as usize].upstream);
+                let is_first = known.addresses[0].to_string() == *called;
+                self.temper.first_is_down && known.has_several && is_first
             }
             _ => false,
         };

@@ -24,6 +24,8 @@ pub(crate) struct ClusterTruth {
     pub(crate) connect_timeout_ms: u64,
     /// The bound on what an open connection may go without being told anything.
     pub(crate) addresses: Vec<Address>,
+    /// Further ones of the first endpoint.
+    pub(crate) alternates: Vec<Address>,
     pub(crate) open: Vec<u64>,
     pub(crate) opened: Vec<u64>,
     /// Connects that failed, be it at once.
@@ -70,14 +72,22 @@ impl ClusterTruth {
         healthy * 140 / members.max(1) < 100
             && healthy * 100 < self.panic_threshold_percent as usize * members.max(1)
     }
+
+    /// Whether requests to it find nobody.
+    pub(crate) fn serves_nobody(&self) -> bool {
+        let both = || self.is_member.iter().zip(&self.is_unwell);
+        let is_empty = !both().any(|(is_member, _)| *is_member);
+        is_empty || !self.is_in_panic() && both().all(|(is_member, is_unwell)| !is_member || *is_unwell)
+    }
 }
 
 impl Truth {
     /// The cluster's configuration and the endpoint that an address belongs to.
     pub(crate) fn endpoint(&self, address: &Address) -> Option<(usize, usize)> {
         self.clusters.iter().enumerate().find_map(|(at, cluster)| {
-            let endpoint = cluster.addresses.iter().position(|known| known == address)?;
-            Some((at, endpoint))
+            let endpoint = cluster.addresses.iter().position(|known| known == address);
+            let further = || cluster.alternates.contains(address).then_some(0);
+            Some((at, endpoint.or_else(further)?))
         })
     }
 

@@ -49,6 +49,7 @@ impl World {
         self.check_totals();
         self.check_copies();
         self.check_connects();
+        self.check_results();
         self.meet_counters();
         Report { hash: self.engine.journal.hash(), coverage: self.engine.coverage.clone(), micros }
     }

@@ -5,11 +5,13 @@ mod counters;
 mod ending;
 mod limits;
 mod membership;
+mod outliers;
 mod pace;
 mod records;
 mod timers;
 
 use crate::shape::{ENDPOINTS, Shape};
+use outliers::Notices;
 use records::{Records, Sink};
 use sidering_dataplane::message::ClusterUpdate;
 use sidering_dataplane::observe::access_log::RecordSink;
@@ -30,6 +32,9 @@ pub(crate) struct Oracle {
     /// Of each cluster, by the number of the address: the same whatever the configuration.
     pub(crate) endpoints: Vec<Vec<Arc<EndpointCounters>>>,
     pub(crate) records: Records,
+    pub(crate) notices: Notices,
+    /// Of each cluster, until when requests to it found nobody.
+    pub(crate) unserved_until: Vec<u64>,
     /// Listeners of the configuration that the machine has.
     pub(crate) applied: Vec<u32>,
     pub(crate) drained_at: Option<u64>,
@@ -49,6 +54,8 @@ impl Oracle {
             clusters: (0..clusters).map(|_| Arc::default()).collect(),
             endpoints: (0..clusters).map(endpoints).collect(),
             records: Records::default(),
+            notices: Notices::default(),
+            unserved_until: vec![0; clusters],
             applied: vec![],
             drained_at: None,
             empty_since: None,

@@ -89,6 +89,7 @@ impl World {
             return;
         };
         self.check_route_timeout(tag, &details, record);
+        self.check_unserved(tag, &details, record.start_micros);
         let request = self.ledger.get_mut(tag);
         request.records += 1;
         assert_eq!(request.records, 1, "request {tag} has more than one access-log record");

@@ -1,11 +1,15 @@
 //! One cluster of a configuration: its endpoints, how they are, and how it is connected to.
 
 use crate::choices::Choices;
+use crate::plan::Outliers;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::Address;
+use std::sync::Arc;
 
 /// Addresses of a cluster; endpoints are some of them.
 pub(crate) const ENDPOINTS: usize = 5;
+/// The most further addresses of a logical host.
+pub(crate) const ALTERNATES: usize = 3;
 
 /// One cluster now.
 #[derive(Clone, Debug)]
@@ -26,6 +30,10 @@ pub(crate) struct ClusterShape {
     pub(super) panic_threshold_percent: u32,
     /// Which of its addresses are said to be unhealthy.
     pub(super) unwell: [bool; ENDPOINTS],
+    /// Which have failed too often.
+    pub(super) ejected: [bool; ENDPOINTS],
+    /// Of a logical host, the only one then: its further addresses.
+    alternates: Option<usize>,
 }
 
 impl ClusterShape {
@@ -37,7 +45,8 @@ impl ClusterShape {
             idle_timeout_ms: choices.pick(&[3000, 300, 20]),
         };
         let weights = if choices.chance(20) { [3, 1, 2, 1, 4] } else { [1; ENDPOINTS] };
-        let count = choices.between(1, 3);
+        let alternates = choices.chance(20).then(|| choices.below(ALTERNATES + 1));
+        let count = if alternates.is_some() { 1 } else { choices.between(1, 3) };
         let lb = choices.pick(&[
             LoadBalancing::RoundRobin,
             LoadBalancing::LeastRequest,
@@ -53,7 +62,7 @@ impl ClusterShape {
             newest: generation,
             previous: None,
             members: std::array::from_fn(|at| at < count),
-            has_several: count > 1,
+            has_several: count > 1 || alternates.is_some_and(|alternates| alternates > 0),
             connect_timeout_ms: if is_calm { 10_000 } else { choices.pick(&[500, 100, 1500]) },
             pool,
             weights,
@@ -61,6 +70,8 @@ impl ClusterShape {
             slow_start: choices.chance(20).then_some(slow_start),
             panic_threshold_percent: choices.pick(&[50, 50, 0, 100]),
             unwell: [false; ENDPOINTS],
+            ejected: [false; ENDPOINTS],
+            alternates,
         }
     }
 
@@ -77,17 +88,41 @@ impl ClusterShape {
         let endpoint = move |at| Endpoint {
             weight: self.weights[at],
             health: self.health(at),
+            is_logical: self.alternates.is_some(),
+            alternates: self.alternates.map(|count| self.all_alternates(number)[..count].into()),
             ..Endpoint::new(self.address(number, at))
         };
         self.members().map(endpoint)
     }
 
     pub(super) fn health(&self, at: usize) -> HealthFlags {
-        if self.unwell[at] { HealthFlags::FAILED_DISCOVERY } else { HealthFlags::NONE }
+        let unwell = if self.unwell[at] { HealthFlags::FAILED_DISCOVERY } else { HealthFlags::NONE };
+        let ejected = if self.ejected[at] { HealthFlags::FAILED_OUTLIER_CHECK } else { HealthFlags::NONE };
+        unwell.with(ejected)
+    }
+
+    pub(super) fn is_unwell(&self) -> [bool; ENDPOINTS] {
+        std::array::from_fn(|at| self.unwell[at] || self.ejected[at])
+    }
+
+    /// As it comes back: nobody is ejected.
+    pub(super) fn readmitted(self) -> Self {
+        ClusterShape { ejected: [false; ENDPOINTS], ..self }
+    }
+
+    /// All further addresses that a logical host may have.
+    pub(super) fn all_alternates(&self, number: usize) -> Vec<Address> {
+        let address = |at| Address::Ip(([10, number as u8, self.generation, 100 + at as u8], 80).into());
+        (0..ALTERNATES).map(address).collect()
     }
 
     /// Endpoints come and go, or weigh something else.
     pub(super) fn change_endpoints(&mut self, is_calm: bool, choices: &mut Choices) {
+        if self.alternates.is_some() {
+            // Its name has other addresses now.
+            self.alternates = Some(choices.between(usize::from(self.has_several), ALTERNATES));
+            return;
+        }
         if choices.chance(30) {
             self.weights = choices.pick(&[[1; ENDPOINTS], [3, 1, 2, 1, 1], [1, 5, 5, 2, 1]]);
         }
@@ -104,7 +139,7 @@ impl ClusterShape {
         }
     }
 
-    pub(super) fn config(&self, number: usize, max_retries: u32) -> Cluster {
+    pub(super) fn config(&self, number: usize, max_retries: u32, outliers: Option<Outliers>) -> Cluster {
         Cluster {
             name: format!("c{number}"),
             protocol: self.protocol,
@@ -118,7 +153,18 @@ impl ClusterShape {
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
             circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
+            outlier_detection: outliers.map(|outliers| Arc::new(detection(outliers))),
             ..Cluster::default()
         }
+    }
+}
+
+fn detection(outliers: Outliers) -> OutlierDetection {
+    OutlierDetection {
+        consecutive_5xx: outliers.in_row,
+        consecutive_gateway_failure: outliers.in_row,
+        consecutive_local_origin_failure: outliers.in_row,
+        split_local_origin: outliers.splits,
+        ..OutlierDetection::default()
     }
 }

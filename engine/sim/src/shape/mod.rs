@@ -6,11 +6,11 @@ mod routes;
 mod rules;
 mod zones;
 
-pub(crate) use cluster::ENDPOINTS;
+pub(crate) use cluster::{ALTERNATES, ENDPOINTS};
 
 use crate::choices::Choices;
 use crate::engine::truth::{ClusterTruth, Membership, Truth};
-use crate::plan::Plan;
+use crate::plan::{Outliers, Plan};
 use crate::rules::Off;
 use cluster::ClusterShape;
 use sidering_codecs::registry::CodecOptions;
@@ -45,6 +45,7 @@ pub(crate) struct Shape {
     buffer_bytes: u32,
     has_rules: bool,
     zones: Option<Off>,
+    outliers: Option<Outliers>,
 }
 
 impl Shape {
@@ -88,6 +89,7 @@ impl Shape {
             buffer_bytes: plan.buffer_bytes,
             has_rules: plan.has_rules,
             zones: plan.zones,
+            outliers: plan.outliers,
         }
     }
 
@@ -104,7 +106,7 @@ impl Shape {
             if choices.chance(60) {
                 let next = match shape.previous.take() {
                     // What was there before comes back.
-                    Some(previous) if choices.chance(40) => *previous,
+                    Some(previous) if choices.chance(40) => previous.readmitted(),
                     _ => ClusterShape::new(shape.protocol, shape.newest + 1, self.is_calm, choices),
                 };
                 let newest = shape.newest.max(next.generation);
@@ -143,10 +145,46 @@ impl Shape {
             shape.unwell[*at] = !shape.unwell[*at];
         }
         let change = |at: usize| {
-            let (unwell, well) = (shape.health(at), HealthFlags::FAILED_DISCOVERY.without(shape.health(at)));
+            let unwell = if shape.unwell[at] { HealthFlags::FAILED_DISCOVERY } else { HealthFlags::NONE };
+            let well = HealthFlags::FAILED_DISCOVERY.without(unwell);
             HealthChange { address: shape.address(number, at), set: unwell, clear: well }
         };
         (number, changed.into_iter().map(change).collect())
+    }
+
+    /// An endpoint that fails is ejected, if it is there and is not; tells the number of its cluster, and what is new.
+    pub(crate) fn eject(&mut self, address: &Address) -> Option<(usize, HealthChange)> {
+        let place = |(number, shape): (usize, &ClusterShape)| {
+            let at = shape.members().find(|at| shape.address(number, *at) == *address)?;
+            Some((number, at))
+        };
+        let (number, at) = self.clusters.iter().enumerate().find_map(place)?;
+        let is_new = !std::mem::replace(&mut self.clusters[number].ejected[at], true);
+        is_new.then(|| {
+            (
+                number,
+                HealthChange {
+                    address: address.clone(),
+                    set: HealthFlags::FAILED_OUTLIER_CHECK,
+                    clear: HealthFlags::NONE,
+                },
+            )
+        })
+    }
+
+    /// Nobody is ejected any more; tells who was, by cluster.
+    pub(crate) fn readmit(&mut self) -> Vec<(usize, Vec<HealthChange>)> {
+        let readmit = |(number, shape): (usize, &mut ClusterShape)| {
+            let ejected = std::mem::take(&mut shape.ejected);
+            let change = |at| HealthChange {
+                address: shape.address(number, at),
+                set: HealthFlags::NONE,
+                clear: HealthFlags::FAILED_OUTLIER_CHECK,
+            };
+            (number, (0..ENDPOINTS).filter(|at| ejected[*at]).map(change).collect())
+        };
+        let all = self.clusters.iter_mut().enumerate().map(readmit);
+        all.filter(|(_, changes): &(usize, Vec<HealthChange>)| !changes.is_empty()).collect()
     }
 
     /// The longest that a connection may go without anything happening on it, by any timeout.
@@ -198,6 +236,7 @@ impl Shape {
                 open: vec![0; addresses.len()],
                 opened: vec![0; addresses.len()],
                 addresses,
+                alternates: shape.all_alternates(number),
                 refused: 0,
                 failed: 0,
                 is_current: true,
@@ -217,7 +256,7 @@ impl Shape {
         let current = truth.clusters.iter().enumerate().filter(|(_, known)| known.is_current);
         let membership = |(at, known): (usize, &ClusterTruth)| {
             let shape = &self.clusters[known.cluster];
-            Membership { at, is_member: shape.members.to_vec(), is_unwell: shape.unwell.to_vec() }
+            Membership { at, is_member: shape.members.to_vec(), is_unwell: shape.is_unwell().to_vec() }
         };
         current.map(membership).collect()
     }
@@ -228,7 +267,7 @@ impl Shape {
             .clusters
             .iter()
             .enumerate()
-            .map(|(number, shape)| shape.config(number, self.retries_max))
+            .map(|(number, shape)| shape.config(number, self.retries_max, self.outliers))
             .collect();
         Snapshot {
             version: self.version,
