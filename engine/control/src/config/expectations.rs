@@ -169,7 +169,7 @@ fn values(wanted: Wanted, tree: &Tree, problems: &Problems) -> Expected {
     Expected { wanted, values, line: tree.place.line, column: tree.place.column }
 }
 
-fn one_or_more(tree: &Tree) -> &[Tree] {
+fn one_or_more<'t>(tree: &'t Tree<'t>) -> &'t [Tree<'t>] {
     match &tree.value {
         Value::Sequence(items) => items,
         _ => std::slice::from_ref(tree),

@@ -66,7 +66,7 @@ fn values(tree: &Tree, is_answer: bool, problems: &Problems) -> Vec<HeaderValue>
         }
         let value = header_value::read(&entry.value, is_answer, problems);
         if let (true, Some(value)) = (is_right, value) {
-            values.push(HeaderValue { name: entry.key.clone(), value });
+            values.push(HeaderValue { name: entry.key.clone().into_owned(), value });
         }
     }
     values

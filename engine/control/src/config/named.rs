@@ -22,13 +22,13 @@ pub(super) struct Named<'t> {
 
 pub(super) struct Item<'t> {
     pub(super) name: String,
-    pub(super) body: &'t Tree,
+    pub(super) body: &'t Tree<'t>,
     place: Place,
     is_used: Cell<bool>,
 }
 
 impl<'t> Named<'t> {
-    pub(super) fn read(kind: Kind, tree: Option<&'t Tree>, problems: &'t Problems) -> Self {
+    pub(super) fn read(kind: Kind, tree: Option<&'t Tree<'t>>, problems: &'t Problems) -> Self {
         let mut items: Vec<Item<'t>> = vec![];
         for body in tree.map_or(&[][..], |tree| list(tree, "{ name, ... }", problems)) {
             let mut section = Section::open(kind.with_article, body, problems);

@@ -13,7 +13,7 @@ pub(super) struct Node<'t> {
     /// The zone that it stands in.
     pub(super) zone: Option<Arc<str>>,
     /// The name of the cluster that it belongs to, which is read later.
-    pub(super) local_cluster: Option<&'t Tree>,
+    pub(super) local_cluster: Option<&'t Tree<'t>>,
 }
 
 impl<'t> Node<'t> {

@@ -117,8 +117,10 @@ fn subset(tree: &Tree, problems: &Problems) -> Vec<(String, String)> {
         let expected = format!("1 to {MOST_METADATA}");
         problems.error(tree.place, format!("a subset by {} metadata", entries.len()), expected);
     }
-    let mut subset: Vec<_> =
-        entries.iter().filter_map(|entry| Some((entry.key.clone(), name(&entry.value, problems)?))).collect();
+    let mut subset: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| Some((entry.key.clone().into_owned(), name(&entry.value, problems)?)))
+        .collect();
     subset.sort();
     subset
 }

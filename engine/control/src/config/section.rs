@@ -20,7 +20,7 @@ pub(super) struct Section<'t> {
     pub(super) problems: &'t Problems,
     /// Whether it could be opened: nothing is missed in what is no mapping at all.
     is_mapping: bool,
-    entries: &'t [Entry],
+    entries: &'t [Entry<'t>],
     known: Vec<&'static str>,
     settled: Vec<&'static str>,
     /// Required keys that aren't there, and what they would be.
@@ -29,7 +29,7 @@ pub(super) struct Section<'t> {
 
 impl<'t> Section<'t> {
     /// Takes a value as a mapping. One that is none is a problem and read as an empty one.
-    pub(super) fn open(what: &'static str, tree: &'t Tree, problems: &'t Problems) -> Section<'t> {
+    pub(super) fn open(what: &'static str, tree: &'t Tree<'t>, problems: &'t Problems) -> Section<'t> {
         let (is_mapping, entries) = match &tree.value {
             Value::Mapping(entries) => (true, entries.as_slice()),
             _ => {
@@ -54,7 +54,7 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key that may be left out.
-    pub(super) fn find(&mut self, key: &'static str) -> Option<&'t Tree> {
+    pub(super) fn find(&mut self, key: &'static str) -> Option<&'t Tree<'t>> {
         if !self.known.contains(&key) {
             self.known.push(key);
         }
@@ -62,7 +62,7 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key that must be there.
-    pub(super) fn require(&mut self, key: &'static str, expected: &str) -> Option<&'t Tree> {
+    pub(super) fn require(&mut self, key: &'static str, expected: &str) -> Option<&'t Tree<'t>> {
         let found = self.find(key);
         if found.is_none() && self.is_mapping {
             self.missing.push((key, format!("`{key}`: {expected}")));
@@ -95,7 +95,7 @@ impl<'t> Section<'t> {
     /// Whatever is left is unknown, and what was required but not found is missed, unless it was only misspelled.
     pub(super) fn finish(mut self) {
         for entry in self.entries {
-            let key = entry.key.as_str();
+            let key = &*entry.key;
             if self.known.contains(&key) || self.settled.contains(&key) {
                 continue;
             }
@@ -178,7 +178,7 @@ impl<'t> Section<'t> {
     }
 
     fn refuse(&mut self, keys: &[&'static str], say: impl Fn(&str) -> (String, String)) {
-        for entry in self.entries.iter().filter(|entry| keys.contains(&entry.key.as_str())) {
+        for entry in self.entries.iter().filter(|entry| keys.contains(&&*entry.key)) {
             let (message, expected) = say(&entry.key);
             self.problems.error(entry.place, message, expected);
         }
@@ -187,7 +187,7 @@ impl<'t> Section<'t> {
 }
 
 /// The text of a scalar, quoted or not.
-pub(super) fn scalar(tree: &Tree) -> Option<&str> {
+pub(super) fn scalar<'t>(tree: &'t Tree<'t>) -> Option<&'t str> {
     match &tree.value {
         Value::Text(text) => Some(&text.text),
         _ => None,
@@ -195,7 +195,7 @@ pub(super) fn scalar(tree: &Tree) -> Option<&str> {
 }
 
 /// A scalar that must be there.
-pub(super) fn text<'t>(tree: &'t Tree, expected: &str, problems: &Problems) -> Option<&'t str> {
+pub(super) fn text<'t>(tree: &'t Tree<'t>, expected: &str, problems: &Problems) -> Option<&'t str> {
     let text = scalar(tree);
     if text.is_none() {
         problems.error(tree.place, format!("{} is not a text", tree.describe()), expected);
@@ -204,7 +204,7 @@ pub(super) fn text<'t>(tree: &'t Tree, expected: &str, problems: &Problems) -> O
 }
 
 /// The items of a list; anything else is a problem and read as an empty list.
-pub(super) fn list<'t>(tree: &'t Tree, of: &str, problems: &Problems) -> &'t [Tree] {
+pub(super) fn list<'t>(tree: &'t Tree<'t>, of: &str, problems: &Problems) -> &'t [Tree<'t>] {
     match &tree.value {
         Value::Sequence(items) if !items.is_empty() => items,
         Value::Sequence(_) => {
@@ -286,7 +286,7 @@ pub(super) fn name(tree: &Tree, problems: &Problems) -> Option<String> {
     Some(given.to_owned())
 }
 
-fn plain(tree: &Tree) -> Option<&str> {
+fn plain<'t>(tree: &'t Tree<'t>) -> Option<&'t str> {
     match &tree.value {
         Value::Text(text) if text.plain => Some(&text.text),
         _ => None,

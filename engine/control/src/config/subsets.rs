@@ -37,7 +37,7 @@ pub(super) fn metadata(tree: &Tree, problems: &Problems) -> Metadata {
         problems.error(tree.place, format!("{} metadata", entries.len()), format!("1 to {MOST_KEYS}"));
     }
     let value = |entry: &super::tree::Entry| {
-        Some((entry.key.clone(), text(&entry.value, "a value", problems)?.to_owned()))
+        Some((entry.key.clone().into_owned(), text(&entry.value, "a value", problems)?.to_owned()))
     };
     config::metadata(entries.iter().filter_map(value).collect())
 }

@@ -29,7 +29,7 @@ pub(super) fn read(tree: &Tree, problems: &Problems) -> Option<Substitution> {
 }
 
 /// Only bytes that may stand in a path (RFC 3986 section 3.3); groups of a path have no others.
-fn replacement<'t>(tree: &'t Tree, problems: &Problems) -> Option<&'t str> {
+fn replacement<'t>(tree: &'t Tree<'t>, problems: &Problems) -> Option<&'t str> {
     let given = text(tree, "what stands in the place of a match", problems)?;
     let may_stand = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/%\\".contains(&byte);
     let expected = if given.len() > REPLACEMENT_BYTES {

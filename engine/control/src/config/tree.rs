@@ -1,4 +1,4 @@
-//! A YAML document as a tree in which every key and value knows its place. It knows nothing of the configuration.
+//! A YAML document as a tree in which every key and value knows its place; texts are the document's own. It knows nothing of the configuration.
 
 use super::problem::{Place, Problems};
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput};
@@ -7,35 +7,35 @@ use std::collections::{HashMap, HashSet};
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Tree {
+pub(super) struct Tree<'t> {
     pub(super) place: Place,
-    pub(super) value: Value,
+    pub(super) value: Value<'t>,
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum Value<'t> {
     Null,
-    Text(Text),
-    Sequence(Vec<Tree>),
-    Mapping(Vec<Entry>),
+    Text(Text<'t>),
+    Sequence(Vec<Tree<'t>>),
+    Mapping(Vec<Entry<'t>>),
 }
 
 /// A scalar.
 #[derive(Debug, Clone)]
-pub(super) struct Text {
-    pub(super) text: String,
+pub(super) struct Text<'t> {
+    pub(super) text: Cow<'t, str>,
     /// Written without quotes: only then it may be a number or a boolean.
     pub(super) plain: bool,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) key: String,
+pub(super) struct Entry<'t> {
+    pub(super) key: Cow<'t, str>,
     pub(super) place: Place,
-    pub(super) value: Tree,
+    pub(super) value: Tree<'t>,
 }
 
-impl Tree {
+impl Tree<'_> {
     /// What the value is, for messages.
     pub(super) fn describe(&self) -> String {
         match &self.value {
@@ -54,7 +54,7 @@ const DEPTH: usize = 32;
 const NODES: usize = 1_000_000;
 
 /// Reads the one document of `text`. `None` if it could not be read; the error is then among the problems.
-pub(super) fn parse(text: &str, problems: &Problems) -> Option<Tree> {
+pub(super) fn parse<'t>(text: &'t str, problems: &Problems) -> Option<Tree<'t>> {
     let options = granit_parser::options! {
         flow_nesting_limit: DEPTH,
         block_nesting_limit: DEPTH,
@@ -70,16 +70,16 @@ pub(super) fn parse(text: &str, problems: &Problems) -> Option<Tree> {
 /// Reading cannot go on; the reason is among the problems already.
 struct Stopped;
 
-struct Builder<'t> {
+struct Builder<'t, 'p> {
     parser: Parser<'t, StrInput<'t>>,
-    problems: &'t Problems,
+    problems: &'p Problems,
     /// Whole values by anchor, with how many values they hold. An alias inside its own anchor finds nothing here.
-    anchors: HashMap<usize, (Tree, usize)>,
+    anchors: HashMap<usize, (Tree<'t>, usize)>,
     nodes: usize,
 }
 
-impl<'t> Builder<'t> {
-    fn document(&mut self) -> Result<Tree, Stopped> {
+impl<'t> Builder<'t, '_> {
+    fn document(&mut self) -> Result<Tree<'t>, Stopped> {
         let mut root = None;
         loop {
             let (event, span) = self.event()?;
@@ -114,7 +114,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn value(&mut self, event: Event<'t>, span: &Span) -> Result<Tree, Stopped> {
+    fn value(&mut self, event: Event<'t>, span: &Span) -> Result<Tree<'t>, Stopped> {
         let place = place_of(span);
         self.count(place, 1)?;
         let before = self.nodes;
@@ -123,7 +123,7 @@ impl<'t> Builder<'t> {
                 let tag = tag.map(Cow::into_owned);
                 let forced = tag.as_ref().is_some_and(|tag| tag.suffix() == "str");
                 let plain = style == ScalarStyle::Plain && !forced;
-                (scalar(&text, plain), anchor, tag)
+                (scalar(text, plain), anchor, tag)
             }
             Event::SequenceStart(_, anchor, tag) => (self.sequence()?, anchor, tag.map(Cow::into_owned)),
             Event::MappingStart(_, anchor, tag) => (self.mapping()?, anchor, tag.map(Cow::into_owned)),
@@ -150,7 +150,7 @@ impl<'t> Builder<'t> {
         Ok(tree)
     }
 
-    fn alias(&mut self, anchor: usize, place: Place) -> Result<Tree, Stopped> {
+    fn alias(&mut self, anchor: usize, place: Place) -> Result<Tree<'t>, Stopped> {
         let Some((tree, nodes)) = self.anchors.get(&anchor).cloned() else {
             return self.stop(
                 place,
@@ -162,7 +162,7 @@ impl<'t> Builder<'t> {
         Ok(tree)
     }
 
-    fn sequence(&mut self) -> Result<Value, Stopped> {
+    fn sequence(&mut self) -> Result<Value<'t>, Stopped> {
         let mut items = vec![];
         loop {
             match self.event()? {
@@ -172,9 +172,9 @@ impl<'t> Builder<'t> {
         }
     }
 
-    fn mapping(&mut self) -> Result<Value, Stopped> {
-        let mut entries: Vec<Entry> = vec![];
-        let mut keys: HashSet<String> = HashSet::new();
+    fn mapping(&mut self) -> Result<Value<'t>, Stopped> {
+        let mut entries: Vec<Entry<'t>> = vec![];
+        let mut keys: HashSet<Cow<'t, str>> = HashSet::new();
         loop {
             let (event, span) = self.event()?;
             if matches!(event, Event::MappingEnd) {
@@ -224,11 +224,11 @@ impl<'t> Builder<'t> {
     }
 }
 
-fn scalar(text: &str, plain: bool) -> Value {
-    if plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
+fn scalar(text: Cow<'_, str>, plain: bool) -> Value<'_> {
+    if plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
     }
-    Value::Text(Text { text: text.to_owned(), plain })
+    Value::Text(Text { text, plain })
 }
 
 fn place_of(span: &Span) -> Place {

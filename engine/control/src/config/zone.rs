@@ -47,7 +47,7 @@ pub(super) fn map(name: &str, tree: &Tree, tables: &mut Tables<'_, '_, '_>, prob
     ZoneMap { name: name.to_owned(), keys, digits, city: own, zones, cities, global, ranges }
 }
 
-fn bounded<'t>(tree: &'t Tree, of: &str, most: usize, problems: &Problems) -> &'t [Tree] {
+fn bounded<'t>(tree: &'t Tree<'t>, of: &str, most: usize, problems: &Problems) -> &'t [Tree<'t>] {
     let items = list(tree, of, problems);
     if items.len() > most {
         problems.error(tree.place, format!("{} {of}", items.len()), format!("at most {most}"));

@@ -86,7 +86,7 @@ fn rules(section: &mut Section<'_>) -> Vec<Vec<Action>> {
     items.iter().take(MOST_RULES).map(rule).collect()
 }
 
-fn entries<'t>(tree: &'t Tree, of: &str, problems: &Problems) -> &'t [Tree] {
+fn entries<'t>(tree: &'t Tree<'t>, of: &str, problems: &Problems) -> &'t [Tree<'t>] {
     let items = list(tree, of, problems);
     if items.len() > MOST_ENTRIES {
         problems.error(tree.place, format!("{} {of}", items.len()), format!("at most {MOST_ENTRIES}"));

@@ -89,7 +89,7 @@ pub(super) fn overrides(section: &mut Section<'_>, chain: Chain<'_>) -> Vec<Filt
 }
 
 fn special(entry: &Entry, chain: Chain<'_>, problems: &Problems) -> Option<FilterOverride> {
-    let key = entry.key.as_str();
+    let key = &*entry.key;
     let own = || chain.filters.iter().map(|filter| filter.config.name());
     let Some((filter, read)) = FILTERS.iter().find(|(name, _)| *name == key && own().any(|own| own == key))
     else {

@@ -82,7 +82,7 @@ fn policies_of(tree: &Tree, problems: &Problems) -> Vec<Policy> {
         if entry.key.is_empty() || entry.key.len() > 255 {
             problems.error(entry.place, "a policy without a usable name", "1 to 255 bytes");
         }
-        Policy { name: entry.key.clone(), permissions, principals }
+        Policy { name: entry.key.clone().into_owned(), permissions, principals }
     };
     entries.iter().map(policy).collect()
 }
