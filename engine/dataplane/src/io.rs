@@ -51,7 +51,7 @@ impl Time {
 }
 
 /// Where to connect to.
-#[derive(Clone, PartialEq, Eq, Debug, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Address {
     Ip(SocketAddr),
     Unix(Arc<PathBuf>),

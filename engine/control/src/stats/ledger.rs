@@ -2,7 +2,7 @@
 //! nothing up.
 
 use super::health_names::HealthCounters;
-use sidering_dataplane::config::{Endpoint, EndpointIdentity, Snapshot};
+use sidering_dataplane::config::{Endpoint, EndpointIdentity, Listener, Snapshot};
 use sidering_dataplane::message::{ClusterUpdate, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, EngineCounters, ListenerCounters,
@@ -14,30 +14,42 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Ledger {
     cores: Vec<CoreLedger>,
-    health: HashMap<String, HealthCounters>,
+    /// Of each core.
+    listeners: HashMap<String, Vec<Arc<ListenerCounters>>>,
+    /// Boxed, because a map has room for twice as many.
+    clusters: HashMap<String, Box<ClusterEntry>>,
 }
 
-/// The counters of one core.
+/// What one core counts, whatever listener or cluster it is for.
 #[derive(Debug, Default)]
 pub struct CoreLedger {
     pub core: Arc<CoreCounters>,
     pub engine: Arc<EngineCounters>,
-    listeners: HashMap<String, Arc<ListenerCounters>>,
-    clusters: HashMap<String, ClusterEntry>,
 }
 
-/// The counters of a cluster, and of its endpoints by what makes them the same.
-#[derive(Debug, Default)]
+/// The counters of a cluster, and of its endpoints.
+#[derive(Debug)]
 struct ClusterEntry {
-    counters: Arc<ClusterCounters>,
-    endpoints: HashMap<EndpointIdentity, Arc<EndpointCounters>>,
+    health: HealthCounters,
+    /// Of each core.
+    counters: Box<[Arc<ClusterCounters>]>,
+    /// In the order of what makes them the same: most clusters have few, for which a map would be large.
+    endpoints: Vec<EndpointEntry>,
+}
+
+#[derive(Debug)]
+struct EndpointEntry {
+    identity: EndpointIdentity,
+    /// Of each core.
+    counters: Box<[Arc<EndpointCounters>]>,
 }
 
 impl Ledger {
     /// Counters for this many cores; none for listeners and clusters yet.
     #[must_use]
     pub fn new(cores: usize) -> Ledger {
-        Ledger { cores: (0..cores).map(|_| CoreLedger::default()).collect(), health: HashMap::new() }
+        let cores = (0..cores).map(|_| CoreLedger::default()).collect();
+        Ledger { cores, listeners: HashMap::new(), clusters: HashMap::new() }
     }
 
     /// Each core's counters.
@@ -49,91 +61,118 @@ impl Ledger {
     /// What each core is to be told so that it uses a configuration: names that live on keep their counters, names
     /// that are gone lose them.
     pub fn apply(&mut self, snapshot: &Arc<Snapshot>) -> Vec<Update> {
-        let mut known = std::mem::take(&mut self.health);
-        for cluster in &snapshot.clusters {
-            let counters = known.remove(&cluster.name).unwrap_or_default();
-            counters.members_healthy.set(cluster.endpoints.len() as u64);
-            self.health.insert(cluster.name.clone(), counters);
+        let cores = self.cores.len();
+        let mut known = std::mem::take(&mut self.listeners);
+        for Listener { name, .. } in &snapshot.listeners {
+            let counters = known.remove(name).unwrap_or_else(|| of_each(cores));
+            self.listeners.insert(name.clone(), counters);
         }
-        self.cores.iter_mut().map(|core| core.apply(snapshot)).collect()
+        let mut known = std::mem::take(&mut self.clusters);
+        self.clusters.reserve(snapshot.clusters.len());
+        for cluster in &snapshot.clusters {
+            let mut entry = known.remove(&cluster.name).unwrap_or_else(|| Box::new(ClusterEntry::new(cores)));
+            entry.set_endpoints(&cluster.endpoints);
+            self.clusters.insert(cluster.name.clone(), entry);
+        }
+        (0..cores).map(|core| self.update(core, snapshot)).collect()
+    }
+
+    /// What a core is to be told.
+    fn update(&self, core: usize, snapshot: &Arc<Snapshot>) -> Update {
+        let listeners = snapshot.listeners.iter().map(|listener| &self.listeners[&listener.name]);
+        let clusters = snapshot.clusters.iter().map(|cluster| {
+            let entry = &self.clusters[&cluster.name];
+            ClusterUpdate {
+                counters: Arc::clone(&entry.counters[core]),
+                endpoints: entry.of_core(core, &cluster.endpoints),
+            }
+        });
+        Update {
+            snapshot: Arc::clone(snapshot),
+            listeners: listeners.map(|counters| Arc::clone(&counters[core])).collect(),
+            clusters: clusters.collect(),
+        }
     }
 
     /// What is counted about the health of a cluster's endpoints.
     pub(crate) fn health(&self, cluster: &str) -> Option<&HealthCounters> {
-        self.health.get(cluster)
+        self.clusters.get(cluster).map(|entry| &entry.health)
     }
 
     /// A listener's counters, of all cores.
-    pub(super) fn listener<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l ListenerCounters> {
-        self.cores.iter().filter_map(move |core| core.listeners.get(name)).map(|counters| &**counters)
+    pub(super) fn listener<'l>(&'l self, name: &str) -> impl Iterator<Item = &'l ListenerCounters> + use<'l> {
+        self.listeners.get(name).into_iter().flatten().map(|counters| &**counters)
     }
 
     /// What each core is to be told of a cluster that has these endpoints from now on, which is a cluster of the configuration.
     pub fn endpoints(&mut self, cluster: &str, endpoints: &[Endpoint]) -> Vec<Vec<Arc<EndpointCounters>>> {
-        if let Some(counters) = self.health.get(cluster) {
-            counters.members_healthy.set(endpoints.len() as u64);
-        }
-        let entries = self.cores.iter_mut().filter_map(|core| core.clusters.get_mut(cluster));
-        entries.map(|entry| entry.update(endpoints).endpoints).collect()
+        let Some(entry) = self.clusters.get_mut(cluster) else { return vec![] };
+        entry.set_endpoints(endpoints);
+        (0..self.cores.len()).map(|core| entry.of_core(core, endpoints)).collect()
     }
 
     /// A cluster's counters, of all cores.
-    pub(crate) fn cluster<'l>(&'l self, name: &'l str) -> impl Iterator<Item = &'l ClusterCounters> {
-        let entries = self.cores.iter().filter_map(move |core| core.clusters.get(name));
-        entries.map(|entry| &*entry.counters)
+    pub(crate) fn cluster<'l>(&'l self, name: &str) -> impl Iterator<Item = &'l ClusterCounters> + use<'l> {
+        let counters = self.clusters.get(name).map(|entry| &entry.counters[..]);
+        counters.unwrap_or_default().iter().map(|counters| &**counters)
     }
 
     /// An endpoint's counters, of all cores.
     pub(crate) fn endpoint<'l>(
         &'l self,
-        cluster: &'l str,
-        endpoint: &'l EndpointIdentity,
-    ) -> impl Iterator<Item = &'l EndpointCounters> {
-        let entries = self.cores.iter().filter_map(move |core| core.clusters.get(cluster));
-        entries.filter_map(move |entry| entry.endpoints.get(endpoint)).map(|counters| &**counters)
-    }
-}
-
-impl CoreLedger {
-    fn apply(&mut self, snapshot: &Arc<Snapshot>) -> Update {
-        let mut listeners = HashMap::with_capacity(snapshot.listeners.len());
-        for listener in &snapshot.listeners {
-            let counters = self.listeners.remove(&listener.name).unwrap_or_default();
-            listeners.insert(listener.name.clone(), counters);
-        }
-        let mut clusters = HashMap::with_capacity(snapshot.clusters.len());
-        let mut updates = Vec::with_capacity(snapshot.clusters.len());
-        for cluster in &snapshot.clusters {
-            let mut entry = self.clusters.remove(&cluster.name).unwrap_or_default();
-            updates.push(entry.update(&cluster.endpoints));
-            clusters.insert(cluster.name.clone(), entry);
-        }
-        self.listeners = listeners;
-        self.clusters = clusters;
-        Update {
-            snapshot: Arc::clone(snapshot),
-            listeners: snapshot
-                .listeners
-                .iter()
-                .map(|listener| Arc::clone(&self.listeners[&listener.name]))
-                .collect(),
-            clusters: updates,
-        }
+        cluster: &str,
+        endpoint: &EndpointIdentity,
+    ) -> impl Iterator<Item = &'l EndpointCounters> + use<'l> {
+        let found = self.clusters.get(cluster).and_then(|entry| entry.endpoint(endpoint));
+        found.map(|entry| &entry.counters[..]).unwrap_or_default().iter().map(|counters| &**counters)
     }
 }
 
 impl ClusterEntry {
-    /// The counters of these endpoints. Those of others are forgotten once the core has nothing to do with them any more: one that
-    /// comes back before that goes on counting where it was.
-    fn update(&mut self, endpoints: &[Endpoint]) -> ClusterUpdate {
-        self.endpoints.retain(|_, counters| Arc::strong_count(counters) > 1);
-        let counters =
-            |endpoint: &Endpoint| Arc::clone(self.endpoints.entry(endpoint.identity()).or_default());
-        ClusterUpdate {
-            endpoints: endpoints.iter().map(counters).collect(),
-            counters: Arc::clone(&self.counters),
-        }
+    fn new(cores: usize) -> ClusterEntry {
+        let counters = of_each(cores);
+        ClusterEntry { health: HealthCounters::default(), counters, endpoints: vec![] }
     }
+
+    fn place_of(&self, endpoint: &EndpointIdentity) -> Result<usize, usize> {
+        self.endpoints.binary_search_by(|entry| entry.identity.cmp(endpoint))
+    }
+
+    fn endpoint(&self, endpoint: &EndpointIdentity) -> Option<&EndpointEntry> {
+        self.place_of(endpoint).ok().map(|at| &self.endpoints[at])
+    }
+
+    /// Makes counters for those that have none. Those of others are forgotten once no core has anything to do with them any more:
+    /// one that comes back before that goes on counting where it was.
+    fn set_endpoints(&mut self, endpoints: &[Endpoint]) {
+        self.health.members_healthy.set(endpoints.len() as u64);
+        let is_in_use = |counters: &Arc<EndpointCounters>| Arc::strong_count(counters) > 1;
+        self.endpoints.retain(|entry| entry.counters.iter().any(is_in_use));
+        let unknown = endpoints.iter().map(Endpoint::identity);
+        let unknown: Vec<_> = unknown.filter(|identity| self.place_of(identity).is_err()).collect();
+        let cores = self.counters.len();
+        self.endpoints.reserve_exact(unknown.len());
+        let entries =
+            unknown.into_iter().map(|identity| EndpointEntry { identity, counters: of_each(cores) });
+        self.endpoints.extend(entries);
+        self.endpoints.sort_unstable_by(|one, other| one.identity.cmp(&other.identity));
+        self.endpoints.dedup_by(|one, other| one.identity == other.identity);
+    }
+
+    /// The counters of these endpoints, which are known, on one core.
+    fn of_core(&self, core: usize, endpoints: &[Endpoint]) -> Vec<Arc<EndpointCounters>> {
+        let counters = |endpoint: &Endpoint| {
+            self.endpoint(&endpoint.identity())
+                .map(|entry| Arc::clone(&entry.counters[core]))
+                .unwrap_or_default()
+        };
+        endpoints.iter().map(counters).collect()
+    }
+}
+
+/// New counters for each core.
+fn of_each<T: Default, C: FromIterator<Arc<T>>>(cores: usize) -> C {
+    (0..cores).map(|_| Arc::default()).collect()
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ pub struct Endpoint {
 }
 
 /// What makes an endpoint the one it is, in its cluster.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum EndpointIdentity {
     Address(Address),
     /// Of a logical one: whatever its address is.
