@@ -2,12 +2,12 @@
 //! for as long as a connection or a request refers to it. It picks nothing.
 
 use super::Outcome;
+use super::address_index::AddressIndex;
 use super::lb::{Candidates, Ewma};
 use super::outlier::{Reached, Rows};
 use crate::config::{Endpoint, HealthFlags, HostHealth, Metadata, OutlierDetection, SlowStart};
 use crate::io::{Address, ConnId, Time};
 use crate::observe::counters::EndpointCounters;
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub struct HostTable {
     leaving: Vec<u32>,
     free: Vec<u32>,
     /// Of members and of those that leave.
-    by_address: HashMap<Address, u32>,
+    by_address: AddressIndex,
     /// The one that is the same whatever its address.
     logical: Option<u32>,
     /// The names of zones. One that has no hosts any more keeps its place.
@@ -114,6 +114,11 @@ impl Entry {
     }
 }
 
+/// The address of the host at an index that is in use.
+fn address_in<'t>(entries: &'t [Option<Entry>]) -> impl Fn(u32) -> Option<&'t Address> {
+    move |index| entries[index as usize].as_ref().map(|entry| &entry.host.address)
+}
+
 impl HostTable {
     /// An empty one.
     pub fn new(slow_start: Option<SlowStart>) -> Self {
@@ -135,8 +140,7 @@ impl HostTable {
             }
         }
         for (endpoint, counters) in endpoints.iter().zip(counters) {
-            let by_address = self.by_address.get(&endpoint.address).copied();
-            let known = if endpoint.is_logical { self.logical } else { by_address };
+            let known = if endpoint.is_logical { self.logical } else { self.known(&endpoint.address) };
             let same = known.filter(|index| self.counts_with(*index, counters));
             let index = same.unwrap_or_else(|| self.insert(endpoint, counters));
             let Some(entry) = self.entry_mut(index) else { continue };
@@ -145,9 +149,12 @@ impl HostTable {
             }
             if !entry.host.has_addresses_of(endpoint) {
                 let moved = Host::new(index, endpoint, counters, Rc::clone(&entry.host.lease));
-                let before = std::mem::replace(&mut entry.host, moved);
-                self.by_address.remove(&before.address);
-                self.by_address.insert(endpoint.address.clone(), index);
+                let before = entry.host.address.clone();
+                self.by_address.remove(&before, address_in(&self.entries));
+                if let Some(entry) = self.entry_mut(index) {
+                    entry.host = moved;
+                }
+                self.by_address.insert(index, address_in(&self.entries));
             }
             let zone = self.intern(endpoint.zone.as_ref());
             let Some(entry) = self.entry_mut(index) else { continue };
@@ -162,6 +169,11 @@ impl HostTable {
         self.is_settled |= !self.members.is_empty();
         self.leaving.extend(before);
         self.sweep();
+    }
+
+    /// The host with this address, whether it is a member or leaves.
+    fn known(&self, address: &Address) -> Option<u32> {
+        self.by_address.get(address, address_in(&self.entries))
     }
 
     /// Who left before and came back meanwhile with other counters would be counted twice.
@@ -192,7 +204,7 @@ impl HostTable {
             connections: 0,
         };
         self.entries[index as usize] = Some(entry);
-        self.by_address.insert(endpoint.address.clone(), index);
+        self.by_address.insert(index, address_in(&self.entries));
         if endpoint.is_logical {
             self.logical = Some(index);
         }
@@ -236,11 +248,12 @@ impl HostTable {
 
     fn free(&mut self, index: u32) {
         self.logical = self.logical.filter(|logical| *logical != index);
-        if let Some(entry) = self.entries[index as usize].take()
-            && self.by_address.get(&entry.host.address) == Some(&index)
+        if let Some(host) = self.get(index).cloned()
+            && self.known(&host.address) == Some(index)
         {
-            self.by_address.remove(&entry.host.address);
+            self.by_address.remove(&host.address, address_in(&self.entries));
         }
+        self.entries[index as usize] = None;
         self.free.push(index);
     }
 
@@ -279,7 +292,7 @@ impl HostTable {
 
     /// The member with this address.
     pub fn find(&self, address: &Address) -> Option<u32> {
-        self.by_address.get(address).copied().filter(|index| self.is_member(*index))
+        self.known(address).filter(|index| self.is_member(*index))
     }
 
     /// What is known against the endpoint.

@@ -1,5 +1,6 @@
 //! Clusters as one core runs them: which endpoint a request goes to, and the connections to it.
 
+mod address_index;
 mod availability;
 mod breaker;
 mod group;

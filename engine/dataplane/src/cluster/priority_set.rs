@@ -20,7 +20,7 @@ pub struct PrioritySet {
     loads: Vec<PriorityLoad>,
     zone_aware: Option<ZoneAware>,
     /// Of the first priority, as in Envoy.
-    zones: Option<Zones>,
+    zones: Option<Box<Zones>>,
     local_zones: Rc<LocalZones>,
 }
 
@@ -32,7 +32,8 @@ struct HostSet {
     hosts: Vec<u32>,
     hashed: Option<Rc<HashTable>>,
     healthy: Group,
-    degraded: Group,
+    /// From its first degraded host on.
+    degraded: Option<Box<Group>>,
     /// Of all hosts, from its first panic on.
     panic: Option<Box<Group>>,
 }
@@ -92,7 +93,7 @@ impl PrioritySet {
         let first = &self.sets[0];
         let zones =
             |config| Zones::new((config, threshold), first.kind, table, &first.hosts, first.hashed.as_ref());
-        self.zones = self.zone_aware.as_ref().map(zones);
+        self.zones = self.zone_aware.as_ref().map(zones).map(Box::new);
         self.distribute(table);
     }
 
@@ -125,9 +126,7 @@ impl PrioritySet {
         if let Some(group) = set.group(before) {
             group.remove(host);
         }
-        if let Some(group) = set.group(now) {
-            group.insert(table, host);
-        }
+        set.insert(table, host, now);
         if let Some(zones) = self.zones.as_mut().filter(|_| entry.priority == 0) {
             zones.remove(table, host, before);
             zones.insert(table, host, now);
@@ -151,7 +150,7 @@ impl PrioritySet {
 
     /// Whether some host is healthy or degraded.
     pub fn has_healthy(&self) -> bool {
-        self.sets.iter().any(|set| set.healthy.len() + set.degraded.len() > 0)
+        self.sets.iter().any(|set| set.healthy.len() + set.degraded_len() > 0)
     }
 
     /// A host for a request: none of those to be avoided as long as there is another one that will do.
@@ -219,8 +218,10 @@ impl HostSet {
     fn new(kind: GroupKind, table: &HostTable, mut hosts: Vec<u32>) -> Self {
         let hashed = hash_table(kind.lb, table, &hosts, None);
         hosts.sort_unstable();
-        let group = |health| Group::new(kind, table, of_health(table, &hosts, health), hashed.clone());
-        let (healthy, degraded) = (group(HostHealth::Healthy), group(HostHealth::Degraded));
+        let healthy = Group::new(kind, table, of_health(table, &hosts, HostHealth::Healthy), hashed.clone());
+        let degraded = of_health(table, &hosts, HostHealth::Degraded);
+        let degraded =
+            (!degraded.is_empty()).then(|| Box::new(Group::new(kind, table, degraded, hashed.clone())));
         HostSet { kind, hosts, hashed, healthy, degraded, panic: None }
     }
 
@@ -230,7 +231,12 @@ impl HostSet {
         hosts.sort_unstable();
         let of = |health| of_health(table, &hosts, health);
         self.healthy.update(kind, table, of(HostHealth::Healthy), hashed.clone());
-        self.degraded.update(kind, table, of(HostHealth::Degraded), hashed.clone());
+        let degraded = of(HostHealth::Degraded);
+        match &mut self.degraded {
+            Some(group) => group.update(kind, table, degraded, hashed.clone()),
+            None if degraded.is_empty() => {}
+            None => self.degraded = Some(Box::new(Group::new(kind, table, degraded, hashed.clone()))),
+        }
         if let Some(panic) = &mut self.panic {
             panic.update(kind, table, hosts.clone(), hashed.clone());
         }
@@ -240,13 +246,28 @@ impl HostSet {
     fn group(&mut self, health: HostHealth) -> Option<&mut Group> {
         match health {
             HostHealth::Healthy => Some(&mut self.healthy),
-            HostHealth::Degraded => Some(&mut self.degraded),
+            HostHealth::Degraded => self.degraded.as_deref_mut(),
             HostHealth::Unhealthy => None,
         }
     }
 
+    fn insert(&mut self, table: &HostTable, host: u32, health: HostHealth) {
+        match health {
+            HostHealth::Healthy => self.healthy.insert(table, host),
+            HostHealth::Degraded => {
+                let empty = || Box::new(Group::new(self.kind, table, vec![], self.hashed.clone()));
+                self.degraded.get_or_insert_with(empty).insert(table, host);
+            }
+            HostHealth::Unhealthy => {}
+        }
+    }
+
+    fn degraded_len(&self) -> usize {
+        self.degraded.as_ref().map_or(0, |group| group.len())
+    }
+
     fn availability(&self) -> Availability {
-        let (hosts, healthy, degraded) = (self.hosts.len(), self.healthy.len(), self.degraded.len());
+        let (hosts, healthy, degraded) = (self.hosts.len(), self.healthy.len(), self.degraded_len());
         Availability { hosts, healthy, degraded }
     }
 }
