@@ -152,7 +152,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
     Snapshot {
         version: 1,
         listeners: vec![Listener { id: ListenerId(0), name: "web".into(), address, limits, kind }],
-        clusters: vec![cluster],
+        clusters: vec![cluster.into()],
         drain_timeout_ms: 1_000,
         access_log: None,
         cores: 1,

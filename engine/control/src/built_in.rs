@@ -42,7 +42,7 @@ impl BuiltInUpstream {
     /// Puts the real address into the cluster that stands for it.
     pub fn substitute(&self, snapshot: &mut Snapshot) {
         for cluster in snapshot.clusters.iter_mut().filter(|cluster| cluster.name == CLUSTER) {
-            for endpoint in Arc::make_mut(&mut cluster.endpoints) {
+            for endpoint in Arc::make_mut(&mut Arc::make_mut(cluster).endpoints) {
                 endpoint.address = Address::Ip(self.address);
             }
         }

@@ -6,7 +6,7 @@ use sidering_dataplane::config::{ClusterIndex, Endpoint};
 use sidering_dataplane::io::{ConnId, IoError};
 use sidering_dataplane::message::{EndpointsUpdate, Message};
 use std::sync::Arc;
-use support::{Bench, address, cluster, http};
+use support::{Bench, address, cluster, cluster_mut, http};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -200,11 +200,11 @@ fn a_configuration_keeps_clusters_that_only_have_other_endpoints() {
     let client = bench.client();
     let upstream = exchange(&mut bench, client);
     let mut snapshot = http(1);
-    snapshot.clusters[0].endpoints = cluster(3, "http1").endpoints;
+    cluster_mut(&mut snapshot, 0).endpoints = cluster(3, "http1").endpoints;
     bench.apply(snapshot);
     assert!(!bench.is_closed(upstream));
     snapshot = http(1);
-    snapshot.clusters[0].pool.max_pending += 1;
+    cluster_mut(&mut snapshot, 0).pool.max_pending += 1;
     bench.apply(snapshot);
     assert!(bench.is_closed(upstream), "another pool");
 }

@@ -6,6 +6,7 @@ use sidering_dataplane::config::*;
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
 use sidering_dataplane::route::RouteTable;
+use std::sync::Arc;
 use support::*;
 
 const REQUEST: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -165,7 +166,7 @@ fn a_delay_is_bounded_by_the_idle_timeout_and_counts_towards_no_other() {
 /// Two clusters, "origin" and "other"; all requests go to `to`.
 fn two_clusters(to: u32, endpoints: [u16; 2]) -> Snapshot {
     let mut snapshot = http(endpoints[0]);
-    snapshot.clusters.push(Cluster { name: "other".into(), ..cluster(endpoints[1], "http1") });
+    snapshot.clusters.push(Cluster { name: "other".into(), ..cluster(endpoints[1], "http1") }.into());
     let ListenerKind::Http(http) = &mut snapshot.listeners[0].kind else { panic!("not http") };
     let mut hosts = http.routes.virtual_hosts().to_vec();
     for route in &mut hosts[0].routes {
@@ -188,7 +189,8 @@ fn a_request_delayed_over_a_reload_goes_to_the_cluster_of_its_name() {
     swapped.clusters.swap(0, 1);
     for cluster in &mut swapped.clusters {
         let port = if cluster.name == "other" { 9000 } else { 9500 };
-        cluster.endpoints = vec![Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()))].into();
+        Arc::make_mut(cluster).endpoints =
+            vec![Endpoint::new(Address::Ip(([127, 0, 0, 1], port).into()))].into();
     }
     bench.apply(swapped);
     bench.advance_ms(DELAY_MS + 1);

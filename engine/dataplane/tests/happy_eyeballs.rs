@@ -6,7 +6,7 @@ use sidering_dataplane::config::{ClusterIndex, Endpoint};
 use sidering_dataplane::io::{Completion, ConnId, IoError};
 use sidering_dataplane::message::{EndpointsUpdate, Message};
 use std::sync::Arc;
-use support::{Bench, address, http};
+use support::{Bench, address, cluster_mut, http};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -16,8 +16,8 @@ const TIMEOUT_MS: u64 = 2000;
 /// A worker whose cluster is a logical host with addresses on these ports, and may have as many connections.
 fn logical(ports: &[u16]) -> Bench {
     let mut snapshot = http(1);
-    snapshot.clusters[0].pool.max_connections = ports.len() as u32;
-    snapshot.clusters[0].connect_timeout_ms = TIMEOUT_MS;
+    cluster_mut(&mut snapshot, 0).pool.max_connections = ports.len() as u32;
+    cluster_mut(&mut snapshot, 0).connect_timeout_ms = TIMEOUT_MS;
     let mut bench = Bench::new(snapshot);
     let endpoint = Endpoint {
         hostname: Some("api".into()),

@@ -5,7 +5,7 @@ mod support;
 use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, HealthFlags, ZoneAware};
 use sidering_dataplane::io::ConnId;
 use sidering_dataplane::message::{HealthChange, HealthUpdate, Message};
-use support::{Bench, address, http};
+use support::{Bench, address, cluster_mut, http};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -82,7 +82,7 @@ fn a_panic_uses_all_and_is_counted() {
 #[test]
 fn without_panics_nobody_left_is_no_healthy_upstream() {
     let mut snapshot = http(2);
-    snapshot.clusters[0].priorities.panic_threshold_percent = 0;
+    cluster_mut(&mut snapshot, 0).priorities.panic_threshold_percent = 0;
     let mut bench = Bench::new(snapshot);
     fail(&mut bench, 8000);
     fail(&mut bench, 8001);
@@ -146,8 +146,8 @@ fn a_stale_connection_to_an_endpoint_that_is_unwell_is_replaced_by_one_to_anothe
 fn a_cluster_that_is_aware_of_zones_goes_by_the_local_cluster() {
     let in_zone = |port, zone: &str| Endpoint { zone: Some(zone.into()), ..Endpoint::new(address(port)) };
     let mut snapshot = http(2);
-    snapshot.clusters[0].endpoints = [in_zone(8000, "b"), in_zone(8001, "a")].into();
-    snapshot.clusters[0].zone_aware = Some(ZoneAware {
+    cluster_mut(&mut snapshot, 0).endpoints = [in_zone(8000, "b"), in_zone(8001, "a")].into();
+    cluster_mut(&mut snapshot, 0).zone_aware = Some(ZoneAware {
         zone: "a".into(),
         routing_enabled_percent: 100,
         min_cluster_size: 2,
@@ -155,7 +155,9 @@ fn a_cluster_that_is_aware_of_zones_goes_by_the_local_cluster() {
         is_forced: false,
     });
     let endpoints = [in_zone(9000, "a"), in_zone(9001, "b")].into();
-    snapshot.clusters.push(Cluster { name: "local".into(), endpoints, ..snapshot.clusters[0].clone() });
+    snapshot
+        .clusters
+        .push(Cluster { name: "local".into(), endpoints, ..Cluster::clone(&snapshot.clusters[0]) }.into());
     snapshot.local_cluster = Some(ClusterIndex(1));
     let mut bench = Bench::new(snapshot);
     let client = bench.client();

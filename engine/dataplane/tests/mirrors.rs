@@ -15,12 +15,15 @@ const TIMEOUT_MS: u64 = 5_000;
 /// A route to a cluster on port 8000, mirrored to one on port 9000 which may have so many connections.
 fn snapshot(share: Share, connections: u32, buffer_bytes: u32) -> Snapshot {
     let mut snapshot = http(1);
-    snapshot.clusters.push(Cluster {
-        name: "shadow".into(),
-        endpoints: vec![Endpoint::new(address(9000))].into(),
-        pool: PoolLimits { max_connections: connections, ..cluster(1, "http1").pool },
-        ..cluster(1, "http1")
-    });
+    snapshot.clusters.push(
+        Cluster {
+            name: "shadow".into(),
+            endpoints: vec![Endpoint::new(address(9000))].into(),
+            pool: PoolLimits { max_connections: connections, ..cluster(1, "http1").pool },
+            ..cluster(1, "http1")
+        }
+        .into(),
+    );
     let forward = Forward {
         timeout_ms: TIMEOUT_MS,
         buffer_bytes: Some(buffer_bytes),

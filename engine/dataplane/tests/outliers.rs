@@ -21,7 +21,7 @@ fn watched(mut snapshot: Snapshot, split_local_origin: bool) -> Snapshot {
         ..OutlierDetection::default()
     };
     for cluster in &mut snapshot.clusters {
-        cluster.outlier_detection = Some(Arc::new(detection.clone()));
+        Arc::make_mut(cluster).outlier_detection = Some(Arc::new(detection.clone()));
     }
     snapshot
 }

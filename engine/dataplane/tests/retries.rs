@@ -6,7 +6,7 @@ use sidering_dataplane::config::*;
 use sidering_dataplane::io::{ConnId, IoError};
 use sidering_dataplane::observe::counters::Counter;
 use sidering_dataplane::route::RouteTable;
-use support::{Bench, http};
+use support::{Bench, cluster_mut, http};
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
@@ -403,7 +403,7 @@ fn a_client_that_goes_during_the_back_off_takes_its_retry_along() {
 fn retries_are_bounded_by_the_circuit_breaker() {
     for (max_retries, admitted) in [(1, 1), (2, 2), (3, 2)] {
         let mut snapshot = snapshot(1, on(&[RetryOn::SERVER_ERROR]));
-        snapshot.clusters[0].circuit_breaker.max_retries = max_retries;
+        cluster_mut(&mut snapshot, 0).circuit_breaker.max_retries = max_retries;
         let mut bench = Bench::new(snapshot);
         let clients: Vec<ConnId> = (0..2).map(|_| bench.client()).collect();
         let mut upstreams = vec![];
@@ -425,7 +425,7 @@ fn retries_are_bounded_by_the_circuit_breaker() {
 #[test]
 fn requests_are_bounded_by_the_circuit_breaker() {
     let mut snapshot = http(1);
-    snapshot.clusters[0].circuit_breaker.max_requests = 2;
+    cluster_mut(&mut snapshot, 0).circuit_breaker.max_requests = 2;
     let mut bench = Bench::new(snapshot);
     let clients: Vec<ConnId> = (0..3).map(|_| bench.client()).collect();
     for round in 1..4 {

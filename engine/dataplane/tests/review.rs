@@ -199,7 +199,7 @@ fn a_tunnel_never_gets_a_pooled_http_connection() {
 /// The cluster differs in more than its endpoints.
 fn replaced() -> Snapshot {
     let mut snapshot = http(2);
-    snapshot.clusters[0].connect_timeout_ms += 1;
+    support::cluster_mut(&mut snapshot, 0).connect_timeout_ms += 1;
     snapshot
 }
 
@@ -312,7 +312,7 @@ fn connections_of_a_removed_listener_time_out() {
 #[test]
 fn connect_ends_here_when_the_cluster_takes_bytes_only() {
     let mut snapshot = http(1);
-    snapshot.clusters[0] = cluster(1, "tcp");
+    snapshot.clusters[0] = cluster(1, "tcp").into();
     let mut bench = Bench::new(snapshot);
     let client = bench.client();
     bench.receive(client, b"CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\nearly");

@@ -11,7 +11,7 @@ use support::*;
 /// A chain of a table whose cluster has no endpoint, and one whose cluster has one.
 fn chained(pass_on: PassOn) -> Snapshot {
     let mut snapshot = http(1);
-    snapshot.clusters.push(Cluster { name: "away".into(), ..cluster(0, "http1") });
+    snapshot.clusters.push(Cluster { name: "away".into(), ..cluster(0, "http1") }.into());
     let ListenerKind::Http(http) = &mut snapshot.listeners[0].kind else { panic!("not http") };
     let table = |name: &str, forward: Forward| {
         let routes = vec![route("/", RouteAction::Forward(forward))];
@@ -49,9 +49,10 @@ fn a_table_without_a_healthy_endpoint_passes_a_request_on() {
 #[test]
 fn health_decides_for_each_request_anew() {
     let mut snapshot = chained(PassOn { no_healthy_endpoint: true, ..PassOn::default() });
-    snapshot.clusters[1].endpoints = vec![Endpoint::new(address(9000)), Endpoint::new(address(9001))].into();
+    cluster_mut(&mut snapshot, 1).endpoints =
+        vec![Endpoint::new(address(9000)), Endpoint::new(address(9001))].into();
     // All endpoints of a cluster that is in a panic are used, but it is no healthy cluster.
-    snapshot.clusters[1].priorities.panic_threshold_percent = 50;
+    cluster_mut(&mut snapshot, 1).priorities.panic_threshold_percent = 50;
     let mut bench = Bench::new(snapshot);
     let failed = HealthFlags::FAILED_ACTIVE_CHECK;
     let tell = |bench: &mut Bench, port, set, clear| {

@@ -5,7 +5,7 @@ mod support;
 use sidering_dataplane::io::{Completion, IoError, RelayEnd};
 use sidering_dataplane::message::Message;
 use std::sync::Arc;
-use support::{Bench, http, tcp};
+use support::{Bench, cluster_mut, http, tcp};
 
 fn relay_end(bench: &mut Bench, from: sidering_dataplane::io::ConnId, end: RelayEnd) {
     let (to, _) = bench.io.socket(from).relay.take().expect("no relay runs");
@@ -178,7 +178,7 @@ fn what_does_not_finish_is_cut_at_the_drain_timeout() {
 #[test]
 fn a_request_whose_connect_fails_goes_to_another_endpoint_whatever_the_weights() {
     let mut snapshot = http(2);
-    Arc::make_mut(&mut snapshot.clusters[0].endpoints)[0].weight = 100;
+    Arc::make_mut(&mut cluster_mut(&mut snapshot, 0).endpoints)[0].weight = 100;
     let mut bench = Bench::new(snapshot);
     let client = bench.client();
     bench.receive(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -194,7 +194,7 @@ fn a_replaced_cluster_still_tries_its_other_endpoint() {
     let client = bench.client();
     bench.receive(client, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     let mut snapshot = http(2);
-    snapshot.clusters[0].connect_timeout_ms += 1;
+    cluster_mut(&mut snapshot, 0).connect_timeout_ms += 1;
     bench.apply(snapshot);
     let first = bench.connect_failed(IoError::Refused);
     let second = bench.connected();

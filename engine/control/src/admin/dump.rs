@@ -14,6 +14,7 @@ use sidering_dataplane::config::{
     RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
 };
 use sidering_dataplane::io::ConnectOptions;
+use std::sync::Arc;
 
 pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, search: &EndpointSearch) {
     json.key("workers").number(u64::from(settings.workers));
@@ -44,7 +45,7 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, s
     }
 }
 
-fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Cluster]) {
+fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<Cluster>]) {
     json.key("name").text(&listener.name);
     json.key("address").text(&show_address(&listener.address));
     let limits = &listener.limits;
@@ -73,7 +74,7 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Clus
     }
 }
 
-fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cluster]) {
+fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Arc<Cluster>]) {
     let options = &http.options;
     json.key("use_remote_address").boolean(options.use_remote_address);
     json.key("generate_request_id").boolean(options.generate_request_id);
@@ -103,7 +104,7 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Cl
     }
 }
 
-pub(super) fn virtual_hosts(json: &mut Json, hosts: &[VirtualHost], workers: u32, clusters: &[Cluster]) {
+pub(super) fn virtual_hosts(json: &mut Json, hosts: &[VirtualHost], workers: u32, clusters: &[Arc<Cluster>]) {
     json.key("virtual_hosts").list(hosts, |json, host| {
         json.object(|json| {
             json.key("domains").list(&host.domains, |json, domain| json.text(domain));
@@ -115,7 +116,7 @@ pub(super) fn virtual_hosts(json: &mut Json, hosts: &[VirtualHost], workers: u32
     });
 }
 
-fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Cluster]) {
+fn route(json: &mut Json, route: &Route, workers: u32, clusters: &[Arc<Cluster>]) {
     json.key("match").object(|json| dump_match::write(json, &route.matcher));
     overrides(json, &route.filters, workers);
     rules(json, route.headers.as_deref());
@@ -193,7 +194,7 @@ pub(super) fn endpoint(json: &mut Json, address: &str, endpoint: &Endpoint) {
     dump_balancing::metadata(json, "metadata", &endpoint.metadata);
 }
 
-pub(super) fn cluster_name(clusters: &[Cluster], index: u32) -> &str {
+pub(super) fn cluster_name(clusters: &[Arc<Cluster>], index: u32) -> &str {
     clusters.get(index as usize).map_or("", |cluster| &cluster.name)
 }
 

@@ -7,8 +7,9 @@ use sidering_dataplane::config::{
     Cluster, FieldSource, Forward, HashPolicy, HashSource, Redirect, RedirectPath, Rewrite, RouteAction,
 };
 use sidering_dataplane::route::Substitution;
+use std::sync::Arc;
 
-pub(super) fn action(json: &mut Json, action: &RouteAction, clusters: &[Cluster]) {
+pub(super) fn action(json: &mut Json, action: &RouteAction, clusters: &[Arc<Cluster>]) {
     match action {
         RouteAction::Forward(forward) => write_forward(json, forward, clusters),
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
@@ -19,7 +20,7 @@ pub(super) fn action(json: &mut Json, action: &RouteAction, clusters: &[Cluster]
     }
 }
 
-fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
+fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Arc<Cluster>]) {
     write_clusters(json, forward, clusters);
     if forward.rewrite != Rewrite::default() {
         json.key("rewrite").object(|json| {
@@ -60,7 +61,7 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
     }
 }
 
-fn write_clusters(json: &mut Json, forward: &Forward, clusters: &[Cluster]) {
+fn write_clusters(json: &mut Json, forward: &Forward, clusters: &[Arc<Cluster>]) {
     if let Some(header) = &forward.cluster_header {
         json.key("cluster_header").text(source_name(&header.source));
         json.key("cluster_not_found_response_code").number(u64::from(header.not_found_status));

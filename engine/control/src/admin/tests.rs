@@ -12,6 +12,7 @@ use sidering_dataplane::config::{Endpoint, HealthFlags};
 use sidering_dataplane::route::RouteTable;
 use std::io::{Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use tokio::sync::mpsc::channel;
 use tokio::task::LocalSet;
 
@@ -137,7 +138,8 @@ fn the_dump_is_a_configuration_that_means_the_same() {
     // Nobody has been checked yet.
     for cluster in &mut snapshot.clusters {
         let unflagged = |endpoint: &Endpoint| Endpoint { health: HealthFlags::default(), ..endpoint.clone() };
-        cluster.endpoints = cluster.endpoints.iter().map(unflagged).collect();
+        let endpoints = cluster.endpoints.iter().map(unflagged).collect();
+        Arc::make_mut(cluster).endpoints = endpoints;
     }
     // Lines are those of the dump.
     for listener in read.listeners.iter_mut().chain(&mut snapshot.listeners) {

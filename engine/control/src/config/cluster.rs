@@ -94,8 +94,8 @@ impl Clusters {
     }
 
     /// The clusters, and how the endpoints of those are found that do not list them.
-    pub(super) fn into_parts(self) -> (Vec<Cluster>, Vec<Discovery>) {
-        (self.clusters, self.discoveries)
+    pub(super) fn into_parts(self) -> (Vec<Arc<Cluster>>, Vec<Discovery>) {
+        (self.clusters.into_iter().map(Arc::new).collect(), self.discoveries)
     }
 }
 

@@ -13,7 +13,7 @@ fn with(keys: &str) -> String {
 
 fn cluster(text: &str) -> Cluster {
     let loaded = load(text).unwrap_or_else(|report| panic!("{report}"));
-    loaded.snapshot.clusters[0].clone()
+    Cluster::clone(&loaded.snapshot.clusters[0])
 }
 
 #[test]

@@ -200,7 +200,7 @@ mod tests {
              clusters: [{{ name: c, endpoints: [127.0.0.1:1], health_check: {check} }}]"
         );
         let loaded = parse("test", &text, &Overrides::default()).map_err(|report| report.to_string())?;
-        Ok(loaded.snapshot.clusters[0].clone())
+        Ok(Cluster::clone(&loaded.snapshot.clusters[0]))
     }
 
     fn check_of(text: &str) -> HealthCheck {

@@ -33,7 +33,8 @@ impl Control {
         for cluster in &mut new.clusters {
             let before = self.setup.search.of(&cluster.name).cloned().unwrap_or_default();
             let endpoints = Arc::clone(&cluster.endpoints);
-            cluster.endpoints = self.judge_endpoints(cluster, endpoints, &before);
+            let endpoints = self.judge_endpoints(cluster, endpoints, &before);
+            Arc::make_mut(cluster).endpoints = endpoints;
         }
     }
 

@@ -104,7 +104,7 @@ impl EndpointSearch {
             let found = search.filter(|search| *search.discovery == **discovery);
             let found = found.and_then(|search| search.found.as_ref());
             if let Some(endpoints) = found.or_else(|| self.of(&cluster.name)) {
-                cluster.endpoints = Arc::clone(endpoints);
+                Arc::make_mut(cluster).endpoints = Arc::clone(endpoints);
             }
         }
     }

@@ -46,7 +46,7 @@ impl Chunk for Bytes {
 /// What endpoints do, and what they were asked.
 #[derive(Debug, Default)]
 pub(super) struct Endpoints {
-    pub(super) clusters: Arc<[Cluster]>,
+    pub(super) clusters: Arc<[Arc<Cluster>]>,
     pub(super) down: Vec<Address>,
     pub(super) answers: Vec<u16>,
     pub(super) exchanges: Vec<Exchange>,
@@ -181,7 +181,8 @@ impl Engine {
 impl Endpoints {
     /// What is spoken at an address.
     fn protocol(&self, address: &Address) -> Option<&'static Protocol> {
-        let has = |cluster: &&Cluster| cluster.endpoints.iter().any(|endpoint| endpoint.address == *address);
+        let has =
+            |cluster: &&Arc<Cluster>| cluster.endpoints.iter().any(|endpoint| endpoint.address == *address);
         self.clusters.iter().find(has).and_then(|cluster| protocol(cluster.protocol))
     }
 

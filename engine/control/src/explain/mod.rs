@@ -212,7 +212,7 @@ fn put_together(
     outcome: Outcome,
     way: Way<'_>,
 ) -> Explanation {
-    let cluster = outcome.cluster.and_then(|index| snapshot.clusters.get(index));
+    let cluster = outcome.cluster.and_then(|index| snapshot.clusters.get(index)).map(|cluster| &**cluster);
     let replied = outcome.exchanges.is_empty() && outcome.cluster.is_none();
     let action = match (&listener.kind, way.found.map(|route| &route.action)) {
         _ if outcome.cluster.is_some() => "cluster",

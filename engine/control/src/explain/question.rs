@@ -64,7 +64,7 @@ impl World {
             {
                 endpoint.health = endpoint.health.with(HealthFlags::FAILED_ACTIVE_CHECK);
             }
-            cluster.endpoints = endpoints.into();
+            Arc::make_mut(cluster).endpoints = endpoints.into();
         }
         Arc::new(snapshot)
     }

@@ -24,7 +24,8 @@ pub fn tally(snapshot: &Arc<Snapshot>, question: &Question, count: u32) -> Resul
     let mut counts = BTreeMap::new();
     for _ in 0..count {
         let outcome = lab.ask(at, question)?;
-        let cluster = outcome.cluster.and_then(|index| snapshot.clusters.get(index));
+        let cluster =
+            outcome.cluster.and_then(|index| snapshot.clusters.get(index)).map(|cluster| &**cluster);
         let own = outcome.exchanges.iter().rev().find(|exchange| exchange.belongs_to(cluster));
         let fate = (outcome.cluster, own.map(|exchange| show_address(&exchange.address)), outcome.status);
         *counts.entry(fate).or_insert(0) += 1;

@@ -15,7 +15,8 @@ use std::sync::Arc;
 
 /// A cluster under one configuration.
 pub struct CoreCluster {
-    pub config: Cluster,
+    /// The snapshot's, unless its endpoints were found since.
+    pub config: Arc<Cluster>,
     pub counters: Arc<ClusterCounters>,
     /// `None` for clusters whose bytes are carried unseen.
     pub protocol: Option<&'static Protocol>,
@@ -42,7 +43,7 @@ pub struct Evicted {
 
 impl CoreCluster {
     /// For core number `core` of `cores`, whose number also spreads the first picks.
-    pub fn new(config: Cluster, update: &ClusterUpdate, core: u32, cores: u32, now: Time) -> Self {
+    pub fn new(config: Arc<Cluster>, update: &ClusterUpdate, core: u32, cores: u32, now: Time) -> Self {
         let start = core as usize;
         let mut hosts = HostTable::new(config.slow_start);
         hosts.update(&config.endpoints, &update.endpoints, now);
@@ -74,7 +75,7 @@ impl CoreCluster {
         if self.config.endpoints == *endpoints {
             return vec![];
         }
-        self.config.endpoints = Arc::clone(endpoints);
+        Arc::make_mut(&mut self.config).endpoints = Arc::clone(endpoints);
         self.hosts.update(endpoints, counters, now);
         self.priorities.update(&self.hosts, self.hosts.members());
         if let Some(subsets) = &mut self.subsets {

@@ -46,13 +46,15 @@ pub use route_match::{Conditions, PathMatch, QueryMatch, RouteMatch, RpcMatch};
 pub use subset::{Metadata, SubsetFallback, SubsetPolicy, SubsetSelector, has_keys, metadata, restrict};
 pub use zone::{City, KeyDigits, KeyRange, WeightedZone, Zone, ZoneKey, ZoneMap};
 
+use std::sync::Arc;
+
 /// One whole configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
     /// Counts up with every configuration that was applied.
     pub version: u64,
     pub listeners: Vec<Listener>,
-    pub clusters: Vec<Cluster>,
+    pub clusters: Vec<Arc<Cluster>>,
     /// The one that this proxy belongs to, by which clusters that are aware of zones know who else sends requests.
     pub local_cluster: Option<ClusterIndex>,
     /// SIGTERM: at most this long until what is still in flight is cut.

@@ -32,9 +32,11 @@ impl<I: Io> Worker<I> {
             });
             if same.is_some() {
                 self.set_endpoints(io, at, &config.endpoints, &counted.endpoints);
+                // It is the same by now, and shared with the snapshot again.
+                self.clusters[at].iter_mut().for_each(|cluster| cluster.config = Arc::clone(config));
             } else {
                 let cores = update.snapshot.cores;
-                let cluster = CoreCluster::new(config.clone(), counted, self.core, cores, self.now);
+                let cluster = CoreCluster::new(Arc::clone(config), counted, self.core, cores, self.now);
                 self.clusters[at] = Some(cluster);
             }
             keys.push(at as u32);

@@ -391,12 +391,17 @@ pub(crate) fn tcp() -> Snapshot {
     snapshot(ListenerKind::Tcp { cluster: ClusterIndex(0) }, cluster(1, "tcp"))
 }
 
+/// A cluster of a snapshot that is not in use yet.
+pub(crate) fn cluster_mut(snapshot: &mut Snapshot, at: usize) -> &mut Cluster {
+    Arc::make_mut(&mut snapshot.clusters[at])
+}
+
 fn snapshot(kind: ListenerKind, cluster: Cluster) -> Snapshot {
     let address = Address::Ip(([127, 0, 0, 1], 1).into());
     Snapshot {
         version: 1,
         listeners: vec![Listener { id: ListenerId(0), name: "web".into(), address, limits: limits(), kind }],
-        clusters: vec![cluster],
+        clusters: vec![cluster.into()],
         drain_timeout_ms: 10_000,
         access_log: None,
         cores: 1,

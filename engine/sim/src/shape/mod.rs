@@ -17,6 +17,7 @@ use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::{Address, ListenerId};
 use sidering_dataplane::message::HealthChange;
+use std::sync::Arc;
 
 /// HTTP, bytes, and HTTP once more on a listener that may go away.
 pub(crate) const HTTP: u32 = 0;
@@ -268,6 +269,7 @@ impl Shape {
             .iter()
             .enumerate()
             .map(|(number, shape)| shape.config(number, self.retries_max, self.outliers))
+            .map(Arc::new)
             .collect();
         Snapshot {
             version: self.version,

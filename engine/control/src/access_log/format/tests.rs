@@ -6,7 +6,7 @@ use sidering_dataplane::observe::access_log::{ResponseFlags, capture};
 
 fn snapshot() -> Snapshot {
     let cluster = Cluster { name: "api".to_owned(), ..Cluster::default() };
-    Snapshot { version: 1, clusters: vec![cluster], ..Snapshot::default() }
+    Snapshot { version: 1, clusters: vec![cluster.into()], ..Snapshot::default() }
 }
 
 fn record<'c>(captured: &'c [u8]) -> AccessRecord<'c> {
