@@ -1,9 +1,8 @@
-//! The control thread's state and what it does with events: reload, drain, stop, reopen. It waits for nothing; the loop
-//! around it does.
+//! The control thread's state and what it does with events. It waits for nothing; the loop around it does.
 
 use crate::access_log::AccessLog;
 use crate::clock::{Clock, unix_micros};
-use crate::config::{LoadError, Loaded, Overrides, Settings, load, show_address};
+use crate::config::{Loaded, Overrides, Settings};
 use crate::cores::{Cores, Event, Order, Signal};
 use crate::discovery::{EndpointSearch, Found, Taken};
 use crate::health::outlier::Watch;
@@ -15,12 +14,14 @@ use crate::rate_limit::{self, Broker};
 use crate::stats::{Ledger, ProcessFacts};
 use crate::zone_switch::ZoneSwitch;
 use health::Untold;
+pub(crate) use reload::Reload;
 use sidering_dataplane::config::Snapshot;
 use sidering_dataplane::filter::local_rate_limit::shares::ShareReport;
 use sidering_dataplane::message::{EndpointsUpdate, Message};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use warming::Staged;
 
 /// Where the configuration comes from.
 #[derive(Debug, Clone)]
@@ -50,8 +51,6 @@ pub struct Setup {
     pub clock: Clock,
     pub ledger: Ledger,
     pub access_log: AccessLog,
-    /// Follows the first configuration already, if there was anything to wait for.
-    pub search: EndpointSearch,
     /// What matters to the health of endpoints.
     pub health_events: HealthEvents,
     pub engine: EngineInUse,
@@ -65,6 +64,9 @@ pub struct Control {
     pub(crate) settings: Settings,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) life: Lifecycle,
+    pub(crate) search: EndpointSearch,
+    /// What comes after `snapshot`, once it is warm.
+    staged: Option<Staged>,
     pub(crate) checks: Checks,
     pub(crate) watch: Watch,
     untold: Untold,
@@ -94,7 +96,8 @@ pub(crate) enum Next {
 const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 impl Control {
-    /// Opens the listeners of the first configuration and sends it to the cores. Errors are sentences.
+    /// Opens the listeners of the first configuration and sends it to the cores; at once, or when it is warm. Errors are
+    /// sentences.
     pub fn start(setup: Setup, cores: Box<dyn Cores>, loaded: Loaded) -> Result<Control, Vec<String>> {
         let life = Lifecycle::new(cores.count());
         let drain_timeout_ms = loaded.snapshot.drain_timeout_ms;
@@ -106,6 +109,8 @@ impl Control {
             settings: loaded.settings.clone(),
             snapshot: Arc::new(nothing),
             life,
+            search: EndpointSearch::default(),
+            staged: None,
             checks: Checks::default(),
             watch: Watch::default(),
             untold: Untold::default(),
@@ -117,7 +122,7 @@ impl Control {
             zone_switches: vec![],
             admin_connections_refused: 0,
         };
-        control.apply(loaded)?;
+        control.install(loaded, vec![])?;
         Ok(control)
     }
 
@@ -145,6 +150,7 @@ impl Control {
                 self.take_endpoints(found);
                 Act::Nothing
             }
+            Event::Warmed => return self.install_staged(),
         };
         self.carry_out(act)
     }
@@ -181,12 +187,14 @@ impl Control {
         match act {
             Act::Nothing => Next::GoOn,
             Act::Drain => {
+                self.unstage();
                 let timeout = Duration::from_millis(self.snapshot.drain_timeout_ms);
                 log::info(format_args!("draining, for at most {} s", timeout.as_secs_f32()));
                 self.tell_all(|| Message::Drain);
                 Next::WatchDrain(timeout + DRAIN_GRACE)
             }
             Act::Stop => {
+                self.unstage();
                 log::info(format_args!("stopping"));
                 self.tell_all(|| Message::Stop);
                 Next::Leave(0)
@@ -216,124 +224,12 @@ impl Control {
         Next::Leave(1)
     }
 
-    /// Reads the file again and applies it whole, or not at all. Switches of zones are the file's again.
-    pub(crate) fn reload(&mut self) -> bool {
-        self.reload_with(vec![])
-    }
-
-    /// Turns a switch of a zone or city until the next reload, by way of reading the file again.
-    pub(crate) fn turn_switch(&mut self, switch: ZoneSwitch) -> bool {
-        let others = self.zone_switches.iter().filter(|known| !switch.overrules(known)).cloned();
-        let mut switches: Vec<_> = others.collect();
-        switches.push(switch);
-        self.reload_with(switches)
-    }
-
-    fn reload_with(&mut self, switches: Vec<ZoneSwitch>) -> bool {
-        let applied = match &self.setup.source {
-            Source::BuiltIn => {
-                Err(vec!["the built-in configuration cannot be reloaded; give a file with -c".to_owned()])
-            }
-            Source::File(_) if self.life.phase() != Phase::Live => {
-                Err(vec!["the process is draining".to_owned()])
-            }
-            Source::File(path) => match self.load_again(path) {
-                Ok(mut loaded) => {
-                    for switch in &switches {
-                        switch.turn(&mut loaded.snapshot);
-                    }
-                    self.reapply(loaded)
-                }
-                Err(LoadError::Invalid(report)) => {
-                    let count = report.errors();
-                    Err(vec![format!("{count} errors in {}\n{}", report.name, report.to_string().trim_end())])
-                }
-                Err(error) => Err(vec![error.to_string()]),
-            },
-        };
-        match applied {
-            Ok(()) => {
-                self.reloads += 1;
-                self.zone_switches = switches;
-                log::info(format_args!("configuration reloaded: version {}", self.snapshot.version));
-                true
-            }
-            Err(errors) => {
-                self.reload_failures += 1;
-                for error in errors {
-                    log::error(format_args!("reload refused, the old configuration stays: {error}"));
-                }
-                false
-            }
-        }
-    }
-
-    /// The file as it is now, for the cores that there are.
-    fn load_again(&self, path: &Path) -> Result<Loaded, LoadError> {
-        let loaded = load(path, &self.setup.overrides)?;
-        if loaded.settings.workers == self.settings.workers {
-            return Ok(loaded);
-        }
-        log::warning(format_args!("`workers` changed in the file; that takes a restart"));
-        load(path, &Overrides { workers: Some(self.settings.workers), ..self.setup.overrides })
-    }
-
-    fn reapply(&mut self, mut loaded: Loaded) -> Result<(), Vec<String>> {
-        let (old, new) = (&self.settings, &mut loaded.settings);
-        for (key, differs) in [("engine", old.engine != new.engine), ("admin", old.admin != new.admin)] {
-            if differs {
-                log::warning(format_args!("`{key}` changed in the file; that takes a restart"));
-            }
-        }
-        new.workers_auto = old.workers_auto;
-        new.engine = old.engine;
-        new.admin.clone_from(&old.admin);
-        self.apply(loaded)
-    }
-
-    /// All that can fail comes first: opening files and sockets. Then the log thread, then the cores are told.
-    fn apply(&mut self, loaded: Loaded) -> Result<(), Vec<String>> {
-        let Loaded { settings, mut snapshot, discoveries, report } = loaded;
-        if report.warnings() > 0 {
-            log::warning(format_args!("{} warnings\n{}", report.warnings(), report.to_string().trim_end()));
-        }
-        snapshot.version = self.snapshot.version + 1;
-        let prepared = self.open.prepare(&mut snapshot, &mut *self.cores)?;
-        self.setup.search.fill(&mut snapshot, &discoveries);
-        let log_settings = settings.access_log.as_ref();
-        let file = self.setup.access_log.prepare(log_settings).map_err(|error| {
-            let path = log_settings.map(|log| log.path.display().to_string()).unwrap_or_default();
-            vec![format!(
-                "access log {path} cannot be written: {error}; give a path that can with `access_log`"
-            )]
-        })?;
-        // As they are found, without what is known against them.
-        let endpoints = snapshot.clusters.iter().map(|cluster| Arc::clone(&cluster.endpoints)).collect();
-        self.prepare_health(&mut snapshot);
-        let snapshot = Arc::new(snapshot);
-        self.setup.access_log.apply(log_settings, file, &snapshot);
-        for (id, opened) in self.open.adopt(prepared) {
-            let name =
-                snapshot.listeners.iter().find(|listener| listener.id == id).map_or("", |known| &known.name);
-            log::info(format_args!("listening name={name} address={}", show_address(&opened.address)));
-            for (core, socket) in opened.sockets.into_iter().enumerate() {
-                self.tell(core, Order::Listen(id, socket));
-            }
-        }
-        self.rate_limits.begin(snapshot.version);
-        for (core, update) in self.setup.ledger.apply(&snapshot).into_iter().enumerate() {
-            self.tell(core, Order::Message(Message::Apply(update)));
-        }
-        self.setup.search.adopt(&snapshot, endpoints, &discoveries);
-        snapshot.clusters.iter().for_each(|cluster| self.count_members(&cluster.name));
-        self.settings = settings;
-        self.snapshot = snapshot;
-        Ok(())
-    }
-
     /// A search for endpoints had an outcome: the cores hear of it if it changes anything.
     fn take_endpoints(&mut self, found: Found) {
-        let Some(Taken { cluster, before, now }) = self.setup.search.take(found) else { return };
+        let name = found.discovery.cluster.clone();
+        let taken = self.search.take(found);
+        self.warm_found(&name);
+        let Some(Taken { cluster, before, now }) = taken else { return };
         let snapshot = Arc::clone(&self.snapshot);
         let config = &snapshot.clusters[cluster.0 as usize];
         let endpoints = self.judge_endpoints(config, now, &before);
@@ -393,5 +289,7 @@ impl Control {
 
 mod health;
 mod outliers;
+mod reload;
 #[cfg(test)]
 mod tests;
+mod warming;

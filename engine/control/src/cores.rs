@@ -47,6 +47,8 @@ pub(crate) enum Event {
     DrainOverdue,
     /// A search for endpoints had an outcome.
     Found(Found),
+    /// The configuration that waits is warm, or has waited long enough.
+    Warmed,
 }
 
 /// The signals that mean something.

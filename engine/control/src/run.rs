@@ -2,13 +2,11 @@
 
 use crate::admin;
 use crate::built_in::BuiltInUpstream;
-use crate::config::Loaded;
 use crate::control::{Control, Next};
 use crate::cores::{CoreEnd, Event, Signal};
-use crate::discovery::{EndpointSearch, supervise};
+use crate::discovery::supervise;
 use crate::health;
 use crate::http_server::Listening;
-use crate::log;
 use sidering_dataplane::filter::local_rate_limit::shares::{ReportSink, ShareReport};
 use std::cell::RefCell;
 use std::io;
@@ -26,8 +24,6 @@ const EVENTS: usize = 64;
 const REPORTS: usize = 4096;
 /// How often shares of rate limits are looked after while there are any that moved.
 const SHARES_PAUSE: Duration = Duration::from_millis(250);
-/// Endpoints that are tried for the first time at the start have this long.
-const SEARCH_PATIENCE: Duration = Duration::from_secs(5);
 /// Cores that were told to stop have this long to end.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 /// A destination of the access log that takes nothing has this long at the end.
@@ -40,8 +36,6 @@ pub struct Events {
     sender: Sender<Event>,
     receiver: Receiver<Event>,
     reports: (Sender<ShareReport>, Receiver<ShareReport>),
-    /// What came in before anybody could deal with it.
-    held: Vec<Event>,
     tasks: LocalSet,
     runtime: Runtime,
 }
@@ -65,37 +59,7 @@ impl Events {
         for (stream, meaning) in signals {
             tasks.spawn_local(pass_on(stream, meaning, sender.clone()));
         }
-        Ok(Events { sender, receiver, reports: channel(REPORTS), held: vec![], tasks, runtime })
-    }
-
-    /// Begins the search for endpoints that the configuration does not list, and waits until all have been tried once, for
-    /// at most five seconds: whoever is served then meets clusters that have some. A signal ends the wait.
-    pub fn search(&mut self, loaded: &Loaded) -> EndpointSearch {
-        let mut search = EndpointSearch::default();
-        search.follow(&loaded.discoveries);
-        self.tasks.spawn_local(supervise(search.subscribe(), self.sender.clone()));
-        let Events { receiver, held, tasks, runtime, .. } = self;
-        tasks.block_on(runtime, async {
-            let end = Instant::now() + SEARCH_PATIENCE;
-            while !search.is_complete() {
-                match timeout_at(end, receiver.recv()).await {
-                    Ok(Some(Event::Found(found))) => drop(search.take(found)),
-                    Ok(Some(event)) => {
-                        let is_signal = matches!(event, Event::Signal(_));
-                        held.push(event);
-                        if is_signal {
-                            return;
-                        }
-                    }
-                    Ok(None) | Err(_) => {
-                        let names = search.incomplete().join(", ");
-                        log::warning(format_args!("no endpoints yet of {names}: serving without them"));
-                        return;
-                    }
-                }
-            }
-        });
-        search
+        Ok(Events { sender, receiver, reports: channel(REPORTS), tasks, runtime })
     }
 
     /// For each core's thread to tell its end.
@@ -130,11 +94,11 @@ pub struct Services {
 
 /// Runs until the process is to leave; returns its exit code.
 pub fn run(control: Control, events: Events, services: Services) -> io::Result<u8> {
-    let Events { sender, receiver, reports, held, tasks, runtime } = events;
+    let Events { sender, receiver, reports, tasks, runtime } = events;
     tasks.block_on(&runtime, async {
         let control = Rc::new(RefCell::new(control));
         spawn_local(share_rate_limits(Rc::clone(&control), reports.1));
-        serve(control, sender, receiver, held, services).await
+        serve(control, sender, receiver, services).await
     })
 }
 
@@ -142,7 +106,6 @@ async fn serve(
     control: Rc<RefCell<Control>>,
     sender: Sender<Event>,
     mut receiver: Receiver<Event>,
-    held: Vec<Event>,
     services: Services,
 ) -> io::Result<u8> {
     if let Some(built_in) = services.built_in {
@@ -151,20 +114,13 @@ async fn serve(
     if let Some(listening) = services.admin {
         spawn_local(admin::serve(listening, Rc::clone(&control), sender.clone())?);
     }
+    let discoveries = control.borrow().search.subscribe();
+    spawn_local(supervise(discoveries, sender.clone()));
     let heard = control.borrow_mut().setup.health_events.receiver.take();
     if let Some(heard) = heard {
-        let sender = control.borrow().setup.health_events.sender.clone();
-        spawn_local(health::run::run(Rc::clone(&control), sender, heard));
+        spawn_local(health::run::run(Rc::clone(&control), heard, sender.clone()));
     }
-    let mut held = held.into_iter();
-    loop {
-        let event = match held.next() {
-            Some(event) => event,
-            None => match receiver.recv().await {
-                Some(event) => event,
-                None => return Ok(0),
-            },
-        };
+    while let Some(event) = receiver.recv().await {
         let next = control.borrow_mut().handle(event);
         match next {
             Next::GoOn => {}
@@ -175,6 +131,7 @@ async fn serve(
             }
         }
     }
+    Ok(0)
 }
 
 /// Moves shares of token buckets to the cores that need them.

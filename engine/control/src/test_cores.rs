@@ -4,8 +4,7 @@ use crate::access_log::AccessLog;
 use crate::clock::Clock;
 use crate::config::{Overrides, load};
 use crate::control::{Control, EngineInUse, Setup, Source};
-use crate::cores::{Cores, Opened, Order};
-use crate::discovery::EndpointSearch;
+use crate::cores::{Cores, Event, Opened, Order};
 use crate::health::HealthEvents;
 use crate::stats::Ledger;
 use sidering_dataplane::io::{Address, ListenerId};
@@ -89,7 +88,6 @@ pub(crate) fn start(path: &Path) -> Result<(Control, Orders), Vec<String>> {
         clock,
         ledger: Ledger::new(2),
         access_log,
-        search: EndpointSearch::default(),
         health_events: HealthEvents::default(),
         engine: EngineInUse {
             name: "uring",
@@ -101,4 +99,13 @@ pub(crate) fn start(path: &Path) -> Result<(Control, Orders), Vec<String>> {
     };
     let cores = Box::new(TestCores { orders: Rc::clone(&orders) });
     Ok((Control::start(setup, cores, loaded)?, orders))
+}
+
+/// As [`start`], with the configuration in use although nothing of it has been checked.
+pub(crate) fn start_cold(path: &Path) -> Result<(Control, Orders), Vec<String>> {
+    let (mut control, orders) = start(path)?;
+    if control.poll_warmed(u64::MAX) {
+        control.handle(Event::Warmed);
+    }
+    Ok((control, orders))
 }

@@ -53,7 +53,7 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let workers = loaded.settings.workers as usize;
     let ledger = Ledger::new(workers);
     let (access_log, sinks) = AccessLog::new(workers, clock);
-    let mut events = Events::new(workers).context("the control thread cannot watch for signals")?;
+    let events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();
     let pinned = (cpus.len() == workers).then_some(&*cpus);
     let health_events = HealthEvents::default();
@@ -61,14 +61,12 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
     let (fleet, engine) = Fleet::start(decision, &ledger, sinks, clock, pinned, &outbox)?;
     announce(&loaded.settings, arguments, &engine, pinned.is_some());
 
-    let search = events.search(&loaded);
     let setup = Setup {
         source,
         overrides: arguments.overrides(),
         clock,
         ledger,
         access_log,
-        search,
         health_events,
         engine,
         version: VERSION,

@@ -1,7 +1,7 @@
 //! What admin can do to the process.
 
 use super::{Query, Wish};
-use crate::control::Control;
+use crate::control::{Control, Reload};
 use crate::http_server::Answer;
 use crate::log::{self, Level};
 use crate::zone_switch::{MOST_SWITCHES, SwitchOf, ZoneSwitch};
@@ -31,13 +31,18 @@ pub(super) fn logging(_: &mut Control, query: &Query<'_>) -> (Answer, Wish) {
 }
 
 pub(super) fn reload(control: &mut Control, _: &Query<'_>) -> (Answer, Wish) {
-    let answer = if control.reload() {
-        Answer::text(200, "OK\n".to_owned())
-    } else {
-        Answer::text(500, "refused, the old configuration stays; the process's log tells why\n".to_owned())
+    let answer = match control.reload() {
+        Reload::Applied => Answer::text(200, "OK\n".to_owned()),
+        Reload::Warming => Answer::text(200, WARMING.to_owned()),
+        Reload::Refused => Answer::text(
+            500,
+            "refused, the old configuration stays; the process's log tells why\n".to_owned(),
+        ),
     };
     (answer, Wish::Nothing)
 }
+
+const WARMING: &str = "OK, once it is warm; the process's log tells what it waits for\n";
 
 pub(super) fn reopen_logs(control: &mut Control, _: &Query<'_>) -> (Answer, Wish) {
     let answer = if control.reopen_logs() {
@@ -67,16 +72,18 @@ fn turn_switch(control: &mut Control, query: &Query<'_>) -> Answer {
     if !switch.turn(&mut (*control.snapshot).clone()) {
         return Answer::text(404, "no listener has a zone map with such a zone or city\n".to_owned());
     }
-    if control.zone_switches.len() >= MOST_SWITCHES {
+    if control.zone_switches().len() >= MOST_SWITCHES {
         return Answer::text(
             409,
             format!("{MOST_SWITCHES} switches are turned: turn them in the file, and reload\n"),
         );
     }
     log::warning(format_args!("switched until the next reload: {switch:?}"));
-    if control.turn_switch(switch) {
-        Answer::text(200, "OK, until the next reload\n".to_owned())
-    } else {
-        Answer::text(500, "refused, nothing has changed; the process's log tells why\n".to_owned())
+    match control.turn_switch(switch) {
+        Reload::Applied => Answer::text(200, "OK, until the next reload\n".to_owned()),
+        Reload::Warming => Answer::text(200, WARMING.to_owned()),
+        Reload::Refused => {
+            Answer::text(500, "refused, nothing has changed; the process's log tells why\n".to_owned())
+        }
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn stats(control: &Control, query: &Query<'_>) -> Answer {
 
 fn counted(control: &Control) -> Counted<'_> {
     let setup = &control.setup;
-    Counted { ledger: &setup.ledger, snapshot: &control.snapshot, search: &setup.search }
+    Counted { ledger: &setup.ledger, snapshot: &control.snapshot, search: &control.search }
 }
 
 pub(super) fn prometheus(control: &Control, _: &Query<'_>) -> Answer {
@@ -71,7 +71,7 @@ pub(super) fn clusters(control: &Control, _: &Query<'_>) -> Answer {
             let _ = writeln!(text, "{name}::default_priority::max_requests::{}", breaker.max_requests);
         }
         let _ = writeln!(text, "{name}::default_priority::max_retries::{}", breaker.max_retries);
-        for endpoint in control.setup.search.of(name).into_iter().flat_map(|endpoints| endpoints.iter()) {
+        for endpoint in control.search.of(name).into_iter().flat_map(|endpoints| endpoints.iter()) {
             let (address, identity) = (show_address(&endpoint.address), endpoint.identity());
             let sum = |counter: fn(&EndpointCounters) -> &Counter| {
                 let counters = control.setup.ledger.endpoint(name, &identity);
@@ -107,7 +107,7 @@ pub(super) fn config_dump(control: &Control, _: &Query<'_>) -> Answer {
     Answer::json(Json::document(|json| {
         json.key("version").number(control.snapshot.version);
         json.key("configuration")
-            .object(|json| dump::write(json, &control.settings, &control.snapshot, &control.setup.search));
+            .object(|json| dump::write(json, &control.settings, &control.snapshot, &control.search));
     }))
 }
 

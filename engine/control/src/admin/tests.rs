@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::{Overrides, parse};
 use crate::lifecycle::Phase;
-use crate::test_cores::{Orders, start, take};
+use crate::test_cores::{Orders, start_cold, take};
 use crate::zone_switch::{MOST_SWITCHES, SwitchOf, ZoneSwitch};
 use hyper::Request;
 use serde_json::Value;
@@ -115,7 +115,7 @@ fn begin() -> (Control, Orders, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.yaml");
     std::fs::write(&path, FILE).unwrap();
-    let (control, orders) = start(&path).unwrap();
+    let (control, orders) = start_cold(&path).unwrap();
     (control, orders, folder)
 }
 

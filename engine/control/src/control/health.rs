@@ -31,7 +31,7 @@ impl Control {
         self.checks.retain(&|name| names.contains(name));
         self.watch.retain(&|name| names.contains(name));
         for cluster in &mut new.clusters {
-            let before = self.setup.search.of(&cluster.name).cloned().unwrap_or_default();
+            let before = self.search.of(&cluster.name).cloned().unwrap_or_default();
             let endpoints = Arc::clone(&cluster.endpoints);
             let endpoints = self.judge_endpoints(cluster, endpoints, &before);
             Arc::make_mut(cluster).endpoints = endpoints;
@@ -78,7 +78,7 @@ impl Control {
     pub(super) fn count_members(&self, cluster: &str) {
         let Some(counters) = self.setup.ledger.health(cluster) else { return };
         let (mut checked, mut usable) = (0, 0);
-        for endpoint in self.setup.search.of(cluster).into_iter().flat_map(|endpoints| endpoints.iter()) {
+        for endpoint in self.search.of(cluster).into_iter().flat_map(|endpoints| endpoints.iter()) {
             let flags = self.health_flags(cluster, endpoint);
             checked += u64::from(!flags.has_any(HealthFlags::FAILED_ACTIVE_CHECK));
             usable += u64::from(flags.health() == HostHealth::Healthy);
@@ -98,6 +98,9 @@ impl Control {
         let Some(judged) = judged else { return };
         self.count_check(&judged.cluster, outcome.result);
         log_judged(&judged, outcome);
+        if judged.is_warming {
+            return;
+        }
         if judged.has_changed || judged.is_first {
             self.changed(&judged.cluster, &judged.address);
         }
@@ -141,7 +144,7 @@ impl Control {
 }
 
 fn log_judged(judged: &Judged, outcome: &Outcome) {
-    let Judged { cluster, address, is_healthy, has_changed, is_first } = judged;
+    let Judged { cluster, address, is_healthy, has_changed, is_first, .. } = judged;
     let state = if *is_healthy { "healthy" } else { "unhealthy" };
     let line = format_args!(
         "health check cluster={cluster} endpoint={address} state={state} reason=\"{}\"",

@@ -28,7 +28,7 @@ impl Control {
     /// Ends the intervals that are over.
     pub(crate) fn end_intervals(&mut self) {
         let now_ms = self.now_ms();
-        let (ledger, search) = (&self.setup.ledger, &self.setup.search);
+        let (ledger, search) = (&self.setup.ledger, &self.search);
         let counted = |cluster: &str, address: &Address| {
             // A logical one is the only one of its cluster.
             let identity = match search.of(cluster).map(|endpoints| &endpoints[..]) {

@@ -1,6 +1,7 @@
 //! Control with cores that only write down what they are told.
 
 use super::*;
+use crate::config::show_address;
 use crate::test_cores::{start, take};
 use std::fs::write;
 use std::net::TcpListener;
@@ -103,7 +104,7 @@ fn settings_of_the_process_stay_as_they_were() {
     let (mut control, _orders) = start(&path).unwrap();
     control.setup.overrides.workers = None;
     write(&path, format!("admin: null\nworkers: 5\n{}", file(&[("a", "127.0.0.1:0")]))).unwrap();
-    assert!(control.reload());
+    assert_eq!(control.reload(), Reload::Applied);
     assert!(control.settings.admin.is_some());
     assert_eq!(control.settings.workers, 2);
     // The share of each of the two cores, not of five.
@@ -136,7 +137,7 @@ fn term_drains_and_leaves_and_a_second_one_stops() {
     let watch = Next::WatchDrain(Duration::from_secs(5));
     assert_eq!(control.handle(Event::Signal(Signal::Terminate)), watch);
     assert_eq!(take(&orders).0, ["0: drain", "1: drain"]);
-    assert!(!control.reload(), "a draining process takes no new configuration");
+    assert_eq!(control.reload(), Reload::Refused, "a draining process takes no new configuration");
     assert_eq!([ended(0), ended(1)].map(|event| control.handle(event)), [Next::GoOn, Next::Leave(0)]);
 
     let (mut control, orders) = begin();

@@ -4,7 +4,7 @@
 use super::supervisor::Discoverer;
 use super::{Discovery, EndpointSource, Found, Outcome};
 use crate::log;
-use sidering_dataplane::config::{ClusterIndex, Endpoint, Snapshot};
+use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, Snapshot};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +22,8 @@ pub struct EndpointSearch {
     discoverer: Discoverer,
     /// By the cluster's name.
     searches: HashMap<String, Search>,
+    /// Those of a configuration that is to be in use and is not yet.
+    warming: HashMap<String, Search>,
     /// In the order of the configuration in use.
     endpoints: Vec<Arc<[Endpoint]>>,
     /// Of the configuration in use.
@@ -61,6 +63,7 @@ impl Default for EndpointSearch {
         EndpointSearch {
             discoverer: Discoverer::new(),
             searches: HashMap::new(),
+            warming: HashMap::new(),
             endpoints: vec![],
             indices: HashMap::new(),
         }
@@ -73,24 +76,43 @@ impl EndpointSearch {
         self.discoverer.subscribe()
     }
 
-    /// From now on these searches are in use. One that was already goes on undisturbed, with what it found; the others are
-    /// forgotten, but for their counters where the cluster is still searched for.
-    pub(crate) fn follow(&mut self, discoveries: &[Discovery]) {
+    /// Begins the searches of a configuration that is to be in use, but for those that are in use already. Those that were begun for
+    /// another one end.
+    pub(crate) fn warm(&mut self, discoveries: &[Discovery]) {
+        if self.warming.is_empty() && discoveries.is_empty() {
+            return;
+        }
+        let mut before = std::mem::take(&mut self.warming);
+        for discovery in discoveries.iter().filter(|discovery| !is_same(&self.searches, discovery)) {
+            let known = before.remove(&discovery.cluster).filter(|search| *search.discovery == *discovery);
+            let search = known.unwrap_or_else(|| Search::new(discovery));
+            self.warming.insert(discovery.cluster.clone(), search);
+        }
+        self.tell_discoverer();
+    }
+
+    /// From now on these searches are in use. One that was already, or has been begun, goes on undisturbed, with what it found; the
+    /// others are forgotten, but for their counters where the cluster is still searched for.
+    fn follow(&mut self, discoveries: &[Discovery]) {
         let mut before = std::mem::take(&mut self.searches);
         for discovery in discoveries {
             let known = before.remove(&discovery.cluster);
             let counters = known.as_ref().map(|search| search.counters).unwrap_or_default();
-            let same = known.filter(|search| *search.discovery == *discovery);
-            let search = same.unwrap_or_else(|| Search {
-                discovery: Arc::new(discovery.clone()),
-                found: None,
-                is_complete: false,
-                counters,
-                complaints: vec![],
+            let is_it = |search: &Search| *search.discovery == *discovery;
+            let search = known.filter(is_it).unwrap_or_else(|| {
+                let warmed = self.warming.remove(&discovery.cluster).filter(is_it);
+                let mut search = warmed.unwrap_or_else(|| Search::new(discovery));
+                search.counters.add(counters);
+                search
             });
             self.searches.insert(discovery.cluster.clone(), search);
         }
-        self.discoverer.follow(self.searches.values().map(|search| Arc::clone(&search.discovery)).collect());
+        self.tell_discoverer();
+    }
+
+    fn tell_discoverer(&self) {
+        let all = self.searches.values().chain(self.warming.values());
+        self.discoverer.follow(all.map(|search| Arc::clone(&search.discovery)).collect());
     }
 
     /// Gives the clusters of a configuration the endpoints that are known of them: where nothing was found yet, those
@@ -99,13 +121,19 @@ impl EndpointSearch {
         let by_name: HashMap<_, _> =
             discoveries.iter().map(|discovery| (discovery.cluster.as_str(), discovery)).collect();
         for cluster in &mut snapshot.clusters {
-            let Some(discovery) = by_name.get(cluster.name.as_str()) else { continue };
-            let search = self.searches.get(&cluster.name);
-            let found = search.filter(|search| *search.discovery == **discovery);
-            let found = found.and_then(|search| search.found.as_ref());
-            if let Some(endpoints) = found.or_else(|| self.of(&cluster.name)) {
-                Arc::make_mut(cluster).endpoints = Arc::clone(endpoints);
+            if let Some(discovery) = by_name.get(cluster.name.as_str()) {
+                self.fill_cluster(cluster, discovery);
             }
+        }
+    }
+
+    /// The same of one cluster.
+    pub(crate) fn fill_cluster(&self, cluster: &mut Arc<Cluster>, discovery: &Discovery) {
+        let begun = [&self.searches, &self.warming].into_iter().filter_map(|begun| begun.get(&cluster.name));
+        let mut same = begun.filter(|search| *search.discovery == *discovery);
+        let found = same.find_map(|search| search.found.as_ref());
+        if let Some(endpoints) = found.or_else(|| self.of(&cluster.name)) {
+            Arc::make_mut(cluster).endpoints = Arc::clone(endpoints);
         }
     }
 
@@ -125,11 +153,11 @@ impl EndpointSearch {
     /// Takes note of what was found; tells the cluster whose endpoints are others than before, and these.
     pub(crate) fn take(&mut self, found: Found) -> Option<Taken> {
         let name = &found.discovery.cluster;
-        let search = self.searches.get_mut(name)?;
+        let is_it = |search: &Search| Arc::ptr_eq(&search.discovery, &found.discovery);
+        let is_used = self.searches.get(name).is_some_and(is_it);
+        let begun = if is_used { &mut self.searches } else { &mut self.warming };
         // One whose search is not in use any more had its last word in the queue.
-        if !Arc::ptr_eq(&search.discovery, &found.discovery) {
-            return None;
-        }
+        let search = begun.get_mut(name).filter(|search| is_it(search))?;
         search.is_complete |= found.is_complete;
         search.counters.update_attempt += 1;
         let endpoints = match found.outcome {
@@ -147,6 +175,9 @@ impl EndpointSearch {
         }
         search.counters.update_empty += u64::from(endpoints.is_empty());
         search.found = Some(Arc::clone(&endpoints));
+        if !is_used {
+            return None;
+        }
         let index = *self.indices.get(name)?;
         let current = self.endpoints.get_mut(index.0 as usize)?;
         if *current == endpoints {
@@ -158,19 +189,20 @@ impl EndpointSearch {
         Some(Taken { cluster: index, before, now: endpoints })
     }
 
-    /// Whether nothing is tried for the first time any more.
-    pub(crate) fn is_complete(&self) -> bool {
-        self.searches.values().all(|search| search.is_complete)
+    /// Whether all of these are in use.
+    pub(crate) fn knows(&self, discoveries: &[Discovery]) -> bool {
+        discoveries.iter().all(|discovery| is_same(&self.searches, discovery))
     }
 
-    /// The clusters of which something is still tried for the first time.
-    pub(crate) fn incomplete(&self) -> Vec<&str> {
-        let mut names: Vec<_> = self
-            .searches
-            .iter()
-            .filter(|(_, search)| !search.is_complete)
-            .map(|(name, _)| name.as_str())
-            .collect();
+    /// Whether all that is to be in use was tried once.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.warming.values().all(|search| search.is_complete)
+    }
+
+    /// The clusters of which something was not tried yet.
+    pub(crate) fn cold(&self) -> Vec<&str> {
+        let cold = self.warming.iter().filter(|(_, search)| !search.is_complete);
+        let mut names: Vec<_> = cold.map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
     }
@@ -186,7 +218,31 @@ impl EndpointSearch {
     }
 }
 
+fn is_same(searches: &HashMap<String, Search>, discovery: &Discovery) -> bool {
+    searches.get(&discovery.cluster).is_some_and(|search| *search.discovery == *discovery)
+}
+
+impl SearchCounters {
+    fn add(&mut self, other: SearchCounters) {
+        self.update_attempt += other.update_attempt;
+        self.update_success += other.update_success;
+        self.update_failure += other.update_failure;
+        self.update_empty += other.update_empty;
+        self.update_no_rebuild += other.update_no_rebuild;
+    }
+}
+
 impl Search {
+    fn new(discovery: &Discovery) -> Search {
+        Search {
+            discovery: Arc::new(discovery.clone()),
+            found: None,
+            is_complete: false,
+            counters: SearchCounters::default(),
+            complaints: vec![],
+        }
+    }
+
     fn complain(&mut self, cluster: &str, reason: &str) {
         let now = Instant::now();
         self.complaints.retain(|(said, _)| now.duration_since(*said) < REMINDER);

@@ -46,6 +46,8 @@ pub(crate) struct Judged {
     pub(crate) is_healthy: bool,
     pub(crate) has_changed: bool,
     pub(crate) is_first: bool,
+    /// Its cluster is not in use yet.
+    pub(crate) is_warming: bool,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,8 @@ struct Target {
     address: Address,
     check: Arc<HealthCheck>,
     session: Session,
+    /// It waits for its configuration to be in use.
+    is_warming: bool,
 }
 
 #[derive(Debug, Default)]
@@ -67,10 +71,22 @@ struct CheckedCluster {
 pub(crate) struct Checks {
     targets: HashMap<TargetId, Target>,
     clusters: HashMap<Arc<str>, CheckedCluster>,
+    /// Those of which nothing is known in `clusters`, of a configuration that is to be in use and is not yet.
+    warming: HashMap<Arc<str>, CheckedCluster>,
+    /// Of those, the ones without a result.
+    cold: usize,
     /// One entry for each target that is not being checked.
     queue: BinaryHeap<Reverse<(u64, TargetId)>>,
+    /// It may have entries of targets that are gone.
+    is_stale: bool,
     running: usize,
     last_id: u64,
+}
+
+impl Target {
+    fn is_cold(&self) -> bool {
+        self.is_warming && self.session.is_first()
+    }
 }
 
 impl Checks {
@@ -86,10 +102,10 @@ impl Checks {
         now_ms: u64,
         random: &mut dyn FnMut() -> u64,
     ) {
-        let known = self.clusters.remove(name);
-        let mut old = known.map(|cluster| cluster.ids).unwrap_or_default();
+        let ids = |known: Option<CheckedCluster>| known.map(|cluster| cluster.ids).unwrap_or_default();
+        let (mut old, mut warmed) = (ids(self.clusters.remove(name)), ids(self.warming.remove(name)));
         let Some(check) = check else {
-            old.values().for_each(|id| drop(self.targets.remove(id)));
+            old.values().chain(warmed.values()).for_each(|id| self.remove(*id));
             self.forget_stale();
             return;
         };
@@ -101,13 +117,22 @@ impl Checks {
         let mut ids = HashMap::with_capacity(endpoints.len());
         for endpoint in endpoints {
             let address = &endpoint.address;
-            let id = match old.remove(address) {
-                Some(id) if self.targets.get(&id).is_some_and(|target| target.check == *check) => id,
-                Some(id) => {
-                    let session = self.targets.remove(&id).map(|target| target.session).unwrap_or_default();
-                    self.insert(&name, address, check, session.begun_anew(), now_ms, random)
+            let has_check = |id: &TargetId| self.targets.get(id).is_some_and(|target| target.check == *check);
+            let warm = warmed.remove(address).filter(has_check);
+            let id = match (warm, old.remove(address)) {
+                (Some(warm), unknown) => {
+                    unknown.into_iter().for_each(|id| self.remove(id));
+                    self.take_over(warm);
+                    warm
                 }
-                None => {
+                (None, Some(id)) if has_check(&id) => id,
+                (None, Some(id)) => {
+                    let session = self.targets.get(&id).map(|target| target.session.begun_anew());
+                    self.remove(id);
+                    let session = session.unwrap_or_default();
+                    self.insert(&name, address, check, session, now_ms, random)
+                }
+                (None, None) => {
                     let session =
                         if used.contains(address) { Session::presumed_healthy() } else { Session::default() };
                     self.insert(&name, address, check, session, now_ms, random)
@@ -115,9 +140,98 @@ impl Checks {
             };
             ids.insert(address.clone(), id);
         }
-        old.values().for_each(|id| drop(self.targets.remove(id)));
+        old.values().chain(warmed.values()).for_each(|id| self.remove(*id));
         self.clusters.insert(name, CheckedCluster { ids });
         self.forget_stale();
+    }
+
+    /// Whether a configuration has endpoints of a cluster that must be checked before anybody may use them: those that
+    /// were neither checked before nor will be without it.
+    pub(crate) fn has_news(&self, name: &str, check: &Arc<HealthCheck>, endpoints: &[Endpoint]) -> bool {
+        endpoints.iter().any(|endpoint| self.is_news(name, check, &endpoint.address))
+    }
+
+    fn is_news(&self, name: &str, check: &Arc<HealthCheck>, address: &Address) -> bool {
+        let id = self.clusters.get(name).and_then(|cluster| cluster.ids.get(address));
+        let known = id.and_then(|id| self.targets.get(id));
+        !known.is_some_and(|target| !target.session.is_first() || target.check == *check)
+    }
+
+    /// Begins the checks of a cluster that is to have these endpoints and this check; of those that are news.
+    pub(crate) fn warm(
+        &mut self,
+        name: &str,
+        check: &Arc<HealthCheck>,
+        endpoints: &[Endpoint],
+        now_ms: u64,
+        random: &mut dyn FnMut() -> u64,
+    ) {
+        let mut begun = self.warming.remove(name).map(|cluster| cluster.ids).unwrap_or_default();
+        let name: Arc<str> = name.into();
+        let mut ids = HashMap::new();
+        for address in endpoints.iter().map(|endpoint| &endpoint.address) {
+            if !self.is_news(&name, check, address) {
+                continue;
+            }
+            let has_check = |id: &TargetId| self.targets.get(id).is_some_and(|target| target.check == *check);
+            let id = match begun.get(address).copied().filter(has_check) {
+                Some(id) => {
+                    begun.remove(address);
+                    id
+                }
+                None => {
+                    let id = self.insert(&name, address, check, Session::default(), now_ms, random);
+                    self.targets.entry(id).and_modify(|target| target.is_warming = true);
+                    self.cold += 1;
+                    id
+                }
+            };
+            ids.insert(address.clone(), id);
+        }
+        begun.values().for_each(|id| self.remove(*id));
+        self.warming.insert(name, CheckedCluster { ids });
+        self.forget_stale();
+    }
+
+    /// Forgets what waits, but for these clusters.
+    pub(crate) fn retain_warming(&mut self, is_there: &dyn Fn(&str) -> bool) {
+        let gone: Vec<_> = self.warming.extract_if(|name, _| !is_there(name)).collect();
+        if gone.is_empty() {
+            return;
+        }
+        gone.iter().flat_map(|(_, cluster)| cluster.ids.values()).for_each(|id| self.remove(*id));
+        self.forget_stale();
+    }
+
+    /// Whether all that wait have had their first result.
+    pub(crate) fn is_warm(&self) -> bool {
+        self.cold == 0
+    }
+
+    /// How many of which clusters wait for it.
+    pub(crate) fn cold(&self) -> Vec<(&str, usize)> {
+        let is_cold = |id: &&TargetId| self.targets.get(id).is_some_and(Target::is_cold);
+        let counts = self
+            .warming
+            .iter()
+            .map(|(name, cluster)| (&**name, cluster.ids.values().filter(is_cold).count()));
+        let mut cold: Vec<_> = counts.filter(|(_, count)| *count > 0).collect();
+        cold.sort_unstable();
+        cold
+    }
+
+    /// One that waited is in use.
+    fn take_over(&mut self, id: TargetId) {
+        let Some(target) = self.targets.get_mut(&id) else { return };
+        self.cold -= usize::from(target.is_cold());
+        target.is_warming = false;
+    }
+
+    fn remove(&mut self, id: TargetId) {
+        if let Some(target) = self.targets.remove(&id) {
+            self.cold -= usize::from(target.is_cold());
+            self.is_stale = true;
+        }
     }
 
     fn insert(
@@ -140,6 +254,7 @@ impl Checks {
             address: address.clone(),
             check: Arc::clone(check),
             session,
+            is_warming: false,
         };
         self.targets.insert(id, target);
         self.queue.push(Reverse((now_ms.saturating_add(jitter_ms), id)));
@@ -147,6 +262,9 @@ impl Checks {
     }
 
     fn forget_stale(&mut self) {
+        if !std::mem::take(&mut self.is_stale) {
+            return;
+        }
         let targets = &self.targets;
         self.queue.retain(|Reverse((_, id))| targets.contains_key(id));
     }
@@ -154,9 +272,8 @@ impl Checks {
     /// Forgets clusters that there are no more.
     pub(crate) fn retain(&mut self, is_there: &dyn Fn(&str) -> bool) {
         let gone = self.clusters.extract_if(|name, _| !is_there(name));
-        for id in gone.flat_map(|(_, cluster)| cluster.ids.into_values()) {
-            self.targets.remove(&id);
-        }
+        let gone: Vec<_> = gone.flat_map(|(_, cluster)| cluster.ids.into_values()).collect();
+        gone.into_iter().for_each(|id| self.remove(id));
         self.forget_stale();
     }
 
@@ -207,7 +324,8 @@ impl Checks {
     ) -> Option<Judged> {
         self.running = self.running.saturating_sub(1);
         let target = self.targets.get_mut(&id)?;
-        let is_first = target.session.is_first();
+        let (is_first, is_warming) = (target.session.is_first(), target.is_warming);
+        self.cold -= usize::from(target.is_cold());
         let has_traffic = has_traffic(&target.cluster);
         let verdict = target.session.on_result(result, &target.check.pace, has_traffic, random);
         self.queue.push(Reverse((now_ms.saturating_add(verdict.wait_ms), id)));
@@ -217,6 +335,7 @@ impl Checks {
             is_healthy: target.session.is_healthy(),
             has_changed: verdict.changed,
             is_first,
+            is_warming,
         })
     }
 }

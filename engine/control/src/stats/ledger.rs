@@ -94,6 +94,13 @@ impl Ledger {
         }
     }
 
+    /// A cluster that is not in use yet is being checked; what is counted of it goes on when it is.
+    pub(crate) fn warm(&mut self, cluster: &str) {
+        if !self.clusters.contains_key(cluster) {
+            self.clusters.insert(cluster.to_owned(), Box::new(ClusterEntry::new(self.cores.len())));
+        }
+    }
+
     /// What is counted about the health of a cluster's endpoints.
     pub(crate) fn health(&self, cluster: &str) -> Option<&HealthCounters> {
         self.clusters.get(cluster).map(|entry| &entry.health)

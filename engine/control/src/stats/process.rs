@@ -14,7 +14,7 @@ pub struct ProcessFacts {
     pub uptime_seconds: u64,
     /// Whether it takes new work.
     pub live: bool,
-    /// As Envoy counts states: 0 live, 1 draining, 2 and 3 starting.
+    /// As Envoy counts states: 0 live, 1 draining, 3 initializing.
     pub state: u64,
     pub config_version: u64,
     pub reloads: u64,
@@ -28,7 +28,7 @@ impl ProcessFacts {
     pub(super) fn families(&self, families: &mut Vec<Family>) {
         let gauges = [
             ("server_live", "server.live", "1 while new work is taken.", u64::from(self.live)),
-            ("server_state", "server.state", "0 live, 1 draining, 2 starting.", self.state),
+            ("server_state", "server.state", "0 live, 1 draining, 3 initializing.", self.state),
             ("server_uptime", "server.uptime", "Seconds since the start.", self.uptime_seconds),
             ("server_concurrency", "server.concurrency", "Cores.", self.workers),
             ("server_memory_allocated", "server.memory_allocated", MEMORY_HELP, memory_bytes()),

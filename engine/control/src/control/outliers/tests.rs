@@ -1,7 +1,8 @@
 //! Outliers as cores, metrics and the admin pages see them.
 
 use super::*;
-use crate::test_cores::{Orders, start, take};
+use crate::control::Reload;
+use crate::test_cores::{Orders, start_cold, take};
 use sidering_dataplane::config::HealthFlags;
 use sidering_dataplane::message::Update;
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.yaml");
         std::fs::write(&path, text).unwrap();
-        let (control, orders) = start(&path).unwrap();
+        let (control, orders) = start_cold(&path).unwrap();
         let update = take(&orders).1.expect("a configuration");
         Bench { control, orders, update, _folder: folder }
     }
@@ -55,7 +56,7 @@ impl Bench {
     fn count(&self, name: &str) -> u64 {
         let facts = self.control.facts();
         let wanted = format!("cluster.c.outlier_detection.{name}");
-        let (ledger, search) = (&self.control.setup.ledger, &self.control.setup.search);
+        let (ledger, search) = (&self.control.setup.ledger, &self.control.search);
         let counted = crate::stats::Counted { ledger, snapshot: &self.control.snapshot, search };
         let text = crate::stats::plain(&counted, &facts, &wanted, false);
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{wanted}: ")));
@@ -146,7 +147,7 @@ fn a_check_that_succeeds_ends_an_ejection() {
 fn a_reload_ends_no_ejection() {
     let mut bench = Bench::start(2, "", "");
     bench.notice(2, RowKind::ServerErrors);
-    assert!(bench.control.reload());
+    assert_eq!(bench.control.reload(), Reload::Applied);
     let flags: Vec<bool> = {
         let update = take(&bench.orders).1.expect("a configuration");
         let endpoints = &update.snapshot.clusters[0].endpoints;

@@ -84,23 +84,54 @@ fn another_search_keeps_the_endpoints_until_it_has_an_answer_and_the_old_one_is_
     let snapshot = adopt(&mut search, &loaded(&other));
     assert_eq!(snapshot.clusters[1].endpoints, endpoints(&[5]));
     assert_eq!(snapshot.clusters[0].endpoints, endpoints(&[1]), "what the file listed before");
-    assert!(!search.is_complete());
-    assert_eq!(search.incomplete(), ["one", "two"]);
     let late = Found { discovery: old, outcome: Outcome::Endpoints(endpoints(&[9])), is_complete: true };
     assert!(search.take(late).is_none());
     assert_eq!(search.search("two").unwrap().1.update_attempt, 1, "counters live on, as a cluster's do");
     find(&mut search, "one", Outcome::Failed("no".to_owned()));
     find(&mut search, "two", Outcome::Endpoints(endpoints(&[6])));
-    assert!(search.is_complete());
     assert_eq!((search.of("one"), search.of("two")), (Some(&endpoints(&[1])), Some(&endpoints(&[6]))));
 }
 
 #[test]
-fn what_is_found_before_the_first_configuration_is_in_use_is_in_it() {
+fn what_is_found_before_a_configuration_is_in_use_is_in_it() {
     let mut search = EndpointSearch::default();
-    let loaded = loaded(TWO);
-    search.follow(&loaded.discoveries);
+    let first = loaded(TWO);
+    assert!(!search.knows(&first.discoveries));
+    search.warm(&first.discoveries);
+    assert_eq!((search.is_warm(), search.cold()), (false, vec!["two"]));
+    let begun = search.discoverer.followed();
     assert!(find(&mut search, "two", Outcome::Endpoints(endpoints(&[5]))).is_none());
-    assert!(search.is_complete());
-    assert_eq!(adopt(&mut search, &loaded).clusters[1].endpoints, endpoints(&[5]));
+    assert!(search.is_warm());
+    assert_eq!(adopt(&mut search, &first).clusters[1].endpoints, endpoints(&[5]));
+    assert!(search.knows(&first.discoveries));
+    assert!(Arc::ptr_eq(&begun[0], &search.discoverer.followed()[0]), "the search goes on");
+    assert_eq!(search.search("two").unwrap().1.update_attempt, 1);
+}
+
+#[test]
+fn what_is_begun_for_another_configuration_leaves_the_one_in_use_alone_until_then() {
+    let mut search = EndpointSearch::default();
+    adopt(&mut search, &loaded(TWO));
+    let used = search.discoverer.followed().remove(0);
+    find(&mut search, "two", Outcome::Endpoints(endpoints(&[5])));
+    let other = loaded(&TWO.replace("a.test", "b.test"));
+    search.warm(&other.discoveries);
+    search.warm(&other.discoveries);
+    let both = search.discoverer.followed();
+    assert_eq!(both.len(), 2, "one that was begun is not begun again");
+    let begun = both.into_iter().find(|known| !Arc::ptr_eq(known, &used)).unwrap();
+    let found = |discovery: &Arc<Discovery>, port| {
+        let outcome = Outcome::Endpoints(endpoints(&[port]));
+        Found { discovery: Arc::clone(discovery), outcome, is_complete: true }
+    };
+    assert!(search.take(found(&begun, 6)).is_none());
+    assert_eq!(search.take(found(&used, 7)).unwrap().now, endpoints(&[7]));
+    search.warm(&[]);
+    assert!(search.is_warm() && search.discoverer.followed().len() == 1, "it is not to be after all");
+    assert!(search.take(found(&begun, 8)).is_none());
+    search.warm(&other.discoveries);
+    let begun = search.discoverer.followed().into_iter().find(|known| !Arc::ptr_eq(known, &used)).unwrap();
+    search.take(found(&begun, 9));
+    assert_eq!(adopt(&mut search, &other).clusters[1].endpoints, endpoints(&[9]));
+    assert_eq!(search.search("two").unwrap().1.update_attempt, 3, "of both that were in use");
 }
