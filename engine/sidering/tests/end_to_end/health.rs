@@ -1,33 +1,7 @@
 //! Active health checks: who fails them gets no traffic, and gets it back.
 
-use crate::support::web::reply;
-use crate::support::{Config, Origin, Proxy, Wire, until};
+use crate::support::{Config, Origin, Patient, Proxy, Wire, until};
 use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// An origin that says its number, and on `/healthz` how it is.
-struct Patient {
-    origin: Origin,
-    is_sick: Arc<AtomicBool>,
-}
-
-impl Patient {
-    fn start(number: usize) -> Patient {
-        let is_sick = Arc::new(AtomicBool::new(false));
-        let sick = Arc::clone(&is_sick);
-        let origin = Origin::start(move |wire, _| {
-            loop {
-                match wire.head()?.target() {
-                    "/healthz" if sick.load(Ordering::SeqCst) => reply(wire, 503, "sick")?,
-                    "/healthz" => reply(wire, 200, "well")?,
-                    _ => reply(wire, 200, &number.to_string())?,
-                }
-            }
-        });
-        Patient { origin, is_sick }
-    }
-}
 
 const HTTP: &str = "http: { path: /healthz }";
 const OFTEN: &str = "interval: 10ms, no_traffic_interval: 10ms, healthy: 2, unhealthy: 2";
@@ -77,7 +51,7 @@ fn who_fails_its_checks_gets_no_traffic_on_any_core_until_it_is_well_again() {
     }
     ["0", "1", "2"].iter().for_each(|number| until_used(&proxy, number, true));
 
-    patients[1].is_sick.store(true, Ordering::SeqCst);
+    patients[1].fall_sick();
     until_flags(&proxy, &patients[1].origin, "/failed_active_hc");
     until_used(&proxy, "1", false);
     assert!(answers(&proxy, 100).iter().all(|number| number != "1"), "and it stays so");
@@ -92,7 +66,7 @@ fn who_fails_its_checks_gets_no_traffic_on_any_core_until_it_is_well_again() {
     let line = format!("health check cluster=api endpoint={} state=unhealthy", patients[1].origin);
     assert!(proxy.said().contains(&format!("{line} reason=\"status 503\"")), "{}", proxy.said());
 
-    patients[1].is_sick.store(false, Ordering::SeqCst);
+    patients[1].recover();
     until_flags(&proxy, &patients[1].origin, "healthy");
     until_used(&proxy, "1", true);
 }

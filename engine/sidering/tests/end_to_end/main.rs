@@ -48,6 +48,7 @@ mod slow_peers;
 mod support;
 mod tcp;
 mod upgrades;
+mod warming;
 mod zone_routing;
 
 /// The engine that the proxy is started with, unless a test says otherwise.

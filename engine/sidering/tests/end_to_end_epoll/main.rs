@@ -74,6 +74,8 @@ mod support;
 mod tcp;
 #[path = "../end_to_end/upgrades.rs"]
 mod upgrades;
+#[path = "../end_to_end/warming.rs"]
+mod warming;
 #[path = "../end_to_end/zone_routing.rs"]
 mod zone_routing;
 

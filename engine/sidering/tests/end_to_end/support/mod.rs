@@ -7,6 +7,7 @@ pub(crate) mod envoy;
 pub(crate) mod name_server;
 pub(crate) mod nginx;
 pub(crate) mod origin;
+pub(crate) mod patient;
 pub(crate) mod pattern;
 pub(crate) mod peers;
 pub(crate) mod process;
@@ -19,6 +20,7 @@ pub(crate) mod wire;
 
 pub(crate) use config::Config;
 pub(crate) use origin::Origin;
+pub(crate) use patient::Patient;
 pub(crate) use proxy::Proxy;
 pub(crate) use wait::{let_pass, until};
 pub(crate) use wire::{End, Wire};

@@ -34,8 +34,21 @@ impl Proxy {
         Proxy::start_with(config, |binary| Command::new(binary))
     }
 
+    /// Starts the proxy and waits for its admin address only: the listeners open when it is warm.
+    pub(crate) fn start_cold(config: &Config) -> Proxy {
+        let mut proxy = Proxy::spawn(config, |binary| Command::new(binary));
+        proxy.wait_for(&["admin"]);
+        proxy
+    }
+
     /// As `start`, with `command` making the command that runs the binary, for limits on it.
     pub(crate) fn start_with(config: &Config, command: impl FnOnce(&Path) -> Command) -> Proxy {
+        let mut proxy = Proxy::spawn(config, command);
+        proxy.wait_until_ready();
+        proxy
+    }
+
+    fn spawn(config: &Config, command: impl FnOnce(&Path) -> Command) -> Proxy {
         let folder = TempDir::new().expect("a temporary folder");
         let file = folder.path().join("sidering.yaml");
         std::fs::write(&file, config.text(folder.path())).expect("the folder takes files");
@@ -43,14 +56,19 @@ impl Proxy {
         command.arg("run").arg("-c").arg(&file);
         let process = Process::start(&mut command);
         let listeners = config.listeners().map(str::to_owned).collect();
-        let mut proxy = Proxy { process, folder, listeners };
-        proxy.wait_until_ready();
-        proxy
+        Proxy { process, folder, listeners }
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until it listens everywhere.
+    #[track_caller]
+    pub(crate) fn wait_until_ready(&mut self) {
         let names = self.listeners.clone();
-        for name in names.iter().map(String::as_str).chain(["admin"]) {
+        self.wait_for(&names.iter().map(String::as_str).chain(["admin"]).collect::<Vec<_>>());
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, names: &[&str]) {
+        for name in names {
             let ready = within(PATIENCE, || match self.process.ended() {
                 Some(status) => Some(Err(status)),
                 None => said(&self.process.lines(), name).map(Ok),
