@@ -72,7 +72,7 @@ pub(crate) struct DoctorArguments {
     pub(crate) json: bool,
 }
 
-/// Nothing is opened: the data plane carries the request in memory, and endpoints answer as they are told to here.
+/// Nothing is opened (but with --resolve): the data plane carries the request in memory, and endpoints answer as they are told to here.
 #[derive(Debug, Args)]
 #[command(after_help = EXPLAIN_HELP)]
 pub(crate) struct ExplainArguments {
@@ -111,6 +111,9 @@ pub(crate) struct ExplainArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000),
         conflicts_with = "expect")]
     pub(crate) count: Option<u32>,
+    /// Resolve the names of clusters now; without it only addresses and files have endpoints
+    #[arg(long)]
+    pub(crate) resolve: bool,
     /// Show every route that did not match
     #[arg(long, conflicts_with = "expect")]
     pub(crate) all: bool,

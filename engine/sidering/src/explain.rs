@@ -1,35 +1,38 @@
 //! `sidering explain`: what becomes of a request under a configuration, and why; or whether all expectations of a file hold.
-//! It opens no socket.
+//! It opens no socket, unless it is to resolve names.
 
 use crate::check::describe;
 use crate::cli::{BAD_USAGE, ExplainArguments, FAILURE, complain, say};
 use sidering_control::config::{Overrides, expectations, load};
+use sidering_control::discovery::look_once;
 use sidering_control::explain::{
     self, Expectation, Failure, Question, World, check, tally, write_json, write_tally_json,
     write_tally_text, write_text,
 };
 use sidering_control::json::Json;
 use sidering_dataplane::config::Snapshot;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 pub(crate) fn explain(arguments: &ExplainArguments) -> ExitCode {
-    let loaded = match load(&arguments.config, &Overrides::default()) {
+    let mut loaded = match load(&arguments.config, &Overrides::default()) {
         Ok(loaded) => loaded,
         Err(error) => return complain(&describe(&error), BAD_USAGE),
     };
+    let sources = look_once(&mut loaded, arguments.resolve);
     let snapshot = Arc::new(loaded.snapshot);
     match &arguments.expect {
         Some(file) => check_all(&snapshot, file, arguments.json),
-        None => match question(arguments) {
+        None => match question(arguments, sources) {
             Ok(question) => answer(&snapshot, &question, arguments),
             Err(error) => complain(&format!("error: {error}"), BAD_USAGE),
         },
     }
 }
 
-fn question(arguments: &ExplainArguments) -> Result<Question, String> {
+fn question(arguments: &ExplainArguments, sources: BTreeMap<String, String>) -> Result<Question, String> {
     let mut headers = vec![];
     for line in &arguments.headers {
         headers.push(Question::header(line)?);
@@ -51,6 +54,7 @@ fn question(arguments: &ExplainArguments) -> Result<Question, String> {
         down: arguments.down.clone(),
         unhealthy: arguments.unhealthy.clone(),
         answers: if arguments.answers.is_empty() { world.answers } else { arguments.answers.clone() },
+        sources,
     };
     Ok(question)
 }

@@ -122,7 +122,7 @@ impl Names {
 }
 
 /// All addresses as endpoints, each once, in the order of the targets.
-fn endpoints(source: &DnsSource, addresses: &[Vec<IpAddr>]) -> Vec<Endpoint> {
+pub(super) fn endpoints(source: &DnsSource, addresses: &[Vec<IpAddr>]) -> Vec<Endpoint> {
     let mut seen = HashSet::new();
     let mut endpoints = vec![];
     for (target, addresses) in source.targets.iter().zip(addresses) {

@@ -33,6 +33,11 @@ pub(super) async fn follow(path: PathBuf, report: Report) {
     }
 }
 
+/// What the file says now.
+pub(super) fn read_once(path: &Path) -> Outcome {
+    outcome(path, &read(path))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, String> {
     let mut content = vec![];
     let read = File::open(path).and_then(|file| file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut content));

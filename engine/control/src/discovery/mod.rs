@@ -3,6 +3,7 @@
 
 mod dns;
 mod file;
+mod once;
 pub mod resolver;
 pub mod schedule;
 mod search;
@@ -11,6 +12,7 @@ mod supervisor;
 pub(crate) mod test_name_server;
 mod watch;
 
+pub use once::look_once;
 pub use search::EndpointSearch;
 pub(crate) use search::{SearchCounters, Taken};
 pub(crate) use supervisor::supervise;

@@ -49,10 +49,11 @@ fn cluster_reason(snapshot: &Snapshot, forward: &Forward, cluster: &Cluster) -> 
 
 fn endpoint_reason(cluster: &Cluster, outcome: &Outcome, question: &Question) -> String {
     let count = cluster.endpoints.len();
+    let source = question.world.sources.get(&cluster.name);
     let own = || outcome.exchanges.iter().filter(|exchange| exchange.belongs_to(Some(cluster)));
     let Some(last) = own().next_back() else {
         return match count {
-            0 => "the cluster has no endpoint yet: none is looked up here".to_owned(),
+            0 => source.map_or_else(|| "the cluster has no endpoint".to_owned(), String::clone),
             _ => format!("none of {count} was asked: {}", outcome.details),
         };
     };
@@ -67,6 +68,7 @@ fn endpoint_reason(cluster: &Cluster, outcome: &Outcome, question: &Question) ->
             parts.push(format!("weight {} of {total}", endpoint.weight));
         }
     }
+    parts.extend(source.cloned());
     let tried: Vec<String> =
         own().rev().skip(1).map(|exchange| tried(&exchange.address, &exchange.outcome)).collect();
     parts.extend(tried.into_iter().rev());

@@ -3,6 +3,7 @@
 use sidering_dataplane::config::{HealthFlags, Snapshot};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::worker::first_random;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -37,6 +38,8 @@ pub struct World {
     pub unhealthy: Vec<Address>,
     /// What endpoints answer, in turn; the last one stays.
     pub answers: Vec<u16>,
+    /// What is to be said of the endpoints of clusters that do not list them, by the cluster's name.
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Default for World {
@@ -47,6 +50,7 @@ impl Default for World {
             down: vec![],
             unhealthy: vec![],
             answers: vec![200],
+            sources: BTreeMap::new(),
         }
     }
 }

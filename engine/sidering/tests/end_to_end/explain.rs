@@ -1,5 +1,6 @@
 //! `sidering explain`: what it prints, how it exits, and that the running proxy does what it says.
 
+use crate::support::name_server::NameServer;
 use crate::support::peers::repository;
 use crate::support::proxy::binary;
 use crate::support::web::reply;
@@ -164,4 +165,52 @@ fn the_running_proxy_does_what_is_told() {
             assert_eq!(answer.text(), format!("{cluster} {path}"), "{target}");
         }
     }
+}
+
+#[test]
+fn endpoints_come_from_their_file_and_names_are_resolved_if_asked() {
+    let folder = TempDir::new().expect("a temporary folder");
+    let (file, config) = (folder.path().join("stock.yaml"), folder.path().join("a.yaml"));
+    let server = NameServer::start();
+    server.set("api.test", &["127.0.0.9"]);
+    let named = format!("name: named, endpoints: [\"api.test:8080\"], {}", server.keys("strict_dns"));
+    let routes = "{ match: { prefix: /stock }, cluster: stock }, { match: {}, cluster: named }";
+    let file_text = Config::new()
+        .http("web", "", routes)
+        .cluster_with(&format!("name: stock, endpoints_file: {}", file.display()))
+        .cluster_with(&named)
+        .text(folder.path());
+    std::fs::write(&config, file_text).expect("the folder takes files");
+    let config = config.display().to_string();
+    let ask = |path: &str, more: &[&str]| {
+        let url = format!("http://a{path}");
+        text(&explain(&[&["-c", &config, "GET", &url], more].concat()), 0)
+    };
+    assert!(
+        ask("/stock", &[]).contains("stock.yaml: cannot be read: No such file"),
+        "{}",
+        ask("/stock", &[])
+    );
+    std::fs::write(&file, "- 127.0.0.1:8000\n- ups\n").expect("the folder takes files");
+    assert!(ask("/stock", &[]).contains("stock.yaml:2:3: error: `ups` is not an address"));
+    std::fs::write(&file, "- 127.0.0.1:8000\n").expect("the folder takes files");
+    let said = ask("/stock", &[]);
+    assert!(
+        said.contains("endpoint:     127.0.0.1:8000: the only one; as ")
+            && said.contains("stock.yaml has them now"),
+        "{said}"
+    );
+    let said = ask("/", &[]);
+    assert!(
+        said.contains("endpoint:     none: api.test is resolved at run time; --resolve does it now"),
+        "{said}"
+    );
+    let said = ask("/", &["--resolve"]);
+    assert!(
+        said.contains("endpoint:     127.0.0.9:8080: the only one; api.test as it is resolved now"),
+        "{said}"
+    );
+    server.fail("api.test");
+    let said = ask("/", &["--resolve"]);
+    assert!(said.contains("endpoint:     none: `api.test` cannot be resolved"), "{said}");
 }

@@ -219,7 +219,8 @@ fn endpoints_of_a_file_are_checked() {
         rename(folder.path().join("new.yaml"), &file).unwrap();
     };
     change(&FOUND[..3]);
-    let cluster = format!("name: api, endpoints_file: {}, {CHECK}, healthy_panic_threshold: 0", file.display());
+    let cluster =
+        format!("name: api, endpoints_file: {}, {CHECK}, healthy_panic_threshold: 0", file.display());
     let config = Config::new().set("workers: 2").http("web", "", "{ match: {}, cluster: api }");
     let proxy = Proxy::start(&config.cluster_with(&cluster));
     assert_health_of_found(&proxy, port, &patients, change);
