@@ -80,7 +80,7 @@ impl<I: Io> Worker<I> {
         if stream.retry.on.is_empty() {
             return Verdict::No;
         }
-        let nothing_sent = stream.upstream_sent.is_none();
+        let nothing_sent = stream.attempt.sent.is_none();
         let before_request = nothing_sent && stream.retry.on.has(RetryOn::RESET_BEFORE_REQUEST);
         let would = stream.retry.on.has(reasons) || before_request && reasons.has(RetryOn::RESET);
         let verdict = self.decide(key, would);
@@ -117,7 +117,7 @@ impl<I: Io> Worker<I> {
             cluster.counters.retries_overflow.add(1);
             return Verdict::Overflow;
         }
-        stream.retry.is_counted = true;
+        stream.attempt.is_counted = true;
         stream.retry.made += 1;
         cluster.counters.retries.add(1);
         cluster.counters.retries_backed_off.add(1);
@@ -131,8 +131,8 @@ impl<I: Io> Worker<I> {
         self.record_attempt_end(key, outcome);
         let Some(stream) = self.streams.get_mut(key) else { return };
         let downstream = stream.downstream;
-        let upstream = std::mem::replace(&mut stream.upstream, Upstream::BackingOff);
-        stream.upstream_sent = None;
+        let upstream = std::mem::replace(&mut stream.attempt.upstream, Upstream::BackingOff);
+        stream.attempt.sent = None;
         if let Upstream::Attached(id) | Upstream::Connecting(id) = upstream {
             if let Some(conn) = self.conns.get_mut(id) {
                 conn.stream = None;
@@ -146,9 +146,9 @@ impl<I: Io> Worker<I> {
     pub(crate) fn try_again(&mut self, io: &mut I, key: StreamKey) {
         let random = self.next_random();
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.upstream = Upstream::Unrouted;
+        stream.attempt.upstream = Upstream::Unrouted;
         let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
-        let failed = stream.host.as_ref().map(|host| host.index);
+        let failed = stream.attempt.host.as_ref().map(|host| host.index);
         let request = stream.pick_request(self.now, random, failed.as_slice());
         let picked = cluster.and_then(|cluster| Some((cluster.pick(&request)?, cluster)));
         let Some((endpoint, cluster)) = picked else {
@@ -157,10 +157,10 @@ impl<I: Io> Worker<I> {
             return;
         };
         cluster.counters.requests_total.add(1);
-        stream.host = cluster.hosts.get(endpoint).cloned();
+        stream.attempt.host = cluster.hosts.get(endpoint).cloned();
         let downstream = stream.downstream;
         // What a connect may be tried is a matter of each attempt.
-        stream.attempts = 0;
+        stream.attempt.connects = 0;
         if let Some(conn) = cluster.take_idle(endpoint) {
             self.attach(key, conn);
             self.send_kept_head(io, key, conn);
@@ -175,7 +175,7 @@ impl<I: Io> Worker<I> {
     /// The retry under way is over, however it went.
     pub(crate) fn end_retry(&mut self, key: StreamKey) {
         if let Some(stream) = self.streams.get_mut(key)
-            && std::mem::take(&mut stream.retry.is_counted)
+            && std::mem::take(&mut stream.attempt.is_counted)
             && let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize)
         {
             cluster.end_retry();

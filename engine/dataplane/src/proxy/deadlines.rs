@@ -221,7 +221,7 @@ fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
         None
     } else if !is_whole(stream) {
         after(stream.started, limits.request_timeout_ms, Limit::Request)
-    } else if stream.upstream != Upstream::Unrouted {
+    } else if stream.attempt.upstream != Upstream::Unrouted {
         after(stream.request_ended, stream.route_timeout_ms, Limit::Route)
     } else {
         None
@@ -234,10 +234,10 @@ fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
 /// The one for the attempt under way, or for the next one.
 fn attempt_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     let retry = &stream.retry;
-    match stream.upstream {
+    match stream.attempt.upstream {
         Upstream::BackingOff => Some((retry.due, Limit::BackOff)),
         Upstream::Attached(_) if stream.response == Progress::Awaited && is_whole(stream) => {
-            let since = retry.attempt_started.max(stream.request_ended);
+            let since = stream.attempt.attached.max(stream.request_ended);
             after(since, retry.per_try_timeout_ms, Limit::PerTry)
         }
         _ => None,

@@ -188,7 +188,7 @@ impl<I: Io> Worker<I> {
         let Some(upstream) = stream.attached() else { return };
         let Some(conn) = self.conns.get_mut(upstream) else { return };
         if let Some(codec) = &mut conn.codec {
-            encode(codec.as_mut(), stream.upstream_stream, conn.outbox.stage(&mut self.buffers));
+            encode(codec.as_mut(), stream.attempt.stream, conn.outbox.stage(&mut self.buffers));
         }
     }
 
@@ -207,7 +207,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(upstream) else { return };
         let staged = conn.outbox.stage(&mut self.buffers);
         let grant = match &mut conn.codec {
-            Some(codec) => codec.encode_data(stream.upstream_stream, bytes.len(), staged),
+            Some(codec) => codec.encode_data(stream.attempt.stream, bytes.len(), staged),
             // A CONNECT that ends here.
             None => Grant { allowed: bytes.len(), suffix: b"" },
         };

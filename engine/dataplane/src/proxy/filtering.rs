@@ -106,7 +106,7 @@ impl<I: Io> Worker<I> {
                 self.reclaim_lines(lines);
                 self.keep_head(key, head);
                 if let Some(stream) = self.streams.get_mut(key) {
-                    stream.upstream = Upstream::Delayed;
+                    stream.attempt.upstream = Upstream::Delayed;
                     if let Some(state) = &mut stream.filters {
                         state.resumes_at = Some(self.now.after_ms(ms));
                     }
@@ -129,7 +129,7 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(kept) = stream.head.take() else { return };
         let listener = Rc::clone(&stream.listener);
-        stream.upstream = Upstream::Unrouted;
+        stream.attempt.upstream = Upstream::Unrouted;
         // Timeouts and the proxy's own time begin here.
         stream.request_ended = self.now;
         stream.last_activity = self.now;

@@ -64,7 +64,7 @@ impl<I: Io> Worker<I> {
     pub(crate) fn detach_upstream(&mut self, io: &mut I, key: StreamKey, mode: CloseMode) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let (upstream, cluster) =
-            (std::mem::replace(&mut stream.upstream, Upstream::Released), stream.cluster);
+            (std::mem::replace(&mut stream.attempt.upstream, Upstream::Released), stream.cluster);
         match upstream {
             Upstream::Unrouted | Upstream::Delayed | Upstream::Released | Upstream::BackingOff => {}
             Upstream::Waiting => {
@@ -97,7 +97,7 @@ impl<I: Io> Worker<I> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
         cluster.end_request();
         let counters = &cluster.counters;
-        if let Some(sent) = stream.upstream_sent {
+        if let Some(sent) = stream.attempt.sent {
             counters.request_time.record(self.now.micros_since(sent));
         }
         if stream.response != Progress::Awaited
@@ -139,7 +139,7 @@ impl<I: Io> Worker<I> {
             captured.extend_from_slice(&log.captured_response);
         }
         let text = |field: fn(&crate::stream::LogText) -> &Vec<u8>| log.map_or(&b""[..], |log| field(log));
-        let upstream = stream.upstream_sent.zip(stream.response_started);
+        let upstream = stream.attempt.sent.zip(stream.response_started);
         let record = AccessRecord {
             start_micros: stream.started.micros,
             duration_micros: self.now.micros_since(stream.started),
@@ -161,7 +161,7 @@ impl<I: Io> Worker<I> {
             },
             authority: text(|log| &log.authority),
             downstream_peer: &peer[..64 - left],
-            upstream_host: stream.host.as_ref().map_or(&b""[..], |host| host.name.as_bytes()),
+            upstream_host: stream.attempt.host.as_ref().map_or(&b""[..], |host| host.name.as_bytes()),
             details: stream.details.as_str().as_bytes(),
             captured: &captured,
         };
@@ -186,8 +186,8 @@ pub(super) fn class_of(status: u16) -> Option<usize> {
 fn process_micros(stream: &Stream, now: crate::io::Time) -> u64 {
     let behind = now.micros_since(stream.response_ended);
     // Nor was what former attempts took, and the wait for this one.
-    let opened = stream.attempts > 0 || stream.retry.made > 0;
+    let opened = stream.attempt.connects > 0 || stream.retry.made > 0;
     let ahead =
-        stream.upstream_sent.filter(|_| !opened).map_or(0, |sent| sent.micros_since(stream.request_ended));
+        stream.attempt.sent.filter(|_| !opened).map_or(0, |sent| sent.micros_since(stream.request_ended));
     behind + ahead
 }

@@ -93,7 +93,7 @@ impl<I: Io> Worker<I> {
             local: listener.address_text(),
             protocol: stream.version.as_str(),
             cluster: cluster.map_or("", |cluster| &cluster.config.name),
-            upstream: stream.host.as_ref().map_or("", |host| &host.name),
+            upstream: stream.attempt.host.as_ref().map_or("", |host| &host.name),
             status,
             flags: stream.flags,
             details,

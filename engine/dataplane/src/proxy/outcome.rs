@@ -14,12 +14,12 @@ impl<I: Io> Worker<I> {
     pub(crate) fn record_attempt_end(&mut self, key: StreamKey, outcome: Outcome) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
-        let Some(host) = &stream.host else { return };
+        let Some(host) = &stream.attempt.host else { return };
         // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
-        if std::mem::take(&mut stream.is_at_endpoint) {
+        if std::mem::take(&mut stream.attempt.is_at_endpoint) {
             host.counters.requests_active.subtract(1);
             if !stream.is_tunnel {
-                let took_micros = self.now.micros_since(stream.attached);
+                let took_micros = self.now.micros_since(stream.attempt.attached);
                 cluster.record_latency(host.index, outcome, self.now, took_micros);
             }
             let reached = cluster.on_result(host.index, outcome);
@@ -41,7 +41,7 @@ impl<I: Io> Worker<I> {
     /// A stream has become a tunnel.
     pub(crate) fn record_tunnel(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get(key) else { return };
-        let (cluster, host) = (stream.cluster, stream.host.as_ref().map(|host| host.index));
+        let (cluster, host) = (stream.cluster, stream.attempt.host.as_ref().map(|host| host.index));
         if let Some(endpoint) = host {
             self.record_connect(cluster, endpoint, Outcome::TunnelBegun);
         }

@@ -42,7 +42,7 @@ impl<I: Io> Worker<I> {
         let Some(endpoint) = cluster.pick(&stream.pick_request(self.now, random, &[])) else {
             return Some(NO_HEALTHY_UPSTREAM);
         };
-        stream.host = cluster.hosts.get(endpoint).cloned();
+        stream.attempt.host = cluster.hosts.get(endpoint).cloned();
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
         if cluster.protocol.is_none() && !is_connect {
             return Some(NO_CLUSTER);
@@ -69,13 +69,13 @@ impl<I: Io> Worker<I> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
-        stream.host = cluster.hosts.get(endpoint).cloned();
+        stream.attempt.host = cluster.hosts.get(endpoint).cloned();
         if !cluster.has_room() {
             // None of them is of use to the request, or it would have got it.
             match cluster.victim() {
                 Some(victim) => self.close_conn(io, victim, CloseMode::Graceful),
                 None if cluster.wait(key) => {
-                    stream.upstream = Upstream::Waiting;
+                    stream.attempt.upstream = Upstream::Waiting;
                     return None;
                 }
                 None => {
@@ -103,7 +103,7 @@ impl<I: Io> Worker<I> {
         } else {
             Role::Upstream { cluster: cluster_key, endpoint }
         };
-        stream.attempts += 1;
+        stream.attempt.connects += 1;
         let racer = Racer::first(&host, self.now);
         self.insert_connecting(id, role, key, racer);
         None
@@ -116,21 +116,20 @@ impl<I: Io> Worker<I> {
         conn.stream = Some(key);
         conn.answer_started = false;
         conn.exchanges = conn.exchanges.saturating_add(1);
-        stream.upstream = Upstream::Attached(id);
-        stream.attached = self.now;
+        stream.attempt.upstream = Upstream::Attached(id);
+        stream.attempt.attached = self.now;
         // The address that this connection really goes to.
         if let Some(racer) = &conn.racer {
-            stream.host = Some(Rc::clone(&racer.host));
+            stream.attempt.host = Some(Rc::clone(&racer.host));
         }
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
-            stream.upstream_stream = opened;
+            stream.attempt.stream = opened;
         }
-        if let Some(host) = &stream.host {
+        if let Some(host) = &stream.attempt.host {
             host.counters.requests_total.add(1);
             host.counters.requests_active.add(1);
-            stream.is_at_endpoint = true;
+            stream.attempt.is_at_endpoint = true;
         }
-        stream.retry.attempt_started = self.now;
         if stream.retry.per_try_timeout_ms > 0 {
             let downstream = stream.downstream;
             self.arm_deadline(downstream);
@@ -142,7 +141,7 @@ impl<I: Io> Worker<I> {
         let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get(key)) else { return };
         if let Some(codec) = &mut conn.codec {
             let staged = conn.outbox.stage_head(&mut self.buffers);
-            codec.encode_request(stream.upstream_stream, head, &self.edits, staged);
+            codec.encode_request(stream.attempt.stream, head, &self.edits, staged);
         }
     }
 
@@ -157,7 +156,7 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.head = Some(head);
         let (upstream_stream, body, is_whole) =
-            (stream.upstream_stream, stream.body, stream.request == Progress::Ended);
+            (stream.attempt.stream, stream.body, stream.request == Progress::Ended);
         if let Some(body) = body {
             self.send_kept_body(io, id, upstream_stream, body);
         }
@@ -217,12 +216,14 @@ impl<I: Io> Worker<I> {
             return;
         }
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.upstream = Upstream::Unrouted;
+        stream.attempt.upstream = Upstream::Unrouted;
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
-            Some(Some(cluster)) if verdict == Verdict::No && stream.attempts < CONNECT_ATTEMPTS => cluster
-                .pick(&stream.pick_request(self.now, random, &[failed]))
-                .filter(|other| *other != failed),
+            Some(Some(cluster)) if verdict == Verdict::No && stream.attempt.connects < CONNECT_ATTEMPTS => {
+                cluster
+                    .pick(&stream.pick_request(self.now, random, &[failed]))
+                    .filter(|other| *other != failed)
+            }
             _ => None,
         };
         let refusal = match other {
@@ -262,7 +263,7 @@ impl<I: Io> Worker<I> {
             let endpoint = idle.map(|(_, endpoint)| endpoint).or(picked).or_else(|| cluster.pick(&request));
             let host = endpoint.and_then(|endpoint| cluster.hosts.get(endpoint)).cloned();
             let Some(stream) = self.streams.get_mut(key) else { continue };
-            stream.host = host;
+            stream.attempt.host = host;
             if let Some((conn, _)) = idle {
                 self.attach(key, conn);
                 self.send_kept_head(io, key, conn);
@@ -275,7 +276,7 @@ impl<I: Io> Worker<I> {
             };
             if let Some((status, flags, details)) = refusal {
                 if let Some(stream) = self.streams.get_mut(key) {
-                    stream.upstream = Upstream::Unrouted;
+                    stream.attempt.upstream = Upstream::Unrouted;
                 }
                 self.fail_stream(key, status, flags, details);
             }

@@ -29,7 +29,7 @@ impl<I: Io> Worker<I> {
         conn.racer = racer;
         self.conns.insert(conn);
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.upstream = Upstream::Connecting(id);
+            stream.attempt.upstream = Upstream::Connecting(id);
         }
         self.arm_deadline(id);
     }
@@ -88,7 +88,7 @@ impl<I: Io> Worker<I> {
         let (Some(racer), Some(key)) = (&mut conn.racer, conn.stream) else { return };
         racer.part = Part::Leading(race);
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.upstream = Upstream::Connecting(id);
+            stream.attempt.upstream = Upstream::Connecting(id);
         }
         self.arm_deadline(id);
     }
@@ -123,7 +123,8 @@ impl<I: Io> Worker<I> {
 
     /// One that trailed is gone; whoever leads gets company of the next address.
     fn drop_trailing(&mut self, io: &mut I, key: StreamKey, id: ConnId) {
-        let Some(Upstream::Connecting(leader)) = self.streams.get(key).map(|stream| stream.upstream) else {
+        let Some(Upstream::Connecting(leader)) = self.streams.get(key).map(|stream| stream.attempt.upstream)
+        else {
             return;
         };
         if let Some(conn) = self.conns.get_mut(leader)
@@ -146,7 +147,7 @@ impl<I: Io> Worker<I> {
             Part::Leading(race) => self.close_racers(io, &race.older),
             Part::Trailing => {
                 let Some(stream) = self.streams.get_mut(key) else { return };
-                let before = std::mem::replace(&mut stream.upstream, Upstream::Connecting(id));
+                let before = std::mem::replace(&mut stream.attempt.upstream, Upstream::Connecting(id));
                 let Upstream::Connecting(leader) = before else { return };
                 let race = self.conns.get_mut(leader).and_then(|conn| conn.racer.as_mut()?.take_race());
                 let mut others = race.map_or(vec![], |race| race.older);

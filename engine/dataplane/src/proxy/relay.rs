@@ -119,7 +119,7 @@ impl<I: Io> Worker<I> {
         let cluster = self.clusters.get(stream.cluster as usize).and_then(Option::as_ref);
         if path.is_request {
             stream.request_body_bytes += bytes;
-            stream.upstream_sent.get_or_insert(self.now);
+            stream.attempt.sent.get_or_insert(self.now);
             listener.received_bytes.add(bytes);
             if let Some(cluster) = cluster {
                 cluster.counters.sent_bytes.add(bytes);

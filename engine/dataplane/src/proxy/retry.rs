@@ -20,7 +20,7 @@ impl<I: Io> Worker<I> {
             && !stream.request_has_body
             && stream.head.is_some()
             && stream.reply.is_none()
-            && stream.attempts < STALE_ATTEMPTS
+            && stream.attempt.connects < STALE_ATTEMPTS
     }
 
     /// To the endpoint, or to another one if the cluster has lost it meanwhile or it is unwell.
@@ -41,10 +41,10 @@ impl<I: Io> Worker<I> {
     pub(crate) fn retry(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(stale) = stream.attached() else { return };
-        stream.upstream = Upstream::Unrouted;
-        stream.upstream_sent = None;
-        let was_counted = std::mem::take(&mut stream.is_at_endpoint);
-        let Some(host) = stream.host.as_ref() else { return };
+        stream.attempt.upstream = Upstream::Unrouted;
+        stream.attempt.sent = None;
+        let was_counted = std::mem::take(&mut stream.attempt.is_at_endpoint);
+        let Some(host) = stream.attempt.host.as_ref() else { return };
         let endpoint = host.index;
         if was_counted {
             host.counters.requests_active.subtract(1);

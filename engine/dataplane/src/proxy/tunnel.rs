@@ -55,7 +55,7 @@ impl<I: Io> Worker<I> {
         self.attach(key, id);
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.response_started = Some(self.now);
-        stream.upstream_sent = Some(self.now);
+        stream.attempt.sent = Some(self.now);
         stream.response = Progress::Open;
         let downstream = stream.downstream;
         stream.response_relay = Relay::Running;
@@ -181,10 +181,10 @@ impl<I: Io> Worker<I> {
         let downstream = stream.downstream;
         let told = std::mem::take(&mut stream.details);
         let details = if told.as_str().is_empty() { "tunnel_closed".into() } else { told };
-        if let Upstream::Attached(upstream) = stream.upstream {
+        if let Upstream::Attached(upstream) = stream.attempt.upstream {
             self.record_upstream_end(key);
             if let Some(stream) = self.streams.get_mut(key) {
-                stream.upstream = Upstream::Released;
+                stream.attempt.upstream = Upstream::Released;
             }
             if let Some(conn) = self.conns.get_mut(upstream) {
                 conn.stream = None;

@@ -279,7 +279,7 @@ impl<I: Io> Worker<I> {
     /// Parts the stream from its connection, which is kept if it can carry another exchange.
     fn release_upstream(&mut self, io: &mut I, key: StreamKey, id: ConnId, keep: bool) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.upstream = Upstream::Released;
+        stream.attempt.upstream = Upstream::Released;
         let has_body = stream.request_has_body;
         let Some(conn) = self.conns.get_mut(id) else { return };
         // Who answers before it has taken the body may never take it, and with it the next request.
@@ -383,7 +383,7 @@ pub(crate) const RESET_REASONS: RetryOn =
 fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::Time) {
     stream.response = Progress::Open;
     stream.response_started = Some(now);
-    stream.upstream_sent.get_or_insert(now);
+    stream.attempt.sent.get_or_insert(now);
     stream.status = head.status;
     stream.details = stream.details_of_failure(VIA_UPSTREAM).into();
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;

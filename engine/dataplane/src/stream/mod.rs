@@ -1,5 +1,6 @@
 //! Streams: one request and its response, the pairing of a downstream with an upstream exchange. Plain state.
 
+mod attempt;
 mod bodies;
 mod details;
 mod owned_head;
@@ -7,6 +8,7 @@ mod retry;
 mod shadow;
 mod table;
 
+pub use attempt::{Attempt, Upstream};
 pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
 pub use details::Details;
 pub use owned_head::OwnedHead;
@@ -14,7 +16,7 @@ pub use retry::{NAMED_STATUS_CODES, Retry};
 pub use shadow::{SHADOW_BYTES, SHADOWS, Shadow, ShadowTotals};
 pub use table::{StreamKey, StreamTable};
 
-use crate::cluster::{Host, PickRequest};
+use crate::cluster::PickRequest;
 use crate::config::RouteAction;
 use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
@@ -45,28 +47,6 @@ pub enum Relay {
     Off,
     Wanted,
     Running,
-}
-
-/// Where a stream's request goes, and whether it has got a connection.
-///
-/// ```text
-/// Unrouted -> Delayed -> Waiting -> Connecting -> Attached -> Released
-///                           ^-------------------- BackingOff <-'
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upstream {
-    /// Not routed to a cluster: a local reply.
-    Unrouted,
-    /// Held back by a filter for a while.
-    Delayed,
-    /// In the cluster's queue.
-    Waiting,
-    Connecting(ConnId),
-    Attached(ConnId),
-    /// An attempt came to nothing, and the next one is not due yet.
-    BackingOff,
-    /// The response is whole, or the upstream failed.
-    Released,
 }
 
 /// An answer of the proxy's own, due as soon as the downstream's codec is free.
@@ -104,18 +84,12 @@ pub struct Stream {
     pub downstream: ConnId,
     /// `None` for requests that could not be understood and for plain TCP.
     pub downstream_stream: Option<StreamId>,
-    pub upstream: Upstream,
-    pub upstream_stream: StreamId,
+    /// The attempt under way; of several, the one that was begun last.
+    pub attempt: Attempt,
     /// The core's key of the cluster, `u32::MAX` if none was chosen.
     pub cluster: u32,
-    /// The endpoint that was picked last, which keeps its place in the cluster's table for as long.
-    pub host: Option<Rc<Host>>,
     /// What its route makes of it for balancers that go by hashes.
     pub hash: Option<u64>,
-    /// When the attempt under way got its connection.
-    pub attached: Time,
-    /// Counted among the endpoint's active requests.
-    pub is_at_endpoint: bool,
     pub route_line: u32,
     /// Its virtual host and its place therein; `None` without a route that forwards.
     pub route: Option<(u32, u32)>,
@@ -145,8 +119,6 @@ pub struct Stream {
     pub is_close_delimited: bool,
     /// Filters make something else of the response's body: all of it goes through their hands.
     pub is_transformed: bool,
-    /// Connections that were opened for the attempt under way.
-    pub attempts: u8,
     pub retry: Retry,
     /// What has come of the request's body, while it may have to be sent once more.
     pub body: Option<BodyKey>,
@@ -168,8 +140,6 @@ pub struct Stream {
     pub started: Time,
     /// When the request was whole (or, without a body, its head).
     pub request_ended: Time,
-    /// When the request's first bytes were handed to the kernel.
-    pub upstream_sent: Option<Time>,
     pub response_started: Option<Time>,
     /// When the last byte of the response came in.
     pub response_ended: Time,
@@ -201,13 +171,9 @@ impl Stream {
             listener,
             downstream,
             downstream_stream: None,
-            upstream: Upstream::Unrouted,
-            upstream_stream: StreamId(0),
+            attempt: Attempt::default(),
             cluster: u32::MAX,
-            host: None,
             hash: None,
-            attached: Time::default(),
-            is_at_endpoint: false,
             route_line: 0,
             route: None,
             place: None,
@@ -228,7 +194,6 @@ impl Stream {
             wants_upgrade: false,
             is_close_delimited: false,
             is_transformed: false,
-            attempts: 0,
             retry: Retry::default(),
             body: None,
             buffer_bytes: 0,
@@ -244,7 +209,6 @@ impl Stream {
             response_body_bytes: 0,
             started,
             request_ended: now,
-            upstream_sent: None,
             response_started: None,
             response_ended: now,
             last_activity: now,
@@ -262,7 +226,7 @@ impl Stream {
 
     /// The upstream connection that carries the request, once it is established.
     pub fn attached(&self) -> Option<ConnId> {
-        match self.upstream {
+        match self.attempt.upstream {
             Upstream::Attached(conn) => Some(conn),
             _ => None,
         }
@@ -276,6 +240,6 @@ impl Stream {
     /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
         use Upstream::*;
-        matches!(self.upstream, Delayed | Waiting | Connecting(_) | BackingOff)
+        matches!(self.attempt.upstream, Delayed | Waiting | Connecting(_) | BackingOff)
     }
 }

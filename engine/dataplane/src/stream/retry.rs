@@ -15,8 +15,6 @@ pub struct Retry {
     pub remaining: u32,
     /// Retries made.
     pub made: u32,
-    /// It counts among the cluster's retries under way.
-    pub is_counted: bool,
     /// Something of an answer has reached the client, or what would be sent again is no longer there.
     pub is_final: bool,
     /// Of the latter: the request's body is longer than what is kept.
@@ -25,8 +23,6 @@ pub struct Retry {
     pub is_missed: bool,
     /// 0 is off.
     pub per_try_timeout_ms: u64,
-    /// When the attempt got its connection.
-    pub attempt_started: Time,
     /// When the back-off is over.
     pub due: Time,
     /// By `x-envoy-retriable-status-codes`; 0 is none.
