@@ -128,6 +128,7 @@ pub(super) fn retry(json: &mut Json, policy: &RetryPolicy) {
     json.key("on").list(&on, |json, name| json.text(name));
     json.key("attempts").number(u64::from(policy.attempts));
     json.key("per_try_timeout").text(&show_ms(policy.per_try_timeout_ms));
+    json.key("hedge_on_per_try_timeout").boolean(policy.hedge_on_per_try_timeout);
     json.key("back_off").object(|json| {
         json.key("base").text(&show_ms(policy.back_off.base_ms));
         json.key("max").text(&show_ms(policy.back_off.max_ms));

@@ -24,6 +24,7 @@ listeners:
         on: [connect-failure, retriable-status-codes, retriable-headers, unavailable]
         attempts: 2
         per_try_timeout: 1s
+        hedge_on_per_try_timeout: true
         back_off: { base: 10ms }
         status_codes: [418]
         headers: [X-Again]
@@ -59,6 +60,7 @@ clusters:
         on,
         attempts: 2,
         per_try_timeout_ms: 1000,
+        hedge_on_per_try_timeout: true,
         back_off: BackOff { base_ms: 10, max_ms: 100 },
         status_codes: vec![418],
         headers: vec!["x-again".to_owned()],
@@ -115,8 +117,13 @@ fn every_mistake_has_its_place() {
         ),
         (
             ROUTE,
+            "cluster: api\n      retry: { on: [5xx], hedge_on_per_try_timeout: 1 }\nclusters",
+            "10:53 `1` is not",
+        ),
+        (
+            ROUTE,
             "cluster: api\n      retry: { on: [5xx], hedge_on_per_try_timeout: true }\nclusters",
-            "10:27 `hedge_on_per_try_timeout` is in the format but not in this version | no such key yet",
+            "10:27 nothing to hedge on | `per_try_timeout`, unless requests bring their own",
         ),
         (
             ROUTE,

@@ -8,7 +8,7 @@ use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 
 /// Between attempts at most; more is no retry but a load.
 const ATTEMPTS: std::ops::RangeInclusive<u64> = 0..=100;
-const LATER_KEYS: &[&str] = &["hedge_on_per_try_timeout", "rate_limited_back_off", "previous_hosts"];
+const LATER_KEYS: &[&str] = &["rate_limited_back_off", "previous_hosts"];
 
 /// Reads `retry` of a route whose requests may take `timeout_ms`.
 pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPolicy {
@@ -24,6 +24,15 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
     {
         let expected = "less than `timeout`, or it never comes to a second one";
         problems.warning(place, "one try may take as long as all of them", expected);
+    }
+    let hedge_on_per_try_timeout =
+        section.boolean("hedge_on_per_try_timeout", default.hedge_on_per_try_timeout);
+    if let Some(place) = section.place_of("hedge_on_per_try_timeout")
+        && hedge_on_per_try_timeout
+        && per_try_timeout_ms == 0
+    {
+        let expected = "`per_try_timeout`, unless requests bring their own";
+        problems.warning(place, "nothing to hedge on", expected);
     }
     let back_off = section.find("back_off").map_or(default.back_off, |tree| back_off(tree, problems));
     let status_codes = section.find("status_codes");
@@ -51,7 +60,15 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
         }
     }
     section.finish();
-    RetryPolicy { on, attempts, per_try_timeout_ms, back_off, status_codes, headers }
+    RetryPolicy {
+        on,
+        attempts,
+        per_try_timeout_ms,
+        hedge_on_per_try_timeout,
+        back_off,
+        status_codes,
+        headers,
+    }
 }
 
 fn conditions(tree: &Tree, problems: &Problems) -> RetryOn {

@@ -26,6 +26,12 @@ impl CoreCluster {
     /// An attempt at `endpoint` is over. Every attempt is told of once, those that are followed by a retry included; one that
     /// becomes a tunnel is told of when that begins, too. Tells which failures in a row are to be told to control.
     pub fn on_result(&mut self, endpoint: u32, outcome: Outcome) -> Reached {
+        self.count_error(endpoint, outcome);
+        self.judge(endpoint, outcome)
+    }
+
+    /// Counts an attempt that failed in the endpoint's hands.
+    pub fn count_error(&self, endpoint: u32, outcome: Outcome) {
         let failed = match outcome {
             Outcome::Status(status) => status >= 500,
             Outcome::Reset | Outcome::Timeout => true,
@@ -36,6 +42,10 @@ impl CoreCluster {
         if failed && let Some(host) = self.hosts.get(endpoint) {
             host.counters.requests_error.add(1);
         }
+    }
+
+    /// Lets outlier detection know.
+    pub fn judge(&mut self, endpoint: u32, outcome: Outcome) -> Reached {
         match &self.config.outlier_detection {
             Some(config) => self.hosts.count_result(endpoint, outcome, config),
             None => Reached::default(),

@@ -99,9 +99,15 @@ impl CoreCluster {
         admitted
     }
 
-    /// Takes a place among the retries under way; `false` if there is none.
-    pub fn begin_retry(&mut self) -> bool {
-        let admitted = self.breaker.begin_retry(self.requests);
+    /// Takes a place among the retries under way; `false` if there is none. One that goes beside what it follows is one more
+    /// request, to be ended as such.
+    pub fn begin_retry(&mut self, is_beside: bool) -> bool {
+        let has_room = !is_beside || self.breaker.admits_request(self.requests);
+        let admitted = has_room && self.breaker.begin_retry(self.requests);
+        if admitted && is_beside {
+            self.requests += 1;
+            self.counters.requests_active.add(1);
+        }
         self.counters.retries_active.add(u64::from(admitted));
         admitted
     }

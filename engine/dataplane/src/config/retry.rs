@@ -85,6 +85,9 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// From the attempt's connection, or the request's end if that is later, to the head of its answer; 0 is off.
     pub per_try_timeout_ms: u64,
+    /// An attempt that is not answered within that time goes on beside the next one, and the first answer is taken
+    /// (Envoy's `hedge_on_per_try_timeout`).
+    pub hedge_on_per_try_timeout: bool,
     pub back_off: BackOff,
     /// For [`RetryOn::RETRIABLE_STATUS_CODES`].
     pub status_codes: Vec<u16>,
@@ -113,6 +116,7 @@ impl Default for RetryPolicy {
             on: RetryOn::default(),
             attempts: 1,
             per_try_timeout_ms: 0,
+            hedge_on_per_try_timeout: false,
             back_off: BackOff::default(),
             status_codes: vec![],
             headers: vec![],

@@ -4,11 +4,11 @@
 
 use crate::cluster::Outcome;
 use crate::config::{RetryOn, RetryPolicy, RouteAction};
-use crate::io::{CloseMode, Io};
+use crate::io::{CloseMode, ConnId, Io};
 use crate::net::listener::CoreListenerKind;
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::pick::NO_HEALTHY_UPSTREAM;
-use crate::stream::{Progress, Retry, Stream, StreamKey, Upstream};
+use crate::stream::{HEDGED, Progress, Retry, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::{RequestHead, ResponseHead};
 
@@ -47,8 +47,15 @@ impl<I: Io> Worker<I> {
         self.prepare_body(key, head);
     }
 
-    /// The head of an answer has come, of which the client has seen nothing yet: whether it is dropped for another attempt.
-    pub(crate) fn retries_instead(&mut self, key: StreamKey, head: &ResponseHead<'_>) -> bool {
+    /// The head of an answer has come, of which the client has seen nothing yet: whether it is dropped for another attempt, one
+    /// to come or one under way.
+    pub(crate) fn retries_instead(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        id: ConnId,
+        head: &ResponseHead<'_>,
+    ) -> bool {
         let Some(stream) = self.streams.get_mut(key) else { return false };
         if stream.retry.on.is_empty() {
             return false;
@@ -56,22 +63,32 @@ impl<I: Io> Worker<I> {
         if head.is_interim() {
             // It goes on to the client, who must not get another one of another attempt.
             self.make_final(key);
+            self.settle_on(io, key, id);
             return false;
         }
-        let would = answer_is_retriable(stream, head);
-        let verdict = self.decide(key, would);
-        self.note_verdict(key, verdict);
-        if verdict == Verdict::Again {
-            return true;
+        let (would, is_retry) = (answer_is_retriable(stream, head), stream.attempt_on(id).is_counted);
+        if stream.hedge_on(id).is_some() {
+            if would {
+                return true;
+            }
+        } else {
+            let verdict = self.decide(key, would, false);
+            self.note_verdict(key, verdict);
+            if verdict == Verdict::Again || would && self.change_parts(key) {
+                return true;
+            }
         }
-        if let Some(stream) = self.streams.get_mut(key)
-            && !would
-            && stream.retry.made > 0
+        self.count_success(key, is_retry && !would);
+        self.settle_on(io, key, id);
+        false
+    }
+
+    fn count_success(&self, key: StreamKey, is_success: bool) {
+        if let Some(stream) = self.streams.get(key).filter(|_| is_success)
             && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
         {
             cluster.counters.retries_succeeded.add(1);
         }
-        false
     }
 
     /// No answer came: whether there will be another attempt. `reasons` are the conditions that this failure meets.
@@ -83,19 +100,20 @@ impl<I: Io> Worker<I> {
         let nothing_sent = stream.attempt.sent.is_none();
         let before_request = nothing_sent && stream.retry.on.has(RetryOn::RESET_BEFORE_REQUEST);
         let would = stream.retry.on.has(reasons) || before_request && reasons.has(RetryOn::RESET);
-        let verdict = self.decide(key, would);
+        let verdict = self.decide(key, would, false);
         self.note_verdict(key, verdict);
         verdict
     }
 
-    fn note_verdict(&mut self, key: StreamKey, verdict: Verdict) {
+    pub(super) fn note_verdict(&mut self, key: StreamKey, verdict: Verdict) {
         if let Some(stream) = self.streams.get_mut(key) {
             stream.flags = stream.flags.with(verdict.flags());
         }
     }
 
-    /// Whether an attempt that there is a reason for is made: then its place is taken, and its time set.
-    fn decide(&mut self, key: StreamKey, would: bool) -> Verdict {
+    /// Whether an attempt that there is a reason for is made: then its place is taken, and its time set. `is_beside`: what it
+    /// follows goes on.
+    pub(super) fn decide(&mut self, key: StreamKey, would: bool, is_beside: bool) -> Verdict {
         self.end_retry(key);
         let random = self.next_random();
         let Some(stream) = self.streams.get_mut(key) else { return Verdict::No };
@@ -113,7 +131,7 @@ impl<I: Io> Worker<I> {
             return Verdict::Exhausted;
         }
         stream.retry.remaining -= 1;
-        if !cluster.begin_retry() {
+        if stream.hedged.len() > HEDGED || !cluster.begin_retry(is_beside) {
             cluster.counters.retries_overflow.add(1);
             return Verdict::Overflow;
         }
@@ -148,12 +166,11 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.attempt.upstream = Upstream::Unrouted;
         let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
-        let failed = stream.attempt.host.as_ref().map(|host| host.index);
-        let request = stream.pick_request(self.now, random, failed.as_slice());
+        let tried = stream.tried();
+        let request = stream.pick_request(self.now, random, &tried);
         let picked = cluster.and_then(|cluster| Some((cluster.pick(&request)?, cluster)));
         let Some((endpoint, cluster)) = picked else {
-            let (status, flags, details) = NO_HEALTHY_UPSTREAM;
-            self.fail_stream(key, status, flags, details);
+            self.fail_attempt(io, key, NO_HEALTHY_UPSTREAM, Outcome::Abandoned);
             return;
         };
         cluster.counters.requests_total.add(1);
@@ -165,8 +182,8 @@ impl<I: Io> Worker<I> {
             self.attach(key, conn);
             self.send_kept_head(io, key, conn);
             self.resume_after_attach(key);
-        } else if let Some((status, flags, details)) = self.open_or_wait(io, key, endpoint) {
-            self.fail_stream(key, status, flags, details);
+        } else if let Some(refusal) = self.open_or_wait(io, key, endpoint) {
+            self.fail_attempt(io, key, refusal, Outcome::Abandoned);
         }
         // The timer has fired for the back-off, and the other deadlines still hold.
         self.arm_deadline(downstream);
@@ -272,6 +289,7 @@ impl Retry {
             on: policy.on,
             remaining: policy.attempts,
             per_try_timeout_ms: policy.per_try_timeout_ms,
+            hedges: policy.hedge_on_per_try_timeout,
             ..Retry::default()
         }
     }

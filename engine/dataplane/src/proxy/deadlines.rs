@@ -143,6 +143,10 @@ impl<I: Io> Worker<I> {
 
     /// The attempt under way takes too long, and the request may have another one.
     fn expire_try(&mut self, io: &mut I, key: StreamKey) {
+        if self.may_hedge(key) {
+            self.hedge(key);
+            return;
+        }
         let Some(stream) = self.streams.get(key) else { return };
         if let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize) {
             cluster.counters.per_try_timeouts.add(1);
@@ -182,7 +186,10 @@ impl<I: Io> Worker<I> {
         if let Some(stream) = self.streams.get(key)
             && let Some(Some(cluster)) = self.clusters.get(stream.cluster as usize)
         {
-            cluster.counters.request_timeouts.add(1);
+            // Every attempt under way is counted, as Envoy does, and a request whose only one is to come.
+            let has_latest = stream.attempt.upstream != Upstream::BackingOff;
+            let under_way = stream.hedged.len() + usize::from(has_latest);
+            cluster.counters.request_timeouts.add(under_way.max(1) as u64);
         }
     }
 }
@@ -236,7 +243,9 @@ fn attempt_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     let retry = &stream.retry;
     match stream.attempt.upstream {
         Upstream::BackingOff => Some((retry.due, Limit::BackOff)),
-        Upstream::Attached(_) if stream.response == Progress::Awaited && is_whole(stream) => {
+        Upstream::Attached(_)
+            if stream.response == Progress::Awaited && is_whole(stream) && !stream.attempt.is_overdue =>
+        {
             let since = stream.attempt.attached.max(stream.request_ended);
             after(since, retry.per_try_timeout_ms, Limit::PerTry)
         }

@@ -63,16 +63,30 @@ impl<I: Io> Worker<I> {
     /// Parts the stream from whatever it has or waits for upstream. An exchange cut short cannot be reused.
     pub(crate) fn detach_upstream(&mut self, io: &mut I, key: StreamKey, mode: CloseMode) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let (upstream, cluster) =
-            (std::mem::replace(&mut stream.attempt.upstream, Upstream::Released), stream.cluster);
+        let upstream = std::mem::replace(&mut stream.attempt.upstream, Upstream::Released);
+        let (cluster, outcome) = (stream.cluster, outcome_of(stream));
+        self.drop_hedges(io, key, outcome);
+        self.leave_upstream(io, key, cluster, upstream, mode);
+        if !matches!(upstream, Upstream::Released) {
+            self.record_upstream_end(key);
+        }
+    }
+
+    /// Closes the connection that an attempt of the stream has, or stops to wait for one.
+    pub(super) fn leave_upstream(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        cluster: u32,
+        upstream: Upstream,
+        mode: CloseMode,
+    ) {
         match upstream {
             Upstream::Unrouted | Upstream::Delayed | Upstream::Released | Upstream::BackingOff => {}
             Upstream::Waiting => {
                 if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
                     cluster.stop_waiting(key);
                 }
-                self.record_upstream_end(key);
-                return;
             }
             Upstream::Connecting(id) | Upstream::Attached(id) => {
                 if let Some(conn) = self.conns.get_mut(id) {
@@ -80,9 +94,6 @@ impl<I: Io> Worker<I> {
                 }
                 self.close_conn(io, id, mode);
             }
-        }
-        if !matches!(upstream, Upstream::Released) {
-            self.record_upstream_end(key);
         }
     }
 

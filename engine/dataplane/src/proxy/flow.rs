@@ -92,7 +92,7 @@ impl<I: Io> Worker<I> {
     fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId) {
         let Some(key) = self.stream_of(id) else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.attempt.sent.get_or_insert(self.now);
+        stream.attempt_on(id).sent.get_or_insert(self.now);
         stream.last_activity = self.now;
         let (downstream, has_body, is_tunnel) =
             (stream.downstream, stream.request_has_body, stream.is_tunnel);

@@ -17,6 +17,7 @@ mod flow;
 mod forwarding;
 mod hashing;
 mod headers;
+mod hedge;
 mod kept_body;
 mod local_reply;
 mod membership;

@@ -2,27 +2,44 @@
 
 use crate::cluster::outlier::Reached;
 use crate::cluster::{CoreCluster, Outcome};
-use crate::io::Io;
+use crate::io::{Io, Time};
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::CoreCounters;
 use crate::observe::notice::{Notice, NoticeSink};
-use crate::stream::{Progress, Stream, StreamKey};
+use crate::stream::{Attempt, Progress, Stream, StreamKey};
 use crate::worker::Worker;
 
 impl<I: Io> Worker<I> {
-    /// Counts the end of an attempt at its endpoint, if it had got there.
+    /// Counts the end of the attempt under way at its endpoint, if it had got there.
     pub(crate) fn record_attempt_end(&mut self, key: StreamKey, outcome: Outcome) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
-        let Some(host) = &stream.attempt.host else { return };
-        // Not by `upstream_sent`: an answer may be here before its request is reported as sent.
-        if std::mem::take(&mut stream.attempt.is_at_endpoint) {
-            host.counters.requests_active.subtract(1);
-            if !stream.is_tunnel {
-                let took_micros = self.now.micros_since(stream.attempt.attached);
-                cluster.record_latency(host.index, outcome, self.now, took_micros);
-            }
-            let reached = cluster.on_result(host.index, outcome);
+        let reached = leave_endpoint(&mut stream.attempt, cluster, outcome, stream.is_tunnel, self.now);
+        if let Some(host) = &stream.attempt.host {
+            notify(&mut self.notices, &self.counters, cluster, host.index, reached);
+        }
+    }
+
+    /// The same of an attempt that goes on beside another one.
+    pub(super) fn record_hedge_end(&mut self, cluster_key: u32, attempt: &mut Attempt, outcome: Outcome) {
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
+        let reached = leave_endpoint(attempt, cluster, outcome, false, self.now);
+        if let Some(host) = &attempt.host {
+            notify(&mut self.notices, &self.counters, cluster, host.index, reached);
+        }
+        cluster.end_request();
+        if attempt.is_counted {
+            cluster.end_retry();
+        }
+    }
+
+    /// The attempt under way takes too long, and goes on: its endpoint is judged by that now, and by what comes of it then.
+    pub(super) fn record_overdue(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.attempt.is_overdue = true;
+        let Some(Some(cluster)) = self.clusters.get_mut(stream.cluster as usize) else { return };
+        if let Some(host) = &stream.attempt.host {
+            let reached = cluster.judge(host.index, Outcome::Timeout);
             notify(&mut self.notices, &self.counters, cluster, host.index, reached);
         }
     }
@@ -46,6 +63,30 @@ impl<I: Io> Worker<I> {
             self.record_connect(cluster, endpoint, Outcome::TunnelBegun);
         }
     }
+}
+
+fn leave_endpoint(
+    attempt: &mut Attempt,
+    cluster: &mut CoreCluster,
+    outcome: Outcome,
+    is_tunnel: bool,
+    now: Time,
+) -> Reached {
+    let Some(host) = &attempt.host else { return Reached::default() };
+    // Not by `sent`: an answer may be here before its request is reported as sent.
+    if !std::mem::take(&mut attempt.is_at_endpoint) {
+        return Reached::default();
+    }
+    host.counters.requests_active.subtract(1);
+    if !is_tunnel {
+        cluster.record_latency(host.index, outcome, now, now.micros_since(attempt.attached));
+    }
+    if attempt.is_overdue && outcome == Outcome::Timeout {
+        // That it takes too long was told when it did.
+        cluster.count_error(host.index, outcome);
+        return Reached::default();
+    }
+    cluster.on_result(host.index, outcome)
 }
 
 /// Tells control of failures in a row. What finds no room is counted, and told again by the next row.

@@ -44,6 +44,7 @@ enum Setting {
     StatusCodes,
     Timeout,
     PerTryTimeout,
+    Hedge,
 }
 
 fn setting(name: &[u8]) -> Option<Setting> {
@@ -54,6 +55,7 @@ fn setting(name: &[u8]) -> Option<Setting> {
         (b"retriable-status-codes", Setting::StatusCodes),
         (b"upstream-rq-timeout-ms", Setting::Timeout),
         (b"upstream-rq-per-try-timeout-ms", Setting::PerTryTimeout),
+        (b"hedge-on-per-try-timeout", Setting::Hedge),
     ]
     .into_iter()
     .find(|(known, _)| name.eq_ignore_ascii_case(known))
@@ -67,11 +69,13 @@ fn obey(stream: &mut Stream, setting: Setting, value: &[u8]) {
             let conditions = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
             let on = conditions.filter_map(RetryOn::named).fold(RetryOn::default(), RetryOn::with);
             if stream.retry.on.is_empty() && !on.is_empty() {
-                let per_try_timeout_ms = stream.retry.per_try_timeout_ms;
-                let status_codes = stream.retry.status_codes;
-                stream.retry = Retry::by_policy(&RetryPolicy::default());
-                stream.retry.per_try_timeout_ms = per_try_timeout_ms;
-                stream.retry.status_codes = status_codes;
+                let before = std::mem::take(&mut stream.retry);
+                stream.retry = Retry {
+                    per_try_timeout_ms: before.per_try_timeout_ms,
+                    hedges: before.hedges,
+                    status_codes: before.status_codes,
+                    ..Retry::by_policy(&RetryPolicy::default())
+                };
             }
             stream.retry.on = stream.retry.on.with(on);
         }
@@ -88,6 +92,11 @@ fn obey(stream: &mut Stream, setting: Setting, value: &[u8]) {
         Setting::PerTryTimeout => {
             stream.retry.per_try_timeout_ms = number(value).unwrap_or(stream.retry.per_try_timeout_ms);
         }
+        Setting::Hedge => match value {
+            b"true" => stream.retry.hedges = true,
+            b"false" => stream.retry.hedges = false,
+            _ => {}
+        },
         Setting::MaxRetries => {}
     }
 }

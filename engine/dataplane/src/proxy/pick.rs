@@ -118,6 +118,7 @@ impl<I: Io> Worker<I> {
         conn.exchanges = conn.exchanges.saturating_add(1);
         stream.attempt.upstream = Upstream::Attached(id);
         stream.attempt.attached = self.now;
+        stream.attempt.is_overdue = false;
         // The address that this connection really goes to.
         if let Some(racer) = &conn.racer {
             stream.attempt.host = Some(Rc::clone(&racer.host));
@@ -217,12 +218,11 @@ impl<I: Io> Worker<I> {
         }
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.attempt.upstream = Upstream::Unrouted;
+        let tried = stream.tried();
         let other = match self.clusters.get_mut(stream.cluster as usize) {
             // One that was replaced serves to its end what it was chosen for.
             Some(Some(cluster)) if verdict == Verdict::No && stream.attempt.connects < CONNECT_ATTEMPTS => {
-                cluster
-                    .pick(&stream.pick_request(self.now, random, &[failed]))
-                    .filter(|other| *other != failed)
+                cluster.pick(&stream.pick_request(self.now, random, &tried)).filter(|other| *other != failed)
             }
             _ => None,
         };
@@ -231,8 +231,8 @@ impl<I: Io> Worker<I> {
             None if timed_out => Some(CONNECT_TIMEOUT),
             None => Some(CONNECT_FAILURE),
         };
-        if let Some((status, flags, details)) = refusal {
-            self.fail_stream(key, status, flags, details);
+        if let Some(refusal) = refusal {
+            self.fail_attempt(io, key, refusal, Outcome::ConnectFailure);
         }
     }
 
@@ -274,11 +274,11 @@ impl<I: Io> Worker<I> {
                 Some(endpoint) => self.open(io, key, cluster_key, endpoint),
                 None => Some(NO_HEALTHY_UPSTREAM),
             };
-            if let Some((status, flags, details)) = refusal {
+            if let Some(refusal) = refusal {
                 if let Some(stream) = self.streams.get_mut(key) {
                     stream.attempt.upstream = Upstream::Unrouted;
                 }
-                self.fail_stream(key, status, flags, details);
+                self.fail_attempt(io, key, refusal, Outcome::Abandoned);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Sending a request again: only if no byte of an answer came, on a connection that others had used before, and only
 //! requests that may be sent twice (RFC 9110 section 9.2.2). A request with a body is not kept, so it is not sent again.
 
+use crate::cluster::Outcome;
 use crate::io::{CloseMode, ConnId, Io};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::pick::{NO_HEALTHY_UPSTREAM, Refusal};
@@ -18,6 +19,7 @@ impl<I: Io> Worker<I> {
             && stream.response == Progress::Awaited
             && stream.is_idempotent
             && !stream.request_has_body
+            && stream.attached() == Some(id)
             && stream.head.is_some()
             && stream.reply.is_none()
             && stream.attempt.connects < STALE_ATTEMPTS
@@ -58,7 +60,7 @@ impl<I: Io> Worker<I> {
         self.close_conn(io, stale, CloseMode::Graceful);
         if let Some((status, flags, details)) = self.open_to(io, key, endpoint) {
             let flags = flags.with(ResponseFlags::UPSTREAM_CONNECTION_TERMINATION);
-            self.fail_stream(key, status, flags, details);
+            self.fail_attempt(io, key, (status, flags, details), Outcome::Abandoned);
         }
     }
 }

@@ -103,7 +103,7 @@ impl<I: Io> Worker<I> {
                 Ok(Some(_)) if dropped.is_some() => {}
                 Ok(None) => break Decoded::More,
                 Err(error) => break Decoded::Broken(error.reason),
-                Ok(Some(Event::Response { head, .. })) if self.retries_instead(key, &head) => {
+                Ok(Some(Event::Response { head, .. })) if self.retries_instead(io, key, id, &head) => {
                     dropped = Some(head.status);
                 }
                 Ok(Some(Event::Response { head, .. })) => {
@@ -139,11 +139,15 @@ impl<I: Io> Worker<I> {
                 Err(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
             },
             Decoded::Ended { clean } => self.end_response(io, key, id, clean),
-            Decoded::Broken(reason) => self.handle_answer_broken(io, key, reason),
+            Decoded::Broken(reason) => self.handle_answer_broken(io, key, id, reason),
             Decoded::Dropped { whole } => {
                 let request_ended = self.streams.get(key).is_some_and(|s| s.request == Progress::Ended);
-                self.release_upstream(io, key, id, whole && request_ended);
-                self.back_off(io, key, Outcome::Status(dropped.unwrap_or_default()));
+                let keep = whole && request_ended;
+                let outcome = Outcome::Status(dropped.unwrap_or_default());
+                if !self.drop_hedge(io, key, id, outcome, keep) {
+                    self.release_upstream(io, key, id, keep);
+                    self.back_off(io, key, outcome);
+                }
             }
             Decoded::Refused(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
         }
@@ -281,6 +285,11 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.attempt.upstream = Upstream::Released;
         let has_body = stream.request_has_body;
+        self.keep_or_close(io, id, has_body, keep);
+    }
+
+    /// An exchange whose request had a body or not is over on its connection.
+    pub(super) fn keep_or_close(&mut self, io: &mut I, id: ConnId, has_body: bool, keep: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         // Who answers before it has taken the body may never take it, and with it the next request.
         let keep = keep && (!has_body || conn.outbox.is_empty());
@@ -348,23 +357,34 @@ impl<I: Io> Worker<I> {
             return;
         }
         self.count_response_error(key);
-        if self.retries_after(key, RESET_REASONS) == Verdict::Again {
-            self.back_off(io, key, Outcome::Reset);
+        if self.goes_on_after(io, key, id) {
             return;
         }
         let details = if clean { "upstream_connection_termination" } else { "upstream_connection_reset" };
         let details = self.streams.get(key).map_or(details, |stream| stream.details_of_failure(details));
-        self.fail_stream(key, 503, ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, details);
+        let refusal = (503, ResponseFlags::UPSTREAM_CONNECTION_TERMINATION, details);
+        self.fail_attempt(io, key, refusal, Outcome::Reset);
     }
 
     /// The upstream's bytes are no answer.
-    fn handle_answer_broken(&mut self, io: &mut I, key: StreamKey, reason: &'static str) {
+    fn handle_answer_broken(&mut self, io: &mut I, key: StreamKey, id: ConnId, reason: &'static str) {
         self.count_response_error(key);
-        if self.retries_after(key, RESET_REASONS) == Verdict::Again {
-            self.back_off(io, key, Outcome::Reset);
-        } else {
-            self.fail_stream(key, 502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);
+        if !self.goes_on_after(io, key, id) {
+            let refusal = (502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);
+            self.fail_attempt(io, key, refusal, Outcome::Reset);
         }
+    }
+
+    /// The attempt on this connection has come to nothing: whether another one has followed it, or will.
+    fn goes_on_after(&mut self, io: &mut I, key: StreamKey, id: ConnId) -> bool {
+        if self.drop_hedge(io, key, id, Outcome::Reset, false) {
+            return true;
+        }
+        let is_again = self.retries_after(key, RESET_REASONS) == Verdict::Again;
+        if is_again {
+            self.back_off(io, key, Outcome::Reset);
+        }
+        is_again
     }
 
     fn count_response_error(&self, key: StreamKey) {

@@ -5,6 +5,9 @@ use crate::io::{ConnId, Time};
 use sidering_codecs::StreamId;
 use std::rc::Rc;
 
+/// Attempts of one request that may go on beside the one that was begun last.
+pub const HEDGED: usize = 3;
+
 /// Where an attempt goes, and whether it has got a connection.
 ///
 /// ```text

@@ -8,7 +8,7 @@ mod retry;
 mod shadow;
 mod table;
 
-pub use attempt::{Attempt, Upstream};
+pub use attempt::{Attempt, HEDGED, Upstream};
 pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
 pub use details::Details;
 pub use owned_head::OwnedHead;
@@ -86,6 +86,8 @@ pub struct Stream {
     pub downstream_stream: Option<StreamId>,
     /// The attempt under way; of several, the one that was begun last.
     pub attempt: Attempt,
+    /// Those that were not answered in time, go on, and have been followed by another one: at most [`HEDGED`].
+    pub hedged: Vec<Attempt>,
     /// The core's key of the cluster, `u32::MAX` if none was chosen.
     pub cluster: u32,
     /// What its route makes of it for balancers that go by hashes.
@@ -172,6 +174,7 @@ impl Stream {
             downstream,
             downstream_stream: None,
             attempt: Attempt::default(),
+            hedged: vec![],
             cluster: u32::MAX,
             hash: None,
             route_line: 0,
@@ -222,6 +225,28 @@ impl Stream {
             Some(RouteAction::Forward(forward)) => &forward.subset,
             _ => &[],
         }
+    }
+
+    /// The place of the attempt on this connection among those that have been followed by another one.
+    pub fn hedge_on(&self, conn: ConnId) -> Option<usize> {
+        self.hedged.iter().position(|attempt| attempt.upstream == Upstream::Attached(conn))
+    }
+
+    /// The attempt on this connection.
+    pub fn attempt_on(&mut self, conn: ConnId) -> &mut Attempt {
+        match self.hedge_on(conn) {
+            Some(at) => &mut self.hedged[at],
+            None => &mut self.attempt,
+        }
+    }
+
+    /// The endpoints that the next attempt should not go to, and numbers of none.
+    pub fn tried(&self) -> [u32; 1 + HEDGED] {
+        let mut tried = [u32::MAX; 1 + HEDGED];
+        let attempts = self.hedged.iter().chain([&self.attempt]);
+        let hosts = attempts.filter_map(|attempt| attempt.host.as_ref());
+        tried.iter_mut().zip(hosts).for_each(|(place, host)| *place = host.index);
+        tried
     }
 
     /// The upstream connection that carries the request, once it is established.

@@ -23,6 +23,8 @@ pub struct Retry {
     pub is_missed: bool,
     /// 0 is off.
     pub per_try_timeout_ms: u64,
+    /// An attempt that is not answered within that time goes on beside the next one.
+    pub hedges: bool,
     /// When the back-off is over.
     pub due: Time,
     /// By `x-envoy-retriable-status-codes`; 0 is none.
