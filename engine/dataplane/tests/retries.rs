@@ -338,6 +338,22 @@ fn a_try_that_takes_too_long_is_followed_by_another() {
 }
 
 #[test]
+fn a_try_with_an_interim_answer_goes_on() {
+    for on in [on(&[RetryOn::RESET]), on(&[])] {
+        let mut bench = Bench::new(snapshot(1, RetryPolicy { per_try_timeout_ms: 1_000, ..on }));
+        let client = bench.client();
+        bench.receive(client, GET);
+        let upstream = bench.connected();
+        bench.receive(upstream, b"HTTP/1.1 103 Early Hints\r\n\r\n");
+        bench.flush(client);
+        bench.advance_ms(2_000);
+        bench.receive(upstream, OK);
+        assert_eq!(bench.flush(client), OK);
+        bench.assert_empty();
+    }
+}
+
+#[test]
 fn a_try_whose_answer_has_begun_goes_on() {
     let policy = RetryPolicy { per_try_timeout_ms: 1_000, ..on(&[RetryOn::RESET]) };
     let mut bench = Bench::new(snapshot(1, policy));

@@ -57,13 +57,15 @@ impl<I: Io> Worker<I> {
         head: &ResponseHead<'_>,
     ) -> bool {
         let Some(stream) = self.streams.get_mut(key) else { return false };
-        if stream.retry.on.is_empty() {
-            return false;
-        }
         if head.is_interim() {
+            // An answer that has begun may take its time.
+            stream.retry.per_try_timeout_ms = 0;
             // It goes on to the client, who must not get another one of another attempt.
             self.make_final(key);
             self.settle_on(io, key, id);
+            return false;
+        }
+        if stream.retry.on.is_empty() {
             return false;
         }
         let (would, is_retry) = (answer_is_retriable(stream, head), stream.attempt_on(id).is_counted);
