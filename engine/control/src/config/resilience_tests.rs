@@ -117,16 +117,6 @@ fn every_mistake_has_its_place() {
         ),
         (
             ROUTE,
-            "cluster: api\n      retry: { on: [5xx], hedge_on_per_try_timeout: 1 }\nclusters",
-            "10:53 `1` is not",
-        ),
-        (
-            ROUTE,
-            "cluster: api\n      retry: { on: [5xx], hedge_on_per_try_timeout: true }\nclusters",
-            "10:27 nothing to hedge on | `per_try_timeout`, unless requests bring their own",
-        ),
-        (
-            ROUTE,
             "direct_response: { status: 200 }\n      retry: { on: [5xx] }\nclusters",
             "10:7 `retry` has no meaning here | it belongs to routes with a cluster",
         ),
@@ -143,5 +133,25 @@ fn every_mistake_has_its_place() {
     ] {
         let found = problems(&changed(from, to));
         assert!(found.first().is_some_and(|line| line.starts_with(expected)), "{from} -> {to}: {found:#?}");
+    }
+}
+
+#[test]
+fn hedging_needs_a_timeout_to_hedge_on() {
+    for (policy, expected) in [
+        ("hedge_on_per_try_timeout: true", Some("10:27 nothing to hedge on | `per_try_timeout`, unless")),
+        ("hedge_on_per_try_timeout: false", None),
+        ("hedge_on_per_try_timeout: true, per_try_timeout: 1s", None),
+        ("hedge_on_per_try_timeout: 1", Some("10:53 ")),
+    ] {
+        let found = problems(&changed(
+            ROUTE,
+            &format!("cluster: api\n      retry: {{ on: [5xx], {policy} }}\nclusters"),
+        ));
+        let suits = match expected {
+            Some(expected) => found.first().is_some_and(|line| line.starts_with(expected)),
+            None => found.is_empty(),
+        };
+        assert!(suits, "{policy}: {found:#?}");
     }
 }

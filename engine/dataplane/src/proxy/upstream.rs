@@ -140,16 +140,19 @@ impl<I: Io> Worker<I> {
             },
             Decoded::Ended { clean } => self.end_response(io, key, id, clean),
             Decoded::Broken(reason) => self.handle_answer_broken(io, key, id, reason),
-            Decoded::Dropped { whole } => {
-                let request_ended = self.streams.get(key).is_some_and(|s| s.request == Progress::Ended);
-                let keep = whole && request_ended;
-                let outcome = Outcome::Status(dropped.unwrap_or_default());
-                if !self.drop_hedge(io, key, id, outcome, keep) {
-                    self.release_upstream(io, key, id, keep);
-                    self.back_off(io, key, outcome);
-                }
-            }
+            Decoded::Dropped { whole } => self.drop_answer(io, key, id, dropped.unwrap_or_default(), whole),
             Decoded::Refused(reason) => self.fail_stream(key, 502, ResponseFlags::NONE, reason),
+        }
+    }
+
+    /// An answer with this status is not the client's: another attempt is due, or under way.
+    fn drop_answer(&mut self, io: &mut I, key: StreamKey, id: ConnId, status: u16, whole: bool) {
+        let Some(stream) = self.streams.get(key) else { return };
+        let keep = whole && stream.request == Progress::Ended;
+        let outcome = Outcome::Status(status);
+        if !self.drop_hedge(io, key, id, outcome, keep) {
+            self.release_upstream(io, key, id, keep);
+            self.back_off(io, key, outcome);
         }
     }
 
