@@ -75,6 +75,7 @@ situations! {
     OriginUnasked: "upstreams that say what nobody asked for",
     OriginTires: "upstreams that close a used connection instead of answering",
     Retried: "requests sent again in a run with retries",
+    Hedged: "requests sent again while the attempt before went on",
     SentAgain: "requests sent again on another connection",
     Overflow: "503 for a full queue (UO)",
     RequestsWaited: "requests that waited for a connection",

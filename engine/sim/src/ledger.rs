@@ -158,7 +158,7 @@ impl Stage<'_> {
 
     /// A request that was seen before may be seen once more: because of a stale connection, or by the retry policy.
     #[track_caller]
-    fn check_sent_again(&mut self, tag: u32, link: u32, answered: u64) {
+    fn check_sent_again(&mut self, tag: u32, link: u32, answered: u64, goes_on: bool) {
         let request = self.ledger.get(tag);
         let kind = request.exchange.kind;
         // What was given up may still be read here, long after.
@@ -177,11 +177,18 @@ impl Stage<'_> {
         if attempts.is_none() {
             assert_eq!(answered, 0, "request {tag} was sent again after a part of its answer");
         }
+        assert!(
+            !goes_on || self.plan.hedges(),
+            "request {tag} was sent again, and the attempt before goes on"
+        );
         let body = request.exchange.body;
         let kept = self.plan.retry.as_ref().map_or(0, |_| self.plan.buffer_bytes as usize);
         let is_kept = !kind.has_body() || body <= kept || request.seen_whole_at.is_none();
         assert!(is_kept, "request {tag} was sent again with a body of {body} bytes, and {kept} are kept");
         self.meet(if attempts.is_some() { Situation::Retried } else { Situation::SentAgain });
+        if goes_on {
+            self.meet(Situation::Hedged);
+        }
     }
 
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
@@ -208,7 +215,8 @@ impl Stage<'_> {
         self.check_turn(tag);
         if let Some(before) = request.sights.last() {
             let answered = self.taken_by_proxy(before.link) - before.taken;
-            self.check_sent_again(tag, link, answered);
+            let goes_on = answered == 0 && !self.engine.links[before.link as usize].proxy_closed;
+            self.check_sent_again(tag, link, answered, goes_on);
         }
         self.ledger.get_mut(tag).sights.push(Sight { link, taken });
     }

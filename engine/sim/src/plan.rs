@@ -114,6 +114,11 @@ impl Plan {
         self.reloads > 0 || self.drains
     }
 
+    /// Whether several attempts of a request may be under way.
+    pub(crate) fn hedges(&self) -> bool {
+        self.retry.as_ref().is_some_and(|policy| policy.hedge_on_per_try_timeout)
+    }
+
     /// Slots that kept bodies may hold.
     pub(crate) fn kept_slots(&self) -> usize {
         self.temper.slots / 4
@@ -135,6 +140,7 @@ fn retry(is_calm: bool, choices: &mut Choices) -> Option<RetryPolicy> {
     if !choices.chance(40) {
         return None;
     }
+    let hedges = choices.chance(40);
     let failures = RetryOn::RESET.with(RetryOn::CONNECT_FAILURE);
     let on = match choices.below(3) {
         0 if !is_calm => failures,
@@ -144,7 +150,13 @@ fn retry(is_calm: bool, choices: &mut Choices) -> Option<RetryPolicy> {
     Some(RetryPolicy {
         on,
         attempts: choices.pick(&[1, 2, 0, 3]) as u32,
-        per_try_timeout_ms: if is_calm { 0 } else { choices.pick(&[0, 300]) },
+        // What hedges goes on, so that a short timeout does no harm.
+        per_try_timeout_ms: match (hedges, is_calm) {
+            (true, _) => choices.pick(&[20, 2, 300]),
+            (false, true) => 0,
+            (false, false) => choices.pick(&[0, 300]),
+        },
+        hedge_on_per_try_timeout: hedges,
         back_off: BackOff { base_ms: choices.pick(&[25, 1, 200]), max_ms: 250 },
         status_codes: vec![500],
         ..RetryPolicy::default()

@@ -149,6 +149,11 @@ impl World {
             Outcome::Local(status) if expected.is_some() => Some(status) == expected,
             // The pooled connection was closed by its upstream, and the request may not be sent twice.
             Outcome::Local(503) => self.plan.mode != Mode::Calm && !kind.may_be_sent_twice(),
+            // It took longer than one try may, and there could be no other one beside it.
+            Outcome::Local(504) => {
+                let is_kept = request.exchange.body <= self.plan.buffer_bytes as usize;
+                self.plan.hedges() && kind.has_body() && !(is_kept && kind != Kind::PostChunked)
+            }
             Outcome::Local(_) | Outcome::Cut | Outcome::GivenUp => false,
             Outcome::Unanswered => {
                 request.may_go_unanswered
