@@ -4,6 +4,9 @@ use crate::failures::refused_address;
 use crate::support::access_log::{flags_of, record_of};
 use crate::support::{Config, Origin, Proxy, Wire, pattern, until, web};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+const HEDGES: &str = "{ on: [5xx], per_try_timeout: 300ms, hedge_on_per_try_timeout: true }";
 
 /// A proxy whose only route has this policy, in front of `address`, which may name several.
 fn proxy(policy: &str, address: impl std::fmt::Display) -> Proxy {
@@ -87,6 +90,48 @@ fn an_upstream_that_says_nothing_is_left_for_another_try() {
     wire.get("/").unwrap();
     assert_eq!(wire.response().unwrap().text(), "hello\n");
     assert_eq!(proxy.metrics().sum("sidering_cluster_upstream_rq_per_try_timeout"), 1.0);
+    drop((wire, origin));
+    proxy.assert_home();
+}
+
+#[test]
+fn a_hedged_request_gets_the_answer_of_the_second_attempt_and_the_first_is_cancelled() {
+    let origin = origin(|wire| wire.rest().map(drop));
+    let proxy = proxy(HEDGES, &origin);
+    let mut wire = proxy.connect("web");
+    let (status, text) = post(&mut wire, "/check/20000", 20_000);
+    assert_eq!((status, text.as_str()), (200, "equal\n"));
+    until("the first attempt to be cancelled", || (origin.ended() == 1).then_some(()));
+    assert_eq!(retries(&proxy), 1.0);
+    assert_eq!(proxy.metrics().sum("sidering_cluster_upstream_rq_per_try_timeout"), 0.0);
+    assert_eq!(flags_of(&proxy, "/check/20000"), "-");
+    // Both connections are fit for use: the client's, and the second upstream's.
+    wire.get("/again").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "hello\n");
+    assert_eq!(origin.accepted(), 2);
+    drop((wire, origin));
+    proxy.assert_home();
+}
+
+#[test]
+fn a_hedged_request_gets_the_answer_of_the_first_attempt_if_it_comes_first() {
+    let has_second = AtomicBool::new(false);
+    let origin = Origin::start(move |wire, number| {
+        wire.message()?;
+        if number > 0 {
+            has_second.store(true, Ordering::SeqCst);
+            return wire.rest().map(drop);
+        }
+        until("the second attempt", || has_second.load(Ordering::SeqCst).then_some(()));
+        web::reply(wire, 200, "first\n")?;
+        wire.rest().map(drop)
+    });
+    let proxy = proxy(HEDGES, &origin);
+    let mut wire = proxy.connect("web");
+    wire.get("/").unwrap();
+    assert_eq!(wire.response().unwrap().text(), "first\n");
+    until("the second attempt to be cancelled", || (origin.ended() == 1).then_some(()));
+    assert_eq!(proxy.metrics().sum("sidering_cluster_upstream_rq_retry_success"), 0.0);
     drop((wire, origin));
     proxy.assert_home();
 }
