@@ -85,7 +85,9 @@ impl World {
                 let told = [&counters.results, &counters.results_failed].map(Counter::get);
                 assert!(self.plan.outliers.is_some() || told == [0; 2], "results nobody asked for: {told:?}");
                 // Connects that fail are counted as answers, too, unless they are apart.
-                let is_clear = self.plan.mode == Mode::Calm && !self.plan.temper.first_is_down;
+                // So are attempts that took too long, whatever came of them.
+                let is_calm = self.plan.mode == Mode::Calm && !self.plan.hedges();
+                let is_clear = is_calm && !self.plan.temper.first_is_down;
                 if self.plan.outliers.is_none() || !is_clear {
                     continue;
                 }
