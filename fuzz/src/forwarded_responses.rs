@@ -34,7 +34,7 @@ impl Asked {
     }
 
     /// A client's codec that has sent the request.
-    fn client(self, options: CodecOptions) -> Box<dyn Codec> {
+    pub(crate) fn client(self, options: CodecOptions) -> Box<dyn Codec> {
         let mut codec = (protocol("http1").expect("registered").client)(options);
         let stream = codec.open().expect("the connection is new");
         let (method, path): (_, &[u8]) = match self {

@@ -2,10 +2,11 @@
 //! refuse; and where we are stricter, the reason is one of [`head_rules`](crate::head_rules).
 
 use crate::control::{Control, options};
+use crate::forwarded_responses::Asked;
 use crate::head_rules::{self, Parsed, Reason, absolute};
 use crate::said::{Bytes, Field, Request, Response, Said, said};
 use sidering_codecs::registry::{CodecOptions, protocol};
-use sidering_codecs::{BodyLength, Codec, Edits, Method, RequestHead, Scratch, Version};
+use sidering_codecs::{BodyLength, Codec, Scratch, Version};
 
 /// More fields than any option allows.
 const FIELDS: usize = 2048;
@@ -225,44 +226,8 @@ fn may_pass(protocols: &[u8]) -> bool {
     !protocols.is_empty() && !names.any(|name| name == b"h2c" || name == b"h2")
 }
 
-/// The request that a response answers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Asked {
-    Get,
-    Head,
-    Connect,
-    Upgrade,
-}
-
-fn client_that_sent(asked: Asked, options: &CodecOptions) -> Box<dyn Codec> {
-    let mut codec = (protocol("http1").expect("registered").client)(*options);
-    let stream = codec.open().expect("the connection is free");
-    let (method, path): (_, &[u8]) = match asked {
-        Asked::Head => (Method::Head, b"/"),
-        Asked::Connect => (Method::Connect, b""),
-        Asked::Get | Asked::Upgrade => (Method::Get, b"/"),
-    };
-    let head = RequestHead {
-        method,
-        version: Version::Http11,
-        authority: b"a:80",
-        path,
-        authority_overrides_host: true,
-        fields: Default::default(),
-        body: BodyLength::None,
-        upgrade: (asked == Asked::Upgrade).then_some(b"websocket"),
-        expects_continue: false,
-    };
-    let mut edits = Edits::default();
-    edits.keep_upgrade();
-    let mut out = Vec::new();
-    codec.encode_request(stream, &head, &edits, &mut out);
-    codec.encode_end(stream, &mut out);
-    codec
-}
-
 fn compare_response(bytes: &[u8], asked: Asked, options: &CodecOptions) {
-    let mut codec = client_that_sent(asked, options);
+    let mut codec = asked.client(*options);
     let ours = decode(&mut *codec, bytes).map(|said| match said {
         Said::Response(response) => Ok(response),
         Said::Refused(status) => Err(status),

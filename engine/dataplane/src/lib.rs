@@ -17,4 +17,6 @@ pub mod observe;
 pub mod proxy;
 pub mod route;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 pub mod worker;

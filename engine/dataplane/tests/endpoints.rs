@@ -78,10 +78,7 @@ fn an_exchange_with_an_endpoint_that_goes_comes_to_its_end() {
 /// Its place in the table, its connections, its counters.
 #[test]
 fn an_endpoint_that_comes_back_has_what_it_had() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     tell(&mut bench, &[]);
     tell(&mut bench, &[8001, 8000]);
     bench.receive(upstream, OK);

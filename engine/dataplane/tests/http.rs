@@ -250,10 +250,7 @@ fn a_cut_answer_that_the_connection_delimits_is_reset() {
 
 #[test]
 fn bytes_behind_an_answer_cost_the_upstream_its_connection() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.receive(upstream, &[OK, OK].concat());
     assert_eq!(bench.flush(client), OK);
     assert!(bench.is_closed(upstream));
@@ -268,10 +265,7 @@ fn bytes_behind_an_answer_cost_the_upstream_its_connection() {
 
 #[test]
 fn a_slow_client_pauses_the_upstream_until_it_has_caught_up() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.receive(upstream, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     let piece = [b"4000\r\n".as_slice(), &[7; 0x4000], b"\r\n"].concat();
     let mut pieces = 0;
@@ -290,10 +284,7 @@ fn a_slow_client_pauses_the_upstream_until_it_has_caught_up() {
 
 #[test]
 fn a_large_body_goes_through_the_kernel_and_the_connections_are_kept() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.flush(upstream);
     let length = 1 << 20;
     bench.receive(upstream, format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nabc").as_bytes());
@@ -315,10 +306,7 @@ fn a_large_body_goes_through_the_kernel_and_the_connections_are_kept() {
 
 #[test]
 fn a_relay_whose_source_ends_early_cuts_the_client_off() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.receive(upstream, b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n");
     bench.flush(client);
     bench.paused(upstream);
@@ -362,10 +350,7 @@ fn a_broken_chunk_is_answered_and_never_passed_on() {
 #[test]
 fn an_upgrade_holds_what_comes_behind_it_and_then_carries_bytes() {
     let upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, &[upgrade.as_slice(), b"early"].concat());
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), &[upgrade.as_slice(), b"early"].concat());
     assert!(!bench.flush_text(upstream).contains("early"));
     bench.receive(
         upstream,
@@ -387,10 +372,7 @@ fn an_upgrade_holds_what_comes_behind_it_and_then_carries_bytes() {
 #[test]
 fn a_refused_upgrade_goes_on_as_http() {
     let upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, &[upgrade.as_slice(), GET].concat());
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), &[upgrade.as_slice(), GET].concat());
     bench.flush(upstream);
     bench.receive(upstream, OK);
     assert_eq!(bench.flush(client), OK);
@@ -402,10 +384,8 @@ fn a_refused_upgrade_goes_on_as_http() {
 
 #[test]
 fn an_early_answer_ends_both_connections() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(http(1), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
     bench.receive(upstream, b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");
     assert!(bench.flush_text(client).to_lowercase().contains("connection: close"));
     assert!(bench.is_closed(upstream));
@@ -417,10 +397,8 @@ fn an_early_answer_ends_both_connections() {
 
 #[test]
 fn an_upstream_that_refuses_the_body_may_still_answer() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(http(1), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc");
     bench.complete(Completion::SendFailed { conn: upstream, error: IoError::BrokenPipe });
     bench.receive(client, &[7; 900]);
     bench.receive(upstream, b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n");

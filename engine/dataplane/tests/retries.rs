@@ -47,10 +47,7 @@ fn obeying(mut snapshot: Snapshot, envoy_headers: EnvoyHeaders) -> Snapshot {
 
 /// The attempt is answered so; what the client gets, after any back-off, and how many retries there were.
 fn answered(policy: RetryPolicy, answer: &[u8]) -> (String, u64) {
-    let mut bench = Bench::new(snapshot(1, policy));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(snapshot(1, policy), GET);
     bench.receive(upstream, answer);
     let retries = bench.cluster.retries.get();
     (bench.flush_text(client), retries)
@@ -109,10 +106,8 @@ fn an_answer_is_retried_by_the_conditions_it_meets() {
 
 #[test]
 fn the_answer_of_the_last_attempt_is_the_clients() {
-    let mut bench = Bench::new(snapshot(1, RetryPolicy { attempts: 2, ..on(&[RetryOn::SERVER_ERROR]) }));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(snapshot(1, RetryPolicy { attempts: 2, ..on(&[RetryOn::SERVER_ERROR]) }), GET);
     for attempt in 0..3 {
         assert_eq!(bench.flush(upstream), GET, "attempt {attempt}");
         assert_eq!(bench.flush(client), b"", "nothing before the last one");
@@ -133,10 +128,7 @@ fn the_answer_of_the_last_attempt_is_the_clients() {
 
 #[test]
 fn a_retry_that_succeeds_is_counted_and_gives_its_place_back() {
-    let mut bench = Bench::new(snapshot(1, on(&[RetryOn::SERVER_ERROR])));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(snapshot(1, on(&[RetryOn::SERVER_ERROR])), GET);
     bench.flush(upstream);
     bench.receive(upstream, BAD);
     assert_eq!(count(&bench.cluster.retries_active), 1, "it backs off");
@@ -160,10 +152,7 @@ fn a_reset_is_retried_by_the_conditions_that_mean_it() {
         (RetryOn::RESET_BEFORE_REQUEST, false),
         (RetryOn::RETRIABLE_4XX, false),
     ] {
-        let mut bench = Bench::new(snapshot(1, on(&[condition])));
-        let client = bench.client();
-        bench.receive(client, GET);
-        let upstream = bench.connected();
+        let (mut bench, client, upstream) = Bench::asked(snapshot(1, on(&[condition])), GET);
         bench.flush(upstream);
         bench.end(upstream, Err(IoError::Reset));
         assert_eq!(count(&bench.cluster.retries) == 1, expected, "{condition:?}");
@@ -174,10 +163,7 @@ fn a_reset_is_retried_by_the_conditions_that_mean_it() {
 
 #[test]
 fn a_reset_before_anything_was_sent_is_a_condition_of_its_own() {
-    let mut bench = Bench::new(snapshot(1, on(&[RetryOn::RESET_BEFORE_REQUEST])));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, _, upstream) = Bench::asked(snapshot(1, on(&[RetryOn::RESET_BEFORE_REQUEST])), GET);
     // What is queued was never reported as sent.
     bench.end(upstream, Err(IoError::Reset));
     assert_eq!(count(&bench.cluster.retries), 1);
@@ -285,10 +271,10 @@ fn a_chunked_body_is_kept_until_it_is_too_long() {
 
 #[test]
 fn a_body_that_comes_during_the_back_off_follows_the_one_kept() {
-    let mut bench = Bench::new(snapshot(1, on(&[RetryOn::RESET])));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(
+        snapshot(1, on(&[RetryOn::RESET])),
+        b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 10\r\n\r\n01234",
+    );
     bench.flush(upstream);
     bench.end(upstream, Err(IoError::Reset));
     bench.receive(client, b"56789");
@@ -356,10 +342,7 @@ fn a_try_with_an_interim_answer_goes_on() {
 #[test]
 fn a_try_whose_answer_has_begun_goes_on() {
     let policy = RetryPolicy { per_try_timeout_ms: 1_000, ..on(&[RetryOn::RESET]) };
-    let mut bench = Bench::new(snapshot(1, policy));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(snapshot(1, policy), GET);
     bench.receive(upstream, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n");
     bench.flush(client);
     bench.advance_ms(2_000);
@@ -371,10 +354,8 @@ fn a_try_whose_answer_has_begun_goes_on() {
 #[test]
 fn the_routes_timeout_holds_for_all_attempts_and_the_back_off() {
     let back_off = BackOff { base_ms: 60_000, max_ms: 600_000 };
-    let mut bench = Bench::new(snapshot(1, RetryPolicy { back_off, ..on(&[RetryOn::SERVER_ERROR]) }));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(snapshot(1, RetryPolicy { back_off, ..on(&[RetryOn::SERVER_ERROR]) }), GET);
     bench.receive(upstream, BAD);
     bench.advance_ms(5_001);
     assert!(bench.flush_text(client).starts_with("HTTP/1.1 504"));
@@ -386,10 +367,7 @@ fn the_routes_timeout_holds_for_all_attempts_and_the_back_off() {
 
 #[test]
 fn the_routes_timeout_holds_for_the_attempt_behind_a_back_off() {
-    let mut bench = Bench::new(snapshot(1, on(&[RetryOn::SERVER_ERROR])));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(snapshot(1, on(&[RetryOn::SERVER_ERROR])), GET);
     bench.receive(upstream, BAD);
     bench.advance_ms(BACK_OFF_MS);
     bench.flush(upstream);
@@ -402,10 +380,7 @@ fn the_routes_timeout_holds_for_the_attempt_behind_a_back_off() {
 
 #[test]
 fn a_client_that_goes_during_the_back_off_takes_its_retry_along() {
-    let mut bench = Bench::new(snapshot(1, on(&[RetryOn::SERVER_ERROR])));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(snapshot(1, on(&[RetryOn::SERVER_ERROR])), GET);
     bench.flush(upstream);
     bench.receive(upstream, BAD);
     bench.end(client, Err(IoError::Reset));
@@ -544,10 +519,7 @@ fn a_stream_has_its_longest_duration() {
     assert!(bench.flush_text(client).starts_with("HTTP/1.1 504"));
     assert_eq!(count(&bench.listener.durations_reached), 1);
     // An answer that has begun is cut.
-    let mut bench = Bench::new(with_forward(1, forward()));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(with_forward(1, forward()), GET);
     bench.receive(upstream, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234");
     bench.flush(client);
     bench.advance_ms(1_000);
@@ -556,10 +528,8 @@ fn a_stream_has_its_longest_duration() {
 
 #[test]
 fn a_stale_connection_costs_no_retry() {
-    let mut bench = Bench::new(snapshot(1, RetryPolicy { attempts: 0, ..on(&[RetryOn::RESET]) }));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(snapshot(1, RetryPolicy { attempts: 0, ..on(&[RetryOn::RESET]) }), GET);
     bench.receive(upstream, OK);
     bench.flush(client);
     bench.receive(client, GET);

@@ -336,10 +336,8 @@ fn connect_ends_here_when_the_cluster_takes_bytes_only() {
 
 #[test]
 fn a_body_nobody_takes_any_more_is_read_to_its_end() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(http(1), b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
     bench.flush(upstream);
     bench.complete(Completion::SendFailed { conn: upstream, error: IoError::BrokenPipe });
     for _ in 0..200 {
@@ -355,10 +353,7 @@ fn a_reset_that_a_send_has_met_is_no_orderly_end() {
     let old = b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n1234";
     let delimited = b"HTTP/1.1 200 OK\r\n\r\n1234";
     for (request, answer) in [(&upgrade[..], &switching[..]), (old, delimited)] {
-        let mut bench = Bench::new(http(1));
-        let client = bench.client();
-        bench.receive(client, request);
-        let upstream = bench.connected();
+        let (mut bench, client, upstream) = Bench::asked(http(1), request);
         bench.flush(upstream);
         bench.receive(upstream, answer);
         bench.flush(client);
@@ -372,10 +367,7 @@ fn a_reset_that_a_send_has_met_is_no_orderly_end() {
 
 #[test]
 fn an_idle_connection_that_cannot_send_is_not_used() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.receive(upstream, OK);
     bench.flush(client);
     bench.complete(Completion::SendFailed { conn: upstream, error: IoError::BrokenPipe });
@@ -385,10 +377,7 @@ fn an_idle_connection_that_cannot_send_is_not_used() {
 
 #[test]
 fn an_upstream_that_has_not_taken_the_request_is_not_kept() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, POST);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), POST);
     bench.flush(upstream);
     bench.receive(client, &[b'x'; 40]);
     bench.receive(upstream, OK);
@@ -399,10 +388,7 @@ fn an_upstream_that_has_not_taken_the_request_is_not_kept() {
 
 #[test]
 fn bytes_received_are_counted() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.flush(upstream);
     bench.receive(upstream, OK);
     bench.flush(client);
@@ -448,10 +434,8 @@ fn an_early_answer_ends_a_running_request_relay() {
 
 #[test]
 fn an_early_answer_goes_out_whole_to_a_client_whose_last_bytes_went_down_with_a_relay() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nabc");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(http(1), b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\n\r\nabc");
     bench.flush(upstream);
     bench.paused(client);
     bench.receive(upstream, OK);
@@ -465,10 +449,8 @@ fn an_early_answer_goes_out_whole_to_a_client_whose_last_bytes_went_down_with_a_
 
 #[test]
 fn a_half_closed_client_sees_a_cut_answer_that_the_connection_delimits() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n1234");
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) =
+        Bench::asked(http(1), b"POST / HTTP/1.0\r\nHost: h\r\nContent-Length: 9\r\n\r\n1234");
     bench.receive(upstream, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n1234\r\n");
     bench.end(client, Ok(()));
     assert_eq!(bench.io.socket(client).closed, Some(true));
@@ -508,10 +490,7 @@ fn a_request_that_comes_before_the_last_answer_is_out_waits_for_it() {
 #[test]
 fn the_end_that_a_relay_met_is_not_received_again() {
     let upgrade = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, upgrade);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), upgrade);
     bench.receive(upstream, b"HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     bench.paused(upstream);
     bench.io.socket(upstream).relay = None;
@@ -523,10 +502,7 @@ fn the_end_that_a_relay_met_is_not_received_again() {
 
 #[test]
 fn a_request_that_comes_while_the_last_answer_drains_is_not_begun() {
-    let mut bench = Bench::new(http(1));
-    let client = bench.client();
-    bench.receive(client, GET);
-    let upstream = bench.connected();
+    let (mut bench, client, upstream) = Bench::asked(http(1), GET);
     bench.flush(upstream);
     bench.receive(upstream, OK);
     bench.message(Message::Drain);

@@ -56,30 +56,7 @@ pub(super) fn nginx(task: &Task) -> String {
 
 pub(super) fn envoy(task: &Task) -> String {
     let Task { listen, origin, second_origin, .. } = task;
-    let mut text = format!(
-        r#"static_resources:
-  listeners:
-  - name: front
-    address: {}
-    filter_chains:
-    - filters:
-      - name: envoy.filters.network.http_connection_manager
-        typed_config:
-          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
-          stat_prefix: front
-          codec_type: HTTP1
-          http_filters:
-          - name: envoy.filters.http.router
-            typed_config:
-              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
-          route_config:
-            virtual_hosts:
-            - name: all
-              domains: ["*"]
-              routes:
-"#,
-        envoy_address(*listen)
-    );
+    let mut text = configs::envoy_front(*listen);
     for prefix in others() {
         let _ = writeln!(
             text,

@@ -194,6 +194,34 @@ const ENVOY_HTTP: &str = r#"      - name: envoy.filters.network.http_connection_
               "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
 "#;
 
+/// A listener of Envoy's, up to its routes.
+pub(super) fn envoy_front(listen: SocketAddr) -> String {
+    format!(
+        r#"static_resources:
+  listeners:
+  - name: front
+    address: {}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: front
+          codec_type: HTTP1
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+          route_config:
+            virtual_hosts:
+            - name: all
+              domains: ["*"]
+              routes:
+"#,
+        envoy_address(listen)
+    )
+}
+
 pub(super) fn envoy_address(address: SocketAddr) -> String {
     format!("{{ socket_address: {{ address: {}, port_value: {} }} }}", address.ip(), address.port())
 }

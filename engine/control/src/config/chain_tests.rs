@@ -1,5 +1,6 @@
 //! What chains of route tables are read as, and their mistakes with their places.
 
+use super::tests::problems;
 use super::*;
 use sidering_dataplane::config::{ChainLink, LinkTables, ListenerKind, PassOn};
 
@@ -16,17 +17,6 @@ fn file(chain: &str, more: &str) -> String {
         table("a"),
         table("b")
     )
-}
-
-fn problems(text: &str) -> Vec<String> {
-    let report = match parse("test.yaml", text, &Overrides::default()) {
-        Ok(loaded) => loaded.report,
-        Err(report) => report,
-    };
-    let line = |problem: &Problem| {
-        format!("{}:{} {} | {}", problem.place.line, problem.place.column, problem.message, problem.expected)
-    };
-    report.problems.iter().map(line).collect()
 }
 
 #[test]

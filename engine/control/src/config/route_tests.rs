@@ -15,15 +15,9 @@ fn file(matches: &[&str]) -> String {
     )
 }
 
+/// Of a file with these matches.
 fn problems(matches: &[&str]) -> Vec<String> {
-    let report = match parse("test.yaml", &file(matches), &Overrides::default()) {
-        Ok(loaded) => loaded.report,
-        Err(report) => report,
-    };
-    let line = |problem: &Problem| {
-        format!("{}:{} {} | {}", problem.place.line, problem.place.column, problem.message, problem.expected)
-    };
-    report.problems.iter().map(line).collect()
+    super::tests::problems(&file(matches))
 }
 
 fn read(text: &str) -> RouteMatch {

@@ -1,5 +1,6 @@
 //! What maps of zones are read as, and their mistakes with their places.
 
+use super::tests::problems;
 use super::*;
 use sidering_dataplane::config::*;
 
@@ -26,17 +27,6 @@ fn file(map: &str) -> String {
          clusters:\n- {{ name: c, endpoints: [127.0.0.1:1] }}\nzone_routing:\n- name: users\n{map}route_tables:\n{}",
         ["r0", "r1", "city", "world", "rest"].map(table).concat()
     )
-}
-
-fn problems(text: &str) -> Vec<String> {
-    let report = match parse("test.yaml", text, &Overrides::default()) {
-        Ok(loaded) => loaded.report,
-        Err(report) => report,
-    };
-    let line = |problem: &Problem| {
-        format!("{}:{} {} | {}", problem.place.line, problem.place.column, problem.message, problem.expected)
-    };
-    report.problems.iter().map(line).collect()
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Hashes against what Envoy's documentation of `hash_policy` and its hash (xxHash64, seed 0) say.
 
 use super::*;
-use sidering_codecs::{BodyLength, FieldSpan, Fields, Method, Version};
+use crate::testing::fields;
+use sidering_codecs::{BodyLength, Fields, Method, Version};
 
 /// As Envoy gives them for its hash.
 const FOO: u64 = 3_728_699_739_546_630_719;
@@ -31,21 +32,7 @@ fn cookie(name: &str, ttl_seconds: Option<u64>) -> HashSource {
 }
 
 fn combined(policies: &[HashPolicy], path: &str, lines: &[&str]) -> (Option<u64>, u16) {
-    let (mut bytes, mut spans) = (vec![], vec![]);
-    for line in lines {
-        let start = bytes.len() as u32;
-        let colon = line.find(": ").unwrap() as u32;
-        bytes.extend_from_slice(format!("{line}\r\n").as_bytes());
-        spans.push(FieldSpan {
-            line_start: start,
-            value_start: start + colon + 2,
-            value_len: line.len() as u32 - colon - 2,
-            line_end: bytes.len() as u32,
-            name_len: colon as u16,
-            name: FieldName::Other,
-            hop_by_hop: false,
-        });
-    }
+    let (bytes, spans) = fields(lines);
     let head = RequestHead {
         method: Method::Get,
         version: Version::Http11,

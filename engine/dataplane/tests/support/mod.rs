@@ -241,6 +241,15 @@ impl Bench {
         self.worker.handle_turn(&mut self.io, self.now);
     }
 
+    /// A new one, with a client that sends these bytes and the upstream that they are to go to.
+    pub(crate) fn asked(snapshot: Snapshot, request: &[u8]) -> (Bench, ConnId, ConnId) {
+        let mut bench = Bench::new(snapshot);
+        let client = bench.client();
+        bench.receive(client, request);
+        let upstream = bench.connected();
+        (bench, client, upstream)
+    }
+
     /// A client on the first listener.
     pub(crate) fn client(&mut self) -> ConnId {
         self.client_of(ListenerId(0))

@@ -1,19 +1,7 @@
 //! What routes do with requests: shares of clusters, rewrites, redirects.
 
-use crate::support::web::reply;
-use crate::support::{Config, Origin, Proxy};
-
-/// An upstream that answers with its name, the target and the Host that it was asked for.
-fn named(name: &'static str) -> Origin {
-    Origin::start(move |wire, _| {
-        loop {
-            let head = wire.head()?;
-            wire.body(&head, |_| {})?;
-            let host = head.value("host").unwrap_or_default();
-            reply(wire, 200, &format!("{name} {} {host}", head.target()))?;
-        }
-    })
-}
+use crate::support::web::named;
+use crate::support::{Config, Proxy};
 
 #[test]
 fn weighted_clusters_get_exactly_their_shares() {

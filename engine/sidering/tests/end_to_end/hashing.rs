@@ -1,20 +1,8 @@
 //! Clusters that requests name, targets that regular expressions change, and cookies that hash policies make up.
 
 use crate::support::access_log::{flags, record_of};
-use crate::support::web::reply;
+use crate::support::web::named;
 use crate::support::{Config, Origin, Proxy};
-
-/// An upstream that answers with its name, the target and the Host that it was asked for.
-fn named(name: &'static str) -> Origin {
-    Origin::start(move |wire, _| {
-        loop {
-            let head = wire.head()?;
-            wire.body(&head, |_| {})?;
-            let host = head.value("host").unwrap_or_default();
-            reply(wire, 200, &format!("{name} {} {host}", head.target()))?;
-        }
-    })
-}
 
 #[test]
 fn a_request_names_its_cluster() {

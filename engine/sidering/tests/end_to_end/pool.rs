@@ -131,8 +131,8 @@ impl Gate {
     }
 }
 
-#[test]
-fn requests_over_the_bounds_of_a_pool_are_refused_and_those_within_wait() {
+/// A pool of one connection and one place to wait, to an origin that answers once its gate is open.
+fn gated() -> (Arc<Gate>, Origin, Proxy) {
     let gate = Arc::new(Gate::default());
     let ours = Arc::clone(&gate);
     let origin = Origin::start(move |wire, _| {
@@ -148,6 +148,12 @@ fn requests_over_the_bounds_of_a_pool_are_refused_and_those_within_wait() {
         "pool: { max_connections: 1, max_pending: 1 }",
     );
     let proxy = Proxy::start(&config);
+    (gate, origin, proxy)
+}
+
+#[test]
+fn requests_over_the_bounds_of_a_pool_are_refused_and_those_within_wait() {
+    let (gate, origin, proxy) = gated();
     let gauge = |name: &str| proxy.metrics().sum_where(name, "\"api\"");
     let mut first = proxy.connect("web");
     first.get("/first").unwrap();
@@ -174,21 +180,7 @@ fn requests_over_the_bounds_of_a_pool_are_refused_and_those_within_wait() {
 
 #[test]
 fn a_client_that_leaves_while_it_waits_gives_its_place_back() {
-    let gate = Arc::new(Gate::default());
-    let ours = Arc::clone(&gate);
-    let origin = Origin::start(move |wire, _| {
-        loop {
-            wire.head()?;
-            ours.pass();
-            reply(wire, 200, "served")?;
-        }
-    });
-    let config = Config::new().http("web", "", "{ match: {}, cluster: api }").cluster(
-        "api",
-        &origin,
-        "pool: { max_connections: 1, max_pending: 1 }",
-    );
-    let proxy = Proxy::start(&config);
+    let (gate, origin, proxy) = gated();
     let pending = |wanted: f64| {
         until("the queue", || {
             let now = proxy.metrics().sum_where("sidering_cluster_upstream_rq_pending_active", "\"api\"");

@@ -4,6 +4,7 @@
 //! - `/check/N`: whether the request's body is the first N bytes of the pattern
 //! - everything else: `hello`
 
+use super::Origin;
 use super::pattern::{self, Checker};
 use super::wire::{Head, Wire};
 use std::io;
@@ -24,6 +25,18 @@ pub(crate) fn serve(wire: &mut Wire) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// An upstream that answers with its name, the target and the Host that it was asked for.
+pub(crate) fn named(name: &'static str) -> Origin {
+    Origin::start(move |wire, _| {
+        loop {
+            let head = wire.head()?;
+            wire.body(&head, |_| {})?;
+            let host = head.value("host").unwrap_or_default();
+            reply(wire, 200, &format!("{name} {} {host}", head.target()))?;
+        }
+    })
 }
 
 /// Answers one request; `false` if the connection ends behind it.
