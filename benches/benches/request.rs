@@ -145,7 +145,12 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         endpoints: [Endpoint::new(address.clone())].into(),
         connect_timeout_ms: 5_000,
         lb: LoadBalancing::RoundRobin,
-        pool: PoolLimits { max_connections: 10, max_pending: 10, idle_timeout_ms: 60_000 },
+        pool: PoolLimits {
+            max_connections: 10,
+            max_pending: 10,
+            idle_timeout_ms: 60_000,
+            shares_idle: false,
+        },
         ..Cluster::default()
     };
     let kind = ListenerKind::Http(Box::new(http));
@@ -179,6 +184,7 @@ impl Bench {
             reports: None,
             notices: None,
             seed: 1,
+            neighbours: None,
             kept_slots_max: 256,
         });
         let mut io = NullIo::default();

@@ -50,6 +50,7 @@ pub(crate) fn take(orders: &Orders) -> (Vec<String>, Option<Update>) {
             Order::Message(Message::Endpoints(_)) => format!("{core}: endpoints"),
             Order::Message(Message::Share(order)) => format!("{core}: share {order:?}"),
             Order::Message(Message::Health(update)) => format!("{core}: health {}", show(&update)),
+            Order::Message(Message::Ask(_) | Message::Answer(_)) => panic!("what cores tell each other"),
             Order::Message(Message::Drain) => format!("{core}: drain"),
             Order::Message(Message::Stop) => format!("{core}: stop"),
             Order::Message(Message::Apply(new)) => {

@@ -13,6 +13,7 @@
 //! - Every operation on a connection can fail with one completion ([`Completion::ReceiveEnded`],
 //!   [`Completion::SendFailed`], ...); the connection stays allocated until the data plane closes it.
 
+use std::any::Any;
 use std::fmt::{Display, Formatter};
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -84,6 +85,27 @@ pub struct Keepalive {
     pub interval_seconds: u16,
     /// 1 to 127.
     pub probes: u8,
+}
+
+/// A socket between two engines of the same kind. Dropping it closes the connection. What it is only engines know.
+pub struct Detached(Box<dyn Any + Send>);
+
+impl Detached {
+    /// For an engine that lets a socket go.
+    pub fn new(socket: impl Any + Send) -> Self {
+        Detached(Box::new(socket))
+    }
+
+    /// For an engine that takes it; `None` (and the socket closed) if another kind of engine let it go.
+    pub fn into_socket<S: Any>(self) -> Option<S> {
+        self.0.downcast().ok().map(|socket| *socket)
+    }
+}
+
+impl std::fmt::Debug for Detached {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Detached")
+    }
 }
 
 /// Received bytes: a view of an engine's buffer that goes home when the last view of it is dropped.
@@ -222,6 +244,20 @@ pub trait Io {
     /// the relay had under way is lost, so the other side must be closed by the caller, too; until then it may be
     /// received on (to discard what comes) and sent to.
     fn close(&mut self, conn: ConnId, mode: CloseMode);
+
+    /// Lets a connection go that is at rest (`Paused`) with nothing queued; `conn` is void from here on. `None`: it cannot
+    /// go, and stays. An engine that is alone need not be able to.
+    fn release(&mut self, _conn: ConnId) -> Option<Detached> {
+        None
+    }
+
+    /// Takes a connection that an engine of another core let go; nothing is received before [`Io::receive`].
+    ///
+    /// # Errors
+    /// It is closed if there is no room for it, or if bytes or its end have come since it was at rest.
+    fn adopt(&mut self, _socket: Detached) -> Result<ConnId, IoError> {
+        Err(IoError::Unreachable)
+    }
 
     /// The peer's address, asked of the system at each call: keep it if it is needed often. `None` for unix sockets.
     fn peer_address(&mut self, conn: ConnId) -> Option<SocketAddr>;

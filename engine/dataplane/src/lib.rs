@@ -12,6 +12,7 @@ pub mod filter;
 pub mod header;
 pub mod io;
 pub mod message;
+pub mod neighbours;
 pub mod net;
 pub mod observe;
 pub mod proxy;

@@ -1,8 +1,9 @@
-//! What the control thread may tell a core.
+//! What the control thread may tell a core, and what cores may tell each other.
 
 use crate::config::{ClusterIndex, Endpoint, HealthFlags, Snapshot};
 use crate::filter::local_rate_limit::shares::ShareOrder;
 use crate::io::Address;
+use crate::neighbours::{Answer, Ask};
 use crate::observe::counters::{ClusterCounters, EndpointCounters, ListenerCounters};
 use std::sync::Arc;
 
@@ -17,6 +18,10 @@ pub enum Message {
     Health(HealthUpdate),
     /// A token bucket's share is asked for, or changed.
     Share(ShareOrder),
+    /// Another core would take an idle connection.
+    Ask(Ask),
+    /// What another core says to an ask of this one.
+    Answer(Answer),
     /// Stop accepting, finish what is in flight within the snapshot's drain timeout, then be finished.
     Drain,
     /// Be finished at once.

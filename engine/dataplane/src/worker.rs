@@ -9,6 +9,7 @@ use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::{RateLimits, ReportSink};
 use crate::io::{Completion, ConnId, Io, ListenerId, Machine, Time};
 use crate::message::Message;
+use crate::neighbours::Neighbours;
 use crate::net::conn::{ConnTable, Role};
 use crate::net::listener::CoreListener;
 use crate::net::timer::TimerWheel;
@@ -35,6 +36,8 @@ pub struct WorkerOptions {
     pub reports: Option<Box<dyn ReportSink>>,
     /// Where it tells what control must hear of at once; nobody hears it otherwise.
     pub notices: Option<Box<dyn NoticeSink>>,
+    /// The other cores, if pools may share with them.
+    pub neighbours: Option<Box<dyn Neighbours>>,
     /// Decides request ids and, where chance has a part in it, which endpoints are picked and which requests get a fault.
     pub seed: u64,
     /// Receive slots that kept request bodies may hold; beyond, bodies are copied. Well below what the engine has.
@@ -136,6 +139,7 @@ pub struct Worker<I: Io> {
     pub(crate) transformed: Vec<u8>,
     reports: Option<Box<dyn ReportSink>>,
     pub(crate) notices: Option<Box<dyn NoticeSink>>,
+    pub(crate) neighbours: Option<Box<dyn Neighbours>>,
     pub(crate) random: u64,
     pub(crate) core: u32,
     pub(crate) drain: Drain,
@@ -176,6 +180,7 @@ impl<I: Io> Worker<I> {
             transformed: Vec::new(),
             reports: options.reports,
             notices: options.notices,
+            neighbours: options.neighbours,
             random: options.seed | 1,
             core: options.core,
             drain: Drain::No,
@@ -285,6 +290,8 @@ impl<I: Io> Machine<I> for Worker<I> {
             Message::Apply(update) => self.apply(io, &update),
             Message::Endpoints(update) => self.apply_endpoints(io, &update),
             Message::Health(update) => self.apply_health(&update),
+            Message::Ask(ask) => self.handle_ask(io, ask),
+            Message::Answer(answer) => self.handle_answer(io, answer),
             Message::Share(order) => self.rate_limits.handle(&order, now),
             Message::Drain => self.begin_drain(io),
             Message::Stop => self.stop(io),

@@ -262,8 +262,12 @@ fn an_attempt_that_gets_no_connection_leaves_the_first_one() {
     for has_room in [true, false] {
         let mut config = snapshot(1, policy(1));
         if !has_room {
-            cluster_mut(&mut config, 0).pool =
-                PoolLimits { max_connections: 1, max_pending: 0, idle_timeout_ms: 10_000 };
+            cluster_mut(&mut config, 0).pool = PoolLimits {
+                max_connections: 1,
+                max_pending: 0,
+                idle_timeout_ms: 10_000,
+                shares_idle: false,
+            };
         }
         let mut bench = Bench::new(config);
         let client = bench.client();

@@ -32,6 +32,7 @@ mod driver;
 mod epoll;
 mod errors;
 mod group;
+mod handover;
 mod listener;
 mod options;
 mod outgoing;

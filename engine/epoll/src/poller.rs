@@ -93,6 +93,12 @@ impl Poller {
         let _ = epoll::delete(&self.epoll, socket);
     }
 
+    /// Forgets a connection whose socket goes on to live elsewhere.
+    pub(crate) fn forget_conn(&self, socket: &OwnedFd) {
+        // The only failure is that it is not watched.
+        let _ = epoll::delete(&self.epoll, socket);
+    }
+
     /// Watches an eventfd: each write to it is told once, whether it is read or not.
     pub(crate) fn watch_mailbox(&self, eventfd: &OwnedFd) -> Result<(), Errno> {
         epoll::add(&self.epoll, eventfd.as_fd(), Source::Mailbox.token(), EventFlags::IN | EventFlags::ET)

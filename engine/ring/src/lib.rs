@@ -39,6 +39,7 @@ mod connect;
 mod driver;
 mod errors;
 mod group;
+mod handover;
 mod kernel;
 mod listener;
 mod mapping;

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sidering_dataplane::io::{
-    Address, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment, Time,
+    Address, CloseMode, Completion, ConnId, ConnectOptions, Detached, Io, IoError, ListenerId, Segment, Time,
 };
 use sidering_dataplane::observe::counters::EngineCounters;
 use sidering_system::transfer::Relays;
@@ -342,6 +342,14 @@ impl Io for Ring {
 
     fn close(&mut self, conn: ConnId, mode: CloseMode) {
         self.close_conn(conn, mode);
+    }
+
+    fn release(&mut self, conn: ConnId) -> Option<Detached> {
+        self.release_conn(conn)
+    }
+
+    fn adopt(&mut self, socket: Detached) -> Result<ConnId, IoError> {
+        self.adopt_socket(socket)
     }
 
     fn peer_address(&mut self, conn: ConnId) -> Option<SocketAddr> {

@@ -8,6 +8,7 @@ use sidering_control::stats::Ledger;
 use sidering_control::{CoreEnd, CoreNotices, Cores, EngineInUse, Opened, Order, Reports, log};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::message::Message;
+use sidering_dataplane::neighbours::{IdleBoard, Neighbours};
 use sidering_dataplane::observe::counters::{CoreCounters, EngineCounters};
 use sidering_dataplane::worker::WorkerOptions;
 use sidering_epoll::Epoll;
@@ -55,6 +56,8 @@ struct Seat {
     access_log: CoreSink,
     notices: CoreNotices,
     inbox: Receiver<Message>,
+    /// `None` if it is the only core.
+    others: Option<Others>,
     end: CoreEnd,
     reports: Reports,
 }
@@ -83,10 +86,17 @@ impl Fleet {
                 access_log,
                 notices: outbox.notices.clone(),
                 inbox,
+                others: None,
                 end: outbox.end.clone(),
                 reports: outbox.reports.clone(),
             });
             mailboxes.push(mailbox);
+        }
+        if seats.len() > 1 {
+            let board = Arc::new(IdleBoard::new(seats.len()));
+            for seat in &mut seats {
+                seat.others = Some(Others { mailboxes: mailboxes.clone(), board: Arc::clone(&board) });
+            }
         }
         let in_use = seat_all(decision, seats)?;
         Ok((Fleet { mailboxes }, in_use))
@@ -253,7 +263,9 @@ impl Seat {
             return Some(self);
         }
         let mut guard = Guard { core: self.core, end: self.end, told: false };
+        let others = self.others.map(|others| Box::new(others) as Box<dyn Neighbours>);
         let worker = WorkerOptions {
+            neighbours: others,
             core: self.core as u32,
             counters: self.counters,
             access_log: Some(Box::new(self.access_log)),
@@ -264,6 +276,23 @@ impl Seat {
         };
         guard.tell(engine.run(worker, self.inbox, self.clock.origin));
         None
+    }
+}
+
+/// The way from one core to the others: that of control's orders.
+struct Others {
+    mailboxes: Vec<Mailbox<Message>>,
+    board: Arc<IdleBoard>,
+}
+
+impl Neighbours for Others {
+    fn try_tell(&mut self, core: u32, message: Message) -> bool {
+        let mailbox = self.mailboxes.get(core as usize);
+        mailbox.is_some_and(|mailbox| mailbox.send(Delivery::Message(message)).is_ok())
+    }
+
+    fn board(&self) -> &Arc<IdleBoard> {
+        &self.board
     }
 }
 
@@ -345,6 +374,7 @@ mod tests {
             access_log,
             notices: HealthEvents::default().sink(),
             inbox: mailbox(1).unwrap().1,
+            others: None,
             end: events.core_end(),
             reports: events.reports(),
         });

@@ -68,6 +68,7 @@ impl World {
             reports: None,
             notices: Some(oracle.notices.sink()),
             seed,
+            neighbours: None,
             kept_slots_max: plan.kept_slots() as u32,
         });
         let clients_to_come = plan.clients;
@@ -259,7 +260,7 @@ impl World {
                 Message::Endpoints(_) | Message::Health(_) => {}
                 Message::Stop => self.oracle.applied.clear(),
                 Message::Drain => self.ledger.drained_at = Some(self.engine.now),
-                Message::Share(_) => {}
+                Message::Share(_) | Message::Ask(_) | Message::Answer(_) => {}
             }
             let kept = self.kept_by(&message);
             self.worker.handle_message(&mut self.engine, now, message);

@@ -10,6 +10,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use sidering_dataplane::io::{Address, ConnectOptions};
 use socket2::{Domain, SockAddr, SockRef, Socket, TcpKeepalive, Type};
 
@@ -166,6 +168,12 @@ fn watch_for_death(socket: &Socket, options: &ConnectOptions) -> io::Result<()> 
     Ok(())
 }
 
+/// Whether nothing has come in that was not received, no end and no error either.
+#[must_use]
+pub fn is_quiet(socket: &OwnedFd) -> bool {
+    recv(socket, &mut [0_u8; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT).map(|_| ()) == Err(Errno::AGAIN)
+}
+
 /// Where a socket is bound, with the port the system chose if 0 was asked for. `None` for unix sockets and on error.
 pub fn local_address(socket: &OwnedFd) -> Option<SocketAddr> {
     SockRef::from(socket).local_addr().ok()?.as_socket()
@@ -180,6 +188,19 @@ mod tests {
 
     fn any_port() -> Address {
         Address::Ip(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    #[test]
+    fn a_socket_is_quiet_until_something_has_come() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let ours = OwnedFd::from(ours);
+        assert!(is_quiet(&ours));
+        std::io::Write::write_all(&mut theirs, b"x").unwrap();
+        assert!(!is_quiet(&ours), "a byte");
+        assert_eq!(recv(&ours, &mut [0; 8], RecvFlags::DONTWAIT).unwrap().1, 1);
+        assert!(is_quiet(&ours), "nothing was taken by asking");
+        drop(theirs);
+        assert!(!is_quiet(&ours), "its end");
     }
 
     #[test]

@@ -172,6 +172,7 @@ fn cluster(json: &mut Json, cluster: &Cluster, discovery: Option<&Discovery>) {
         json.key("max_connections").number(u64::from(cluster.pool.max_connections));
         json.key("max_pending").number(u64::from(cluster.pool.max_pending));
         json.key("idle_timeout").text(&show_ms(cluster.pool.idle_timeout_ms));
+        json.key("share_idle_connections").boolean(cluster.pool.shares_idle);
     });
     health(json, cluster);
 }

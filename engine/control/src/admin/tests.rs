@@ -94,7 +94,7 @@ route_tables:
 - { name: a, virtual_hosts: [{ domains: [x], routes: [{ match: { prefix: /a }, cluster: api }] }] }
 - { name: b, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }
 clusters:
-- { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9 } }
+- { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9, share_idle_connections: true } }
 - { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
 - name: db
   endpoints: [\"unix:/run/db.sock\"]

@@ -150,7 +150,7 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
 }
 
 fn default_pool() -> PoolLimits {
-    PoolLimits { max_connections: 1024, max_pending: 1024, idle_timeout_ms: 60_000 }
+    PoolLimits { max_connections: 1024, max_pending: 1024, idle_timeout_ms: 60_000, shares_idle: false }
 }
 
 fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
@@ -160,8 +160,14 @@ fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
         section.integer("max_connections", 1..=LARGEST_COUNT, u64::from(default.max_connections));
     let max_pending = section.integer("max_pending", 0..=LARGEST_COUNT, u64::from(default.max_pending));
     let idle_timeout_ms = section.duration_ms("idle_timeout", 0, default.idle_timeout_ms);
+    let shares_idle = section.boolean("share_idle_connections", default.shares_idle);
     section.finish();
-    PoolLimits { max_connections: max_connections as u32, max_pending: max_pending as u32, idle_timeout_ms }
+    PoolLimits {
+        max_connections: max_connections as u32,
+        max_pending: max_pending as u32,
+        idle_timeout_ms,
+        shares_idle,
+    }
 }
 
 fn key_place(tree: &Tree, key: &str) -> Option<Place> {

@@ -67,6 +67,7 @@ fn a_small_file_gets_the_documented_defaults() {
     assert_eq!((cluster.protocol, cluster.connect_timeout_ms), ("http1", 5000));
     let pool = &cluster.pool;
     assert_eq!((pool.max_connections, pool.max_pending, pool.idle_timeout_ms), (1024, 1024, 60_000));
+    assert!(!pool.shares_idle);
     assert_eq!(cluster.endpoints[0].weight, 1);
 }
 
@@ -105,7 +106,7 @@ clusters:
   protocol: http1
   lb: least_request
   connect_timeout: 250ms
-  pool: { max_connections: 5, max_pending: 6, idle_timeout: 0s }
+  pool: { max_connections: 5, max_pending: 6, idle_timeout: 0s, share_idle_connections: true }
   endpoints: [127.0.0.1:1, { address: 127.0.0.1:2, weight: 128 }]
 "#;
     let Loaded { settings, snapshot, .. } = parse("test.yaml", text, &Overrides::default()).unwrap();
@@ -127,6 +128,7 @@ clusters:
     assert_eq!(snapshot.listeners[1].kind, ListenerKind::Tcp { cluster: ClusterIndex(0) });
     assert_eq!(snapshot.listeners[1].id, ListenerId(1));
     assert_eq!((snapshot.clusters[0].protocol, snapshot.clusters[0].pool.max_pending), ("tcp", 7));
+    assert!(snapshot.clusters[1].pool.shares_idle);
     assert_eq!(snapshot.clusters[1].endpoints[1].weight, 128);
     let balancers = [&snapshot.clusters[0], &snapshot.clusters[1]].map(|cluster| cluster.lb);
     assert_eq!(balancers, [LoadBalancing::RoundRobin, LoadBalancing::LeastRequest]);

@@ -79,6 +79,7 @@ impl Lab {
             reports: None,
             notices: None,
             seed: question.world.random,
+            neighbours: None,
             kept_slots_max: 0,
         });
         let endpoints = Endpoints {

@@ -132,6 +132,20 @@ pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
         &c.connections_idle
     }),
     (
+        "cluster_upstream_cx_handed_over",
+        "upstream_cx_handed_over",
+        Kind::Counter,
+        "Connections that one core got of another.",
+        |c| &c.handovers,
+    ),
+    (
+        "cluster_upstream_cx_handover_declined",
+        "upstream_cx_handover_declined",
+        Kind::Counter,
+        "Times a core asked another one for a connection, and got none or too late.",
+        |c| &c.handovers_declined,
+    ),
+    (
         "cluster_upstream_cx_connect_fail",
         "upstream_cx_connect_fail",
         Kind::Counter,

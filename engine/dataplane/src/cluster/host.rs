@@ -7,6 +7,7 @@ use super::lb::{Candidates, Ewma};
 use super::outlier::{Reached, Rows};
 use crate::config::{Endpoint, HealthFlags, HostHealth, Metadata, OutlierDetection, SlowStart};
 use crate::io::{Address, ConnId, Time};
+use crate::neighbours::IdleBoard;
 use crate::observe::counters::EndpointCounters;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -100,6 +101,8 @@ pub(super) struct Entry {
     /// When it came or was well again; `None` is long ago.
     since: Option<Time>,
     pub(super) ewma: Ewma,
+    /// Its place on the board of idle connections.
+    pub(super) board_slot: u16,
     /// For outlier detection.
     rows: Rows,
     /// The last one used is taken first, so that the others can time out.
@@ -199,6 +202,7 @@ impl HostTable {
             // The first ones all begin at once.
             since: self.is_settled.then_some(self.changed),
             ewma: Ewma::default(),
+            board_slot: IdleBoard::slot_of(&endpoint.address),
             rows: Rows::default(),
             idle: Vec::new(),
             connections: 0,
@@ -293,6 +297,11 @@ impl HostTable {
     /// The member with this address.
     pub fn find(&self, address: &Address) -> Option<u32> {
         self.known(address).filter(|index| self.is_member(*index))
+    }
+
+    /// Where the board tells of its idle connections; `None` if those lead to different addresses.
+    pub(crate) fn board_slot(&self, index: u32) -> Option<u16> {
+        self.entry(index).filter(|entry| !entry.host.is_logical).map(|entry| entry.board_slot)
     }
 
     /// What is known against the endpoint.

@@ -7,7 +7,8 @@ use crate::cluster::{Breaker, HostTable, PrioritySet};
 use crate::config::{Cluster, Endpoint};
 use crate::io::{ConnId, Time};
 use crate::message::ClusterUpdate;
-use crate::observe::counters::{ClusterCounters, EndpointCounters};
+use crate::neighbours::{IdleBoard, Neighbours};
+use crate::observe::counters::{ClusterCounters, Counter, EndpointCounters};
 use crate::stream::StreamKey;
 use sidering_codecs::registry::{Protocol, protocol};
 use std::collections::VecDeque;
@@ -26,9 +27,13 @@ pub struct CoreCluster {
     /// Spreads the first picks of the cores.
     start: usize,
     connections: u32,
+    /// Requests that wait for a connection of another core, and have room for it.
+    asks: u32,
     idle_connections: u32,
     /// Requests that have not come to their end with it: until then it is not forgotten.
     requests: u32,
+    /// Where other cores see what is idle here, with the number of this one.
+    board: Option<(Arc<IdleBoard>, u32)>,
     waiting: VecDeque<StreamKey>,
     pub(super) breaker: Breaker,
     /// A newer configuration has replaced it: it only finishes what it has.
@@ -54,8 +59,10 @@ impl CoreCluster {
             protocol: protocol(config.protocol),
             hosts,
             connections: 0,
+            asks: 0,
             idle_connections: 0,
             requests: 0,
+            board: None,
             waiting: VecDeque::new(),
             breaker: Breaker::new(&config.circuit_breaker, core, cores),
             retired: false,
@@ -126,8 +133,10 @@ impl CoreCluster {
 
     /// Takes the idle connection of `endpoint` that was used last.
     pub fn take_idle(&mut self, endpoint: u32) -> Option<ConnId> {
-        let conn = self.hosts.entry_mut(endpoint)?.idle.pop()?;
-        self.on_idle_taken();
+        let entry = self.hosts.entry_mut(endpoint)?;
+        let conn = entry.idle.pop()?;
+        let slot = entry.board_slot;
+        self.on_idle_taken(slot);
         Some(conn)
     }
 
@@ -149,7 +158,10 @@ impl CoreCluster {
         entries.take(if self.idle_connections > 0 { usize::MAX } else { 0 })
     }
 
-    fn on_idle_taken(&mut self) {
+    fn on_idle_taken(&mut self, slot: u16) {
+        if let Some(count) = self.board_count(slot) {
+            count.subtract(1);
+        }
         self.idle_connections -= 1;
         self.counters.connections_idle.subtract(1);
     }
@@ -158,7 +170,10 @@ impl CoreCluster {
     pub fn park(&mut self, endpoint: u32, conn: ConnId) -> u32 {
         let Some(entry) = self.hosts.entry_mut(endpoint) else { return u32::MAX };
         entry.idle.push(conn);
-        let position = entry.idle.len() as u32 - 1;
+        let (position, slot) = (entry.idle.len() as u32 - 1, entry.board_slot);
+        if let Some(count) = self.board_count(slot) {
+            count.add(1);
+        }
         self.idle_connections += 1;
         self.counters.connections_idle.add(1);
         position
@@ -169,7 +184,8 @@ impl CoreCluster {
         let Some(entry) = self.hosts.entry_mut(endpoint) else { return Evicted { moved: None } };
         entry.idle.swap_remove(position as usize);
         let moved = entry.idle.get(position as usize).map(|conn| (*conn, position));
-        self.on_idle_taken();
+        let slot = entry.board_slot;
+        self.on_idle_taken(slot);
         Evicted { moved }
     }
 
@@ -178,19 +194,63 @@ impl CoreCluster {
         self.hosts.entries().flat_map(|entry| &entry.idle).copied().collect()
     }
 
+    /// Lets other cores see what is idle, if that is configured, there are any, and connections are all alike.
+    pub fn share_idle(&mut self, neighbours: Option<&dyn Neighbours>, core: u32) {
+        if self.config.pool.shares_idle && self.protocol.is_some() {
+            self.board = neighbours.map(|neighbours| (Arc::clone(neighbours.board()), core));
+        }
+    }
+
+    /// Whether idle connections may go to other cores, and come from them.
+    pub fn shares_idle(&self) -> bool {
+        self.board.is_some()
+    }
+
+    fn board_count(&self, slot: u16) -> Option<&Counter> {
+        let (board, core) = self.board.as_ref()?;
+        board.count(*core, slot)
+    }
+
+    /// A request asks another core; its connection has its place.
+    pub fn begin_ask(&mut self) {
+        self.asks += 1;
+    }
+
+    /// A request does not wait for another core any more.
+    pub fn end_ask(&mut self) {
+        self.asks -= 1;
+    }
+
+    /// The idle connection of `endpoint` that was used least of late.
+    pub fn oldest_idle(&self, endpoint: u32) -> Option<ConnId> {
+        self.hosts.entry(endpoint)?.idle.first().copied()
+    }
+
     /// Whether one more connection may be opened.
     pub fn has_room(&self) -> bool {
-        self.connections < self.config.pool.max_connections
+        self.connections + self.asks < self.config.pool.max_connections
     }
 
     /// A connection is being opened.
     pub fn on_opened(&mut self, endpoint: u32) {
-        self.connections += 1;
         self.counters.connections_total.add(1);
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.host.counters.connections_total.add(1);
+        }
+        self.on_connection(endpoint);
+    }
+
+    /// A connection has come from another core.
+    pub fn on_adopted(&mut self, endpoint: u32) {
+        self.counters.handovers.add(1);
+        self.on_connection(endpoint);
+    }
+
+    fn on_connection(&mut self, endpoint: u32) {
+        self.connections += 1;
         self.counters.connections_active.add(1);
         if let Some(entry) = self.hosts.entry_mut(endpoint) {
             entry.connections += 1;
-            entry.host.counters.connections_total.add(1);
             entry.host.counters.connections_active.add(1);
         }
     }

@@ -71,6 +71,8 @@ pub struct PoolLimits {
     pub max_pending: u32,
     /// An idle connection is closed after this long; 0 is never.
     pub idle_timeout_ms: u64,
+    /// A core that has no idle connection may get one of another core. For HTTP/1 only.
+    pub shares_idle: bool,
 }
 
 /// One address of a cluster.

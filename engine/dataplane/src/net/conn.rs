@@ -2,6 +2,7 @@
 
 use crate::buffers::BufferPool;
 use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
+use crate::neighbours::Ask;
 use crate::net::race::Racer;
 use crate::net::timer::TimerId;
 use crate::observe::counters::CoreCounters;
@@ -38,7 +39,7 @@ pub enum Role {
 ///
 /// ```text
 /// downstream:  Idle -> Busy -> Idle ...   Busy|Idle -> Lingering -> (closed)
-/// upstream:    Connecting -> Busy -> Idle -> Busy ... -> (closed)
+/// upstream:    Connecting -> Busy -> Idle -> Busy ... -> (closed)    Idle -> Leaving -> (another core's)
 /// tunnel:      Connecting -> Busy -> (closed)
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,8 @@ pub enum Phase {
     /// No exchange is under way (part of the next request's head may have come).
     Idle,
     Busy,
+    /// As soon as its receive is at rest it goes to another core.
+    Leaving,
     /// The last answer and FIN are queued; what still comes in is discarded, so that no RST overtakes the answer.
     Lingering,
 }
@@ -102,6 +105,8 @@ pub struct Conn<C> {
     pub exchanges: u32,
     /// Of connections to logical hosts.
     pub racer: Option<Box<Racer>>,
+    /// Who gets it, if it is leaving.
+    pub leaves_for: Option<Box<Ask>>,
     /// Where this connection stands in its endpoint's list of idle ones.
     pub idle_position: u32,
     pub timer: ConnTimer,
@@ -140,6 +145,7 @@ impl<C: Chunk> Conn<C> {
             lingered_bytes: 0,
             exchanges: 0,
             racer: None,
+            leaves_for: None,
             idle_position: u32::MAX,
             timer: ConnTimer::default(),
             since: now,

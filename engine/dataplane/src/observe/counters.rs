@@ -98,6 +98,9 @@ pub struct ClusterCounters {
     pub connections_active: Counter,
     /// Gauge: of the active ones, those waiting in the pool.
     pub connections_idle: Counter,
+    /// Connections that came from another core, and asks for one that came to nothing.
+    pub handovers: Counter,
+    pub handovers_declined: Counter,
     pub connect_failures: Counter,
     pub connect_timeouts: Counter,
     pub requests_total: Counter,

@@ -11,13 +11,23 @@ pub(crate) const LINGER_BYTES: u32 = 1024 * 1024;
 impl<I: Io> Worker<I> {
     /// Ends a connection now and takes it out of every table. Its stream must have been dealt with before.
     pub(crate) fn close_conn(&mut self, io: &mut I, id: ConnId, mode: CloseMode) {
+        if self.conns.get(id).is_some() {
+            io.close(id, mode);
+            self.forget_conn(io, id);
+        }
+    }
+
+    /// Takes a connection out of every table that the engine has no more.
+    pub(super) fn forget_conn(&mut self, io: &mut I, id: ConnId) {
         let Some(mut conn) = self.conns.remove(id) else { return };
-        io.close(id, mode);
         if let Some(shadow) = conn.shadow.take() {
             self.end_shadow(shadow);
         }
         if let Some(entry) = conn.timer.entry {
             self.timers.cancel(entry);
+        }
+        if let Some(ask) = conn.leaves_for.take() {
+            self.answer(*ask, None);
         }
         // Whoever ends the attempt that leads ends them all.
         if let Some(racer) = &conn.racer
@@ -50,20 +60,33 @@ impl<I: Io> Worker<I> {
     }
 
     fn on_upstream_gone(&mut self, conn: &Conn<I::Chunk>, key: u32, endpoint: u32) {
-        let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
         if conn.phase == Phase::Idle {
-            let evicted = cluster.remove_idle(endpoint, conn.idle_position);
-            if let Some((moved, position)) = evicted.moved
-                && let Some(moved) = self.conns.get_mut(moved)
-            {
-                moved.idle_position = position;
-            }
+            self.remove_idle(key, endpoint, conn.idle_position);
         }
+        let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
         cluster.on_closed(endpoint);
         if cluster.has_waiting() {
             self.work.push_back(Work::ServeWaiting(key));
         }
         self.forget_cluster_if_done(key);
+    }
+
+    fn remove_idle(&mut self, key: u32, endpoint: u32, position: u32) {
+        let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
+        let evicted = cluster.remove_idle(endpoint, position);
+        if let Some((moved, position)) = evicted.moved
+            && let Some(moved) = self.conns.get_mut(moved)
+        {
+            moved.idle_position = position;
+        }
+    }
+
+    /// Takes an idle connection out of its pool.
+    pub(super) fn unpark(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if let Role::Upstream { cluster, endpoint } = conn.role {
+            self.remove_idle(cluster, endpoint, conn.idle_position);
+        }
     }
 
     /// A cluster that was replaced is dropped with the last of what it had; its key may be given out again then.

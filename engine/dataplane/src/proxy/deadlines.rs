@@ -27,6 +27,7 @@ enum Limit {
     Route,
     PerTry,
     BackOff,
+    Handover,
     Duration,
     StreamIdle,
     FilterDelay,
@@ -117,6 +118,7 @@ impl<I: Io> Worker<I> {
             (Limit::FilterDelay, Some(stream)) => self.resume_filtered(io, id, stream),
             (Limit::PerTry, Some(stream)) => self.expire_try(io, stream),
             (Limit::BackOff, Some(stream)) => self.try_again(io, stream),
+            (Limit::Handover, Some(stream)) => self.expire_ask(io, stream),
             (Limit::Duration, Some(stream)) => self.expire_duration(io, stream),
             (Limit::StreamIdle, Some(stream)) => {
                 self.count_timeout(id);
@@ -243,6 +245,7 @@ fn attempt_deadline(stream: &Stream) -> Option<(Time, Limit)> {
     let retry = &stream.retry;
     match stream.attempt.upstream {
         Upstream::BackingOff => Some((retry.due, Limit::BackOff)),
+        Upstream::Asking => Some((retry.due, Limit::Handover)),
         Upstream::Attached(_)
             if stream.response == Progress::Awaited && is_whole(stream) && !stream.attempt.is_overdue =>
         {

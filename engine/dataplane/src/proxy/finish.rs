@@ -83,6 +83,7 @@ impl<I: Io> Worker<I> {
     ) {
         match upstream {
             Upstream::Unrouted | Upstream::Delayed | Upstream::Released | Upstream::BackingOff => {}
+            Upstream::Asking => self.end_ask(key),
             Upstream::Waiting => {
                 if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
                     cluster.stop_waiting(key);

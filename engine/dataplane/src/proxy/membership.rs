@@ -36,7 +36,8 @@ impl<I: Io> Worker<I> {
                 self.clusters[at].iter_mut().for_each(|cluster| cluster.config = Arc::clone(config));
             } else {
                 let cores = update.snapshot.cores;
-                let cluster = CoreCluster::new(Arc::clone(config), counted, self.core, cores, self.now);
+                let mut cluster = CoreCluster::new(Arc::clone(config), counted, self.core, cores, self.now);
+                cluster.share_idle(self.neighbours.as_deref(), self.core);
                 self.clusters[at] = Some(cluster);
             }
             keys.push(at as u32);

@@ -15,6 +15,7 @@ mod filtering;
 mod finish;
 mod flow;
 mod forwarding;
+mod handover;
 mod hashing;
 mod headers;
 mod hedge;

@@ -58,7 +58,7 @@ impl<I: Io> Worker<I> {
                 self.encode_request(key, conn, head);
                 None
             }
-            None => self.open_or_wait(io, key, endpoint),
+            None => self.ask_or_open(io, key, endpoint),
         }
     }
 

@@ -84,6 +84,9 @@ impl<I: Io> Worker<I> {
 
     /// The source is at rest: what is left of the body by now goes through the kernel.
     pub(crate) fn handle_paused(&mut self, io: &mut I, id: ConnId) {
+        if self.hand_over(io, id) {
+            return;
+        }
         let Some((key, path, Relay::Wanted)) = self.path_from(id) else { return };
         match self.relayable(path) {
             Some(limit) if limit > 0 => {

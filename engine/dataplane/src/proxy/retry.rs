@@ -26,7 +26,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// To the endpoint, or to another one if the cluster has lost it meanwhile or it is unwell.
-    fn open_to(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
+    pub(super) fn open_to(&mut self, io: &mut I, key: StreamKey, endpoint: u32) -> Option<Refusal> {
         let random = self.next_random();
         let stream = self.streams.get(key)?;
         let request = stream.pick_request(self.now, random, &[]);

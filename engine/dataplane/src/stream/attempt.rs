@@ -11,8 +11,8 @@ pub const HEDGED: usize = 3;
 /// Where an attempt goes, and whether it has got a connection.
 ///
 /// ```text
-/// Unrouted -> Delayed -> Waiting -> Connecting -> Attached -> Released
-///                           ^-------------------- BackingOff <-'
+/// Unrouted -> Delayed -> Asking -> Waiting -> Connecting -> Attached -> Released
+///                                     ^-------------------- BackingOff <-'
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Upstream {
@@ -21,6 +21,8 @@ pub enum Upstream {
     Unrouted,
     /// Held back by a filter for a while.
     Delayed,
+    /// Another core may have a connection for it.
+    Asking,
     /// In the cluster's queue.
     Waiting,
     Connecting(ConnId),

@@ -265,6 +265,6 @@ impl Stream {
     /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
         use Upstream::*;
-        matches!(self.attempt.upstream, Delayed | Waiting | Connecting(_) | BackingOff)
+        matches!(self.attempt.upstream, Delayed | Asking | Waiting | Connecting(_) | BackingOff)
     }
 }

@@ -25,7 +25,7 @@ pub struct Retry {
     pub per_try_timeout_ms: u64,
     /// An attempt that is not answered within that time goes on beside the next one.
     pub hedges: bool,
-    /// When the back-off is over.
+    /// When the back-off is over, or another core has taken too long for an answer.
     pub due: Time,
     /// By `x-envoy-retriable-status-codes`; 0 is none.
     pub status_codes: [u16; NAMED_STATUS_CODES],

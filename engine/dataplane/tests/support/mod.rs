@@ -6,6 +6,7 @@ use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::io::*;
 use sidering_dataplane::message::{ClusterUpdate, Message, Update};
+use sidering_dataplane::neighbours::Neighbours;
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TestChunk {
@@ -60,8 +62,21 @@ pub(crate) struct Socket {
     pub(crate) shut: bool,
     pub(crate) closed: Option<bool>,
     pub(crate) connected: bool,
+    pub(crate) released: bool,
     pub(crate) address: Option<Address>,
     pub(crate) relay: Option<(ConnId, u64)>,
+}
+
+/// A socket that has left one engine and is not in the other.
+struct OnItsWay {
+    address: Option<Address>,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Default)]
@@ -70,6 +85,9 @@ pub(crate) struct TestIo {
     pub(crate) connects: Vec<ConnId>,
     pub(crate) accepting: Vec<ListenerId>,
     pub(crate) refuse_connect: Option<IoError>,
+    pub(crate) refuse_adoption: bool,
+    /// Sockets on their way that were dropped.
+    pub(crate) dropped: Arc<AtomicUsize>,
     next: u32,
 }
 
@@ -153,6 +171,23 @@ impl Io for TestIo {
         }
     }
 
+    fn release(&mut self, conn: ConnId) -> Option<Detached> {
+        let dropped = Arc::clone(&self.dropped);
+        let socket = self.live(conn);
+        assert!(!socket.receiving && !socket.pausing && socket.unreported == 0, "it is not at rest");
+        (socket.released, socket.closed) = (true, Some(false));
+        Some(Detached::new(OnItsWay { address: socket.address.clone(), dropped }))
+    }
+
+    fn adopt(&mut self, socket: Detached) -> Result<ConnId, IoError> {
+        let mut socket: OnItsWay = socket.into_socket().expect("it comes from a test's engine");
+        if self.refuse_adoption {
+            return Err(IoError::Reset);
+        }
+        socket.dropped = Arc::default();
+        Ok(self.open(true, socket.address.take()))
+    }
+
     fn peer_address(&mut self, _conn: ConnId) -> Option<SocketAddr> {
         Some(([192, 0, 2, 1], 4711).into())
     }
@@ -192,13 +227,19 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Bench::of_core(0, None, snapshot)
+    }
+
+    /// One of several cores.
+    pub(crate) fn of_core(core: u32, neighbours: Option<Box<dyn Neighbours>>, snapshot: Snapshot) -> Self {
         let counters = Arc::new(CoreCounters::default());
         let notices = Rc::new(RefCell::new(Notices { told: vec![], room: usize::MAX }));
         let worker = Worker::new(WorkerOptions {
-            core: 0,
+            core,
             counters: Arc::clone(&counters),
             access_log: None,
             reports: None,
+            neighbours,
             notices: Some(Box::new(Sink(Rc::clone(&notices)))),
             seed: 1,
             kept_slots_max: 256,
@@ -360,7 +401,7 @@ pub(crate) fn cluster(endpoints: u16, protocol: &'static str) -> Cluster {
         endpoints: (0..endpoints).map(|at| Endpoint::new(address(8000 + at))).collect(),
         connect_timeout_ms: 500,
         lb: LoadBalancing::RoundRobin,
-        pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000 },
+        pool: PoolLimits { max_connections: 2, max_pending: 1, idle_timeout_ms: 10_000, shares_idle: false },
         ..Cluster::default()
     }
 }

@@ -10,6 +10,8 @@ mod echo;
 mod ends;
 #[path = "../../../system/tests/scenarios/flow.rs"]
 mod flow;
+#[path = "../../../system/tests/scenarios/handover.rs"]
+mod handover;
 #[path = "../../../system/tests/scenarios/pool.rs"]
 mod pool;
 #[path = "../../../system/tests/scenarios/relay.rs"]

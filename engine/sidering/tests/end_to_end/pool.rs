@@ -2,7 +2,7 @@
 
 use crate::support::access_log::{flags_of, record_of};
 use crate::support::web::reply;
-use crate::support::{Config, Origin, Proxy, Wire, until};
+use crate::support::{Config, Origin, Proxy, Wire, let_pass, until};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -225,4 +225,41 @@ fn endpoints_take_turns_and_a_dead_one_costs_nothing() {
         }
     }
     assert!(counts.iter().all(|count| *count >= 20), "{counts:?}");
+}
+
+/// Which core a client comes to is the kernel's choice, so there are some of them; one after the other, so that the
+/// connection of one core has been idle for long enough when the other one has none.
+#[test]
+fn a_core_without_a_connection_gets_that_of_another_core() {
+    let origin = Origin::start(|wire, _| {
+        loop {
+            wire.head()?;
+            reply(wire, 200, "served")?;
+        }
+    });
+    let config = Config::new().set("workers: 2").http("web", "", "{ match: {}, cluster: api }").cluster(
+        "api",
+        &origin,
+        "pool: { share_idle_connections: true, idle_timeout: 1s }",
+    );
+    let proxy = Proxy::start(&config);
+    let sum =
+        |name: &str| proxy.metrics().sum_where(&format!("sidering_cluster_upstream_cx_{name}"), "\"api\"");
+    until("a connection to be handed over", || {
+        for _ in 0..6 {
+            let mut wire = proxy.connect("web");
+            wire.get("/").unwrap();
+            assert_eq!(wire.response().unwrap().text(), "served");
+            let_pass(Duration::from_millis(150));
+        }
+        if sum("handed_over") > 0.0 {
+            return Some(());
+        }
+        // A core that took too long has both with a connection. Without any they begin anew.
+        until("the pools to be empty", || (sum("active") == 0.0).then_some(()));
+        None
+    });
+    assert_eq!(sum("total"), origin.accepted() as f64, "each was opened once");
+    drop(origin);
+    proxy.assert_home();
 }

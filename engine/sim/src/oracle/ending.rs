@@ -91,6 +91,7 @@ impl World {
             reports: None,
             notices: None,
             seed: 1,
+            neighbours: None,
             kept_slots_max: 0,
         };
         drop(std::mem::replace(&mut self.worker, sidering_dataplane::worker::Worker::new(options)));

@@ -43,6 +43,7 @@ impl ClusterShape {
             max_connections: choices.pick(&[8, 1, 2, 3]),
             max_pending: if is_calm { 100 } else { choices.pick(&[100, 0, 1, 2]) },
             idle_timeout_ms: choices.pick(&[3000, 300, 20]),
+            shares_idle: false,
         };
         let weights = if choices.chance(20) { [3, 1, 2, 1, 4] } else { [1; ENDPOINTS] };
         let alternates = choices.chance(20).then(|| choices.below(ALTERNATES + 1));
