@@ -40,6 +40,19 @@ pub enum EndpointSource {
     File(PathBuf),
 }
 
+impl EndpointSource {
+    /// What it means that there are none.
+    fn none(&self) -> String {
+        match self {
+            EndpointSource::Dns(source) => {
+                let names: Vec<&str> = source.targets.iter().map(|target| target.host.as_str()).collect();
+                format!("no address is known of {}", names.join(", "))
+            }
+            EndpointSource::File(path) => format!("{} lists none", path.display()),
+        }
+    }
+}
+
 /// Endpoints behind names, after Envoy's strict and logical DNS clusters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DnsSource {

@@ -174,6 +174,9 @@ impl EndpointSearch {
             search.complaints.clear();
         }
         search.counters.update_empty += u64::from(endpoints.is_empty());
+        if endpoints.is_empty() && !search.found.as_ref().is_some_and(|found| found.is_empty()) {
+            log::warning(format_args!("endpoints cluster={name} now=0: {}", search.discovery.source.none()));
+        }
         search.found = Some(Arc::clone(&endpoints));
         if !is_used {
             return None;
