@@ -1,7 +1,7 @@
 //! `sidering check`: reads a file and tells what is wrong with it. It opens no socket.
 
 use crate::cli::{BAD_USAGE, CheckArguments, complain, say};
-use sidering_control::config::{LoadError, Overrides, Report, load};
+use sidering_control::config::{LoadError, Overrides, load};
 use std::process::ExitCode;
 
 pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
@@ -22,12 +22,7 @@ pub(crate) fn check(arguments: &CheckArguments) -> ExitCode {
 /// All errors and their count.
 pub(crate) fn describe(error: &LoadError) -> String {
     match error {
-        LoadError::Invalid(report) => format!("{report}{}", count(report)),
+        LoadError::Invalid(report) => format!("{report}{}", report.count()),
         other => format!("error: {other}"),
     }
-}
-
-fn count(report: &Report) -> String {
-    let plural = if report.errors() == 1 { "" } else { "s" };
-    format!("{} error{plural} in {}", report.errors(), report.name)
 }

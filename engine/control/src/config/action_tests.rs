@@ -85,7 +85,10 @@ fn every_mistake_has_its_place() {
             "redirect: { path: /a, status: 304 }",
             "9:37 `304` is not among the choices | 301, 302, 303, 307, 308; did you mean `301`?",
         ),
-        ("redirect: { regex: a }", "9:26 `a` where a substitution belongs | a mapping of `key: value`"),
+        (
+            "redirect: { regex: a }",
+            "9:26 `a` where a substitution belongs | a mapping of `key: value`: { pattern: .., substitution: .. }",
+        ),
         (
             "redirect: { path: /a }\n      rewrite: { prefix: / }",
             "10:7 a rewrite of what is not forwarded | it on a route to a cluster",

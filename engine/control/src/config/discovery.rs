@@ -32,22 +32,33 @@ const DNS_KEYS: &[&str] = &[
     "respect_dns_ttl",
     "dns_resolvers",
 ];
-const NAMES: &str = "a list of host:port";
+const NAMES: &str = "`endpoints`: a list of host:port";
+const ADDRESSES: &str = "`endpoints`: a list of addresses, or `endpoints_file`: the path of a file with one";
 /// Name servers of a cluster.
 const MOST_SERVERS: usize = 16;
 
 /// The endpoints that a cluster lists, or where they are found.
 pub(super) fn read(section: &mut Section<'_>) -> (Vec<Endpoint>, Option<EndpointSource>) {
     let problems = section.problems;
-    let kind = section.choice("discovery", KINDS, &["eds"]).unwrap_or(Kind::Static);
+    let kind = section.choice("discovery", KINDS, &["eds"]);
     if let Some(tree) = section.find("endpoints_file") {
         let path = file(tree, problems);
         section.misplaced(&["endpoints", "discovery"], "a cluster without `endpoints_file`");
         section.misplaced(DNS_KEYS, "a cluster with `discovery: strict_dns` or `logical_dns`");
         return (vec![], path.map(EndpointSource::File));
     }
-    let expected = if kind == Kind::Static { "a list of addresses" } else { NAMES };
-    let trees = section.require("endpoints", expected);
+    if kind.is_none() && section.place_of("discovery").is_some() {
+        // What endpoints look like is not known then.
+        section.settle(&["endpoints"]);
+        section.settle(DNS_KEYS);
+        return (vec![], None);
+    }
+    let kind = kind.unwrap_or(Kind::Static);
+    let trees = section.find("endpoints");
+    if trees.is_none() {
+        let expected = if kind == Kind::Static { ADDRESSES } else { NAMES };
+        section.lacks(&["endpoints", "endpoints_file"], "a cluster without `endpoints`", expected);
+    }
     let trees = trees.map_or(&[][..], |tree| list(tree, "endpoints", problems));
     if kind == Kind::Static {
         section.misplaced(DNS_KEYS, "a cluster with `discovery: strict_dns` or `logical_dns`");
@@ -124,7 +135,7 @@ fn servers(tree: &Tree, problems: &Problems) -> Vec<SocketAddr> {
 }
 
 fn server(tree: &Tree, problems: &Problems) -> Option<SocketAddr> {
-    match endpoint::endpoint_address(tree, problems)? {
+    match endpoint::reachable_address(tree, units::ADDRESS, problems)? {
         Address::Ip(address) => Some(address),
         Address::Unix(_) => {
             problems.error(tree.place, "a name server on a unix socket", "ip:port or [v6]:port");

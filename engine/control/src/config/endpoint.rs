@@ -1,13 +1,14 @@
 //! Reads the endpoints of a cluster.
 
 use super::problem::Problems;
-use super::section::{Section, address, integer, name};
+use super::section::{Section, integer, name, text};
 use super::subsets;
 use super::tree::{Tree, Value};
+use super::units;
 use sidering_dataplane::config::Endpoint;
 use sidering_dataplane::io::Address;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// All endpoints of a cluster, no address twice.
@@ -52,7 +53,23 @@ pub(super) fn read<A>(
 }
 
 pub(super) fn endpoint_address(tree: &Tree, problems: &Problems) -> Option<Address> {
-    let address = address(tree, problems)?;
+    const OF_NAMES: &str =
+        "an IP address; host names take `discovery: strict_dns` or `logical_dns` of the cluster";
+    reachable_address(tree, OF_NAMES, problems)
+}
+
+/// An address of somebody else; `of_names` is what is expected where a host name stands.
+pub(super) fn reachable_address(tree: &Tree, of_names: &str, problems: &Problems) -> Option<Address> {
+    let given = text(tree, units::ADDRESS, problems)?;
+    let address = match units::address(given) {
+        Ok(address) => address,
+        Err(expected) => {
+            let is_name = units::host_port(given).is_ok_and(|(host, _)| host.parse::<IpAddr>().is_err());
+            let expected = if is_name { of_names } else { expected };
+            problems.error(tree.place, format!("{} is not an address", tree.describe()), expected);
+            return None;
+        }
+    };
     if matches!(&address, Address::Ip(ip) if ip.port() == 0) {
         problems.error(tree.place, "nothing can be reached on port 0", "a port from 1 to 65535");
         return None;

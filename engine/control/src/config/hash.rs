@@ -3,7 +3,7 @@
 use super::header_value::source;
 use super::problem::Problems;
 use super::section::{Section, list, name, text};
-use super::tree::{Tree, Value};
+use super::tree::Tree;
 use super::units::is_token;
 use sidering_dataplane::config::{FieldSource, HashCookie, HashPolicy, HashSource};
 
@@ -46,9 +46,7 @@ fn policy(tree: &Tree, problems: &Problems) -> Option<HashPolicy> {
     let given: Vec<_> = SOURCES.iter().filter_map(|key| section.place_of(key)).collect();
     let expected = || format!("one of `{}`", SOURCES.join("`, `"));
     match given[..] {
-        [] if matches!(tree.value, Value::Mapping(_)) => {
-            problems.error(tree.place, "a hash policy that hashes nothing", expected());
-        }
+        [] => section.lacks(&SOURCES, "a hash policy that hashes nothing", expected()),
         [_, second, ..] => problems.error(second, "a hash policy with two sources", expected()),
         _ => {}
     }

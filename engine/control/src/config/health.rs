@@ -33,7 +33,6 @@ pub(super) fn check(tree: &Tree, problems: &Problems) -> Option<HealthCheck> {
 fn probe(section: &mut Section<'_>) -> Option<Probe> {
     section.later(&["grpc"]);
     let problems = section.problems;
-    let place = section.place;
     match (section.find("http"), section.find("tcp")) {
         (Some(http), None) => self::http(http, problems).map(Probe::Http),
         (None, Some(tcp)) => Some(Probe::Tcp(self::tcp(tcp, problems))),
@@ -43,7 +42,7 @@ fn probe(section: &mut Section<'_>) -> Option<Probe> {
         }
         (None, None) => {
             if section.place_of("grpc").is_none() {
-                problems.error(place, "a health check without a kind", KINDS);
+                section.lacks(&["http", "tcp"], "a health check without a kind", KINDS);
             }
             None
         }

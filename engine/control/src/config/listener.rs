@@ -6,6 +6,7 @@ use super::filter;
 use super::header;
 use super::problem::{Place, Problems};
 use super::section::{Section, address, choice, list, name, text};
+use super::settings::Settings;
 use super::tree::{Tree, Value};
 use super::units;
 use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
@@ -59,7 +60,7 @@ enum Protocol {
 /// Reads all listeners. Their ids are their places in the list.
 pub(super) fn listeners(
     tree: Option<&Tree>,
-    workers: u32,
+    settings: &Settings,
     clusters: &mut Clusters,
     parts: &Parts<'_>,
     problems: &Problems,
@@ -68,14 +69,19 @@ pub(super) fn listeners(
     let mut addresses = HashMap::new();
     let mut listeners: Vec<Listener> = vec![];
     for item in tree.map_or(&[][..], |tree| list(tree, "listeners", problems)) {
-        let (mut listener, places) = listener(item, workers, clusters, parts, problems);
+        let (mut listener, places) = listener(item, settings.workers, clusters, parts, problems);
         listener.id = ListenerId(listeners.len() as u32);
         if !listener.name.is_empty() {
             once(&mut names, listener.name.clone(), places.name, "the name", problems);
         }
         // Port 0 is another port each time.
         if let Some(place) = places.address.filter(|_| !is_port_zero(&listener.address)) {
-            once(&mut addresses, units::show_address(&listener.address), place, "the address", problems);
+            let address = units::show_address(&listener.address);
+            if settings.admin.as_ref() == Some(&listener.address) {
+                let message = format!("the address {address} is that of `admin`");
+                problems.error(place, message, "another one, here or in `admin: { address: .. }`");
+            }
+            once(&mut addresses, address, place, "the address", problems);
         }
         listeners.push(listener);
     }

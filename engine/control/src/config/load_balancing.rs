@@ -94,9 +94,7 @@ fn priorities(section: &mut Section<'_>) -> PriorityPolicy {
 
 fn slow_start(tree: &Tree, problems: &Problems) -> SlowStart {
     let mut section = Section::open("a slow start", tree, problems);
-    if section.place_of("window").is_none() {
-        problems.error(tree.place, "`window` is missing", "how long a slow start takes, as `60s`");
-    }
+    section.require("window", "how long it takes, such as 60s");
     let window_ms = section.duration_ms("window", 1, 60_000);
     let aggression = section.find("aggression").map_or(1.0, |tree| {
         let number = scalar(tree).and_then(|text| text.parse::<f64>().ok());

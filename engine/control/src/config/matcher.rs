@@ -2,7 +2,7 @@
 
 use super::problem::Problems;
 use super::section::{Section, scalar, text};
-use super::tree::{Tree, Value};
+use super::tree::Tree;
 use super::units;
 use sidering_dataplane::config::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
 use sidering_dataplane::route::Pattern;
@@ -15,8 +15,8 @@ const ONE_PATTERN: &str = "one of `exact`, `prefix`, `suffix`, `contains`, `rege
 pub(super) fn string(tree: &Tree, problems: &Problems) -> StringMatch {
     let mut section = Section::open("a condition on a text", tree, problems);
     let found = pattern(&mut section);
-    if found.is_none() && is_mapping(tree) && !has_pattern(&section) {
-        problems.error(tree.place, "a condition on a text that says nothing", ONE_PATTERN);
+    if found.is_none() && !has_pattern(&section) {
+        section.lacks(&PATTERNS, "a condition on a text that says nothing", ONE_PATTERN);
     }
     section.finish();
     found.unwrap_or(StringMatch { pattern: StringPattern::Exact(String::new()), ignore_case: false })
@@ -73,10 +73,6 @@ pub(super) fn regex(tree: &Tree, problems: &Problems) -> Option<Pattern> {
 
 pub(super) fn has_pattern(section: &Section<'_>) -> bool {
     PATTERNS.iter().any(|key| section.place_of(key).is_some())
-}
-
-fn is_mapping(tree: &Tree) -> bool {
-    matches!(tree.value, Value::Mapping(_))
 }
 
 /// Reads a condition on a header field; one that says nothing is that the field is there, as in Envoy.

@@ -129,7 +129,7 @@ fn read(
     let mut clusters = cluster::Clusters::read(root.find("clusters"), &node, problems);
     let local_cluster = node.local_cluster(&mut clusters, problems);
     let parts = chain::Parts::read(&mut root);
-    let listeners = listener::listeners(listeners, settings.workers, &mut clusters, &parts, problems);
+    let listeners = listener::listeners(listeners, &settings, &mut clusters, &parts, problems);
     parts.warn_of_unused(problems);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
@@ -161,6 +161,8 @@ mod discovery_tests;
 mod hash_tests;
 #[cfg(test)]
 mod header_tests;
+#[cfg(test)]
+mod mistake_tests;
 #[cfg(test)]
 mod resilience_tests;
 #[cfg(test)]

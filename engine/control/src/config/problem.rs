@@ -50,6 +50,14 @@ impl Problems {
         self.push(Severity::Warning, place, message.into(), expected.into());
     }
 
+    /// More is known of what was expected at a place, where the last problem was.
+    pub(super) fn expect_instead(&self, place: Place, expected: &str) {
+        let mut list = self.list.borrow_mut();
+        if let Some(problem) = list.iter_mut().rev().find(|problem| problem.place == place) {
+            problem.expected = expected.to_owned();
+        }
+    }
+
     /// The problems in the order of the file; the same problem at the same place (an alias read twice) counts once.
     pub(super) fn into_sorted(self) -> Vec<Problem> {
         let mut list = self.list.into_inner();
@@ -91,6 +99,13 @@ impl Report {
     #[must_use]
     pub fn errors(&self) -> usize {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
+    /// How many errors there are, in words.
+    #[must_use]
+    pub fn count(&self) -> String {
+        let plural = if self.errors() == 1 { "" } else { "s" };
+        format!("{} error{plural} in {}", self.errors(), self.name)
     }
 
     /// How many problems are warnings.

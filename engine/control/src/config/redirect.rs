@@ -35,7 +35,7 @@ pub(super) fn read(tree: &Tree, problems: &Problems) -> Redirect {
     }
     let changes = CHANGES.iter().any(|key| section.place_of(key).is_some());
     if !changes {
-        problems.error(tree.place, "a redirect to itself", format!("one of `{}`", CHANGES.join("`, `")));
+        section.lacks(&CHANGES, "a redirect to itself", format!("one of `{}`", CHANGES.join("`, `")));
     }
     section.finish();
     let path = match (whole, prefix, regex) {

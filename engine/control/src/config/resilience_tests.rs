@@ -128,7 +128,7 @@ fn every_mistake_has_its_place() {
         (
             "- name: api\n",
             "- name: api\n  circuit_breaker: { per_host: {} }\n",
-            "12:22 `per_host` is in the format but not in this version | no such key yet",
+            "12:22 `per_host` is in the format but not in this version | no such key yet: leave it out",
         ),
     ] {
         let found = problems(&changed(from, to));

@@ -39,10 +39,13 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
     let status_codes = status_codes.map_or(vec![], |tree| statuses(tree, problems));
     let headers = section.find("headers").map_or(vec![], |tree| names(tree, problems));
     section.later(LATER_KEYS);
-    for (condition, key, is_empty) in [
-        (RetryOn::RETRIABLE_STATUS_CODES, "status_codes", status_codes.is_empty()),
-        (RetryOn::RETRIABLE_HEADERS, "headers", headers.is_empty()),
+    const STATUS_CODES: (&[&str], &str) = (&["status_codes"], "`status_codes`: a list such as [409, 503]");
+    const HEADERS: (&[&str], &str) = (&["headers"], "`headers`: a list such as [x-try-again]");
+    for (condition, (keys, example), is_empty) in [
+        (RetryOn::RETRIABLE_STATUS_CODES, STATUS_CODES, status_codes.is_empty()),
+        (RetryOn::RETRIABLE_HEADERS, HEADERS, headers.is_empty()),
     ] {
+        let key = keys[0];
         let name = condition.names().next().unwrap_or_default();
         match section.place_of(key) {
             Some(place) if !on.has(condition) => {
@@ -50,11 +53,7 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
                 problems.error(place, format!("`{key}` that nobody asks for"), expected);
             }
             None if on.has(condition) && is_empty => {
-                problems.error(
-                    section.place,
-                    format!("`{name}` without `{key}`"),
-                    format!("`{key}`: a list"),
-                );
+                section.lacks(keys, format!("`{name}` without `{key}`"), example);
             }
             _ => {}
         }

@@ -40,7 +40,7 @@ pub(super) fn read(
     let direct = section.find("direct_response").map(|tree| direct_response(tree, problems));
     let given: Vec<_> = ACTIONS.iter().filter_map(|key| section.place_of(key)).collect();
     match given[..] {
-        [] => problems.error(section.place, "a route without an action", one_of_the_actions()),
+        [] => section.lacks(&ACTIONS, "a route without an action", one_of_the_actions()),
         [_] => {}
         [.., last] => problems.error(last, "a route with two actions", one_of_the_actions()),
     }

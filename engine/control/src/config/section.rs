@@ -11,6 +11,10 @@ use std::ops::RangeInclusive;
 /// The longest duration that is taken for meant: a year.
 const LONGEST_MS: u64 = 365 * 24 * 3_600_000;
 
+const MAPPING: &str = "a mapping of `key: value`";
+/// So many keys are shown where all of them could stand.
+const SHOWN_KEYS: usize = 5;
+
 /// One mapping under reading.
 pub(super) struct Section<'t> {
     /// "a listener", for messages.
@@ -25,6 +29,14 @@ pub(super) struct Section<'t> {
     settled: Vec<&'static str>,
     /// Required keys that aren't there, and what they would be.
     missing: Vec<(&'static str, String)>,
+    lacking: Vec<Lack>,
+}
+
+/// What one of several keys would give, and none does.
+struct Lack {
+    keys: &'static [&'static str],
+    message: String,
+    expected: String,
 }
 
 impl<'t> Section<'t> {
@@ -33,11 +45,7 @@ impl<'t> Section<'t> {
         let (is_mapping, entries) = match &tree.value {
             Value::Mapping(entries) => (true, entries.as_slice()),
             _ => {
-                problems.error(
-                    tree.place,
-                    format!("{} where {what} belongs", tree.describe()),
-                    "a mapping of `key: value`",
-                );
+                problems.error(tree.place, format!("{} where {what} belongs", tree.describe()), MAPPING);
                 (false, &[][..])
             }
         };
@@ -50,6 +58,7 @@ impl<'t> Section<'t> {
             known: vec![],
             settled: vec![],
             missing: vec![],
+            lacking: vec![],
         }
     }
 
@@ -70,6 +79,16 @@ impl<'t> Section<'t> {
         found
     }
 
+    /// One of these keys would have to be there.
+    pub(super) fn lacks(
+        &mut self,
+        keys: &'static [&'static str],
+        message: impl Into<String>,
+        expected: impl Into<String>,
+    ) {
+        self.lacking.push(Lack { keys, message: message.into(), expected: expected.into() });
+    }
+
     /// Whether a key is there, without asking for it.
     pub(super) fn place_of(&self, key: &str) -> Option<Place> {
         self.entries.iter().find(|entry| entry.key == key).map(|entry| entry.place)
@@ -78,7 +97,10 @@ impl<'t> Section<'t> {
     /// Keys of the format that this version does not have yet.
     pub(super) fn later(&mut self, keys: &[&'static str]) {
         self.refuse(keys, |key| {
-            (format!("`{key}` is in the format but not in this version"), "no such key yet".to_owned())
+            (
+                format!("`{key}` is in the format but not in this version"),
+                "no such key yet: leave it out".to_owned(),
+            )
         });
     }
 
@@ -94,6 +116,10 @@ impl<'t> Section<'t> {
 
     /// Whatever is left is unknown, and what was required but not found is missed, unless it was only misspelled.
     pub(super) fn finish(mut self) {
+        if !self.is_mapping {
+            self.problems.expect_instead(self.place, &format!("{MAPPING}: {}", shown_keys(&self.known)));
+            return;
+        }
         for entry in self.entries {
             let key = &*entry.key;
             if self.known.contains(&key) || self.settled.contains(&key) {
@@ -105,6 +131,7 @@ impl<'t> Section<'t> {
                 None => format!("one of `{}`", self.known.join("`, `")),
             };
             self.missing.retain(|(missing, _)| Some(*missing) != near);
+            self.lacking.retain(|lack| !near.is_some_and(|near| lack.keys.contains(&near)));
             self.problems.error(
                 entry.place,
                 format!("unknown key `{}` in {}", key.escape_debug(), self.what),
@@ -113,6 +140,9 @@ impl<'t> Section<'t> {
         }
         for (key, expected) in self.missing {
             self.problems.error(self.place, format!("{} without `{key}`", self.what), expected);
+        }
+        for Lack { message, expected, .. } in self.lacking {
+            self.problems.error(self.place, message, expected);
         }
     }
 
@@ -184,6 +214,12 @@ impl<'t> Section<'t> {
         }
         self.settled.extend_from_slice(keys);
     }
+}
+
+fn shown_keys(known: &[&'static str]) -> String {
+    let shown: Vec<String> = known.iter().take(SHOWN_KEYS).map(|key| format!("{key}: ..")).collect();
+    let more = if known.len() > SHOWN_KEYS { ", .." } else { "" };
+    format!("{{ {}{more} }}", shown.join(", "))
 }
 
 /// The text of a scalar, quoted or not.

@@ -70,7 +70,7 @@ pub(super) fn read(tree: &Tree, problems: &Problems) -> SubsetPolicy {
         std::iter::once(&fallback).chain(selectors.iter().filter_map(|one| one.fallback.as_ref()));
     if default_subset.is_none() && needs_default.into_iter().any(|one| *one == SubsetFallback::DefaultSubset)
     {
-        problems.error(tree.place, "`default_subset` is missing", EXAMPLE);
+        section.lacks(&["default_subset"], "`default_subset` is missing", EXAMPLE);
     }
     section.finish();
     SubsetPolicy { selectors, fallback, default_subset: default_subset.unwrap_or_default() }
@@ -91,19 +91,25 @@ fn selector(tree: &Tree, problems: &Problems) -> SubsetSelector {
         Policy::NoFallback => SubsetFallback::NoFallback,
         Policy::AnyEndpoint => SubsetFallback::AnyEndpoint,
         Policy::DefaultSubset => SubsetFallback::DefaultSubset,
-        Policy::KeysSubset => SubsetFallback::KeysSubset(fewer_keys(fewer, tree, &keys, problems)),
+        Policy::KeysSubset => SubsetFallback::KeysSubset(fewer_keys(fewer, &mut section, &keys)),
     });
     section.finish();
     SubsetSelector { keys, fallback }
 }
 
 /// Fewer than the selector has, so that falling back comes to an end.
-fn fewer_keys(fewer: Option<&Tree>, selector: &Tree, keys: &[String], problems: &Problems) -> Vec<String> {
+fn fewer_keys(fewer: Option<&Tree>, section: &mut Section<'_>, keys: &[String]) -> Vec<String> {
+    let problems = section.problems;
     let Some(tree) = fewer else {
-        problems.error(selector.place, "`fallback_keys_subset` is missing", "some of the selector's `keys`");
+        let message = "`fallback_keys_subset` is missing";
+        section.lacks(&["fallback_keys_subset"], message, "some of the selector's `keys`");
         return vec![];
     };
     let fewer = names(tree, problems);
+    // Without keys there is another mistake.
+    if keys.is_empty() {
+        return fewer;
+    }
     if fewer.len() >= keys.len() || fewer.iter().any(|key| !keys.contains(key)) {
         problems.error(
             tree.place,
@@ -117,7 +123,7 @@ fn fewer_keys(fewer: Option<&Tree>, selector: &Tree, keys: &[String], problems: 
 /// In order, none twice.
 fn names(tree: &Tree, problems: &Problems) -> Vec<String> {
     let trees = list(tree, "names", problems);
-    if !(1..=MOST_KEYS).contains(&trees.len()) {
+    if trees.len() > MOST_KEYS {
         problems.error(tree.place, format!("{} keys", trees.len()), format!("1 to {MOST_KEYS}"));
     }
     let mut names: Vec<String> = trees.iter().filter_map(|tree| name(tree, problems)).collect();

@@ -223,7 +223,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "protocol: http",
         "protocol: http\n  tls: {}",
-        "5:3 `tls` is in the format but not in this version | no such key yet",
+        "5:3 `tls` is in the format but not in this version | no such key yet: leave it out",
     ),
     (
         "protocol: http",
@@ -257,7 +257,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "prefix: /, connect: true",
         "8:16 a path in a match for CONNECT | { connect: true } without a path: CONNECT requests have none",
     ),
-    ("prefix: /", "service: a", "8:16 `service` is in the format but not in this version | no such key yet"),
+    (
+        "prefix: /",
+        "service: a",
+        "8:16 `service` is in the format but not in this version | no such key yet: leave it out",
+    ),
     ("match: { prefix: / }", "match:", "8:12 nothing where a match belongs | a mapping of `key: value`"),
     (
         ROUTE,

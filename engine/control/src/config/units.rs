@@ -98,7 +98,7 @@ pub fn address(text: &str) -> Result<Address, &'static str> {
         return Err("an IPv6 address in brackets: [v6]:port");
     }
     if host.chars().any(|character| character.is_ascii_alphabetic()) {
-        return Err("an IP address; host names take `discovery: strict_dns` or `logical_dns` of the cluster");
+        return Err("an IP address, not a host name, such as 127.0.0.1:10000");
     }
     Err(ADDRESS)
 }
@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(show_address(&address(good).unwrap()), good);
         }
         for (bad, word) in [
-            ("localhost:80", "host names"),
+            ("localhost:80", "not a host name"),
             ("::1:80", "brackets"),
             ("127.0.0.1", "ip:port"),
             ("127.0.0.1:65536", "65535"),

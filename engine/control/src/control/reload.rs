@@ -52,8 +52,7 @@ impl Control {
                     self.install(loaded, switches)
                 }
                 Err(LoadError::Invalid(report)) => {
-                    let count = report.errors();
-                    Err(vec![format!("{count} errors in {}\n{}", report.name, report.to_string().trim_end())])
+                    Err(vec![format!("{}\n{}", report.count(), report.to_string().trim_end())])
                 }
                 Err(error) => Err(vec![error.to_string()]),
             },

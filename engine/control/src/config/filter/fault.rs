@@ -27,7 +27,7 @@ fn delay(tree: &Tree, problems: &Problems) -> Option<Delay> {
     let share = percentage(&mut section);
     let fixed = section.find("fixed_delay").map(|_| section.duration_ms("fixed_delay", 1, 1));
     let by_header = by_header(&mut section, "header_delay");
-    one_of(&section, "fixed_delay", "header_delay", fixed.is_some(), by_header);
+    one_of(&mut section, &["fixed_delay", "header_delay"], fixed.is_some(), by_header);
     section.finish();
     match fixed {
         Some(ms) => Some(Delay::Fixed { ms, share }),
@@ -41,7 +41,7 @@ fn abort(tree: &Tree, problems: &Problems) -> Option<Abort> {
     let status = section.find("http_status").map(|tree| integer(tree, 200..=599, problems).unwrap_or(500));
     let by_header = by_header(&mut section, "header_abort");
     section.later(&["grpc_status"]);
-    one_of(&section, "http_status", "header_abort", status.is_some(), by_header);
+    one_of(&mut section, &["http_status", "header_abort"], status.is_some(), by_header);
     section.finish();
     match status {
         Some(status) => Some(Abort::Fixed { status: status as u16, share }),
@@ -61,7 +61,8 @@ fn by_header(section: &mut Section<'_>, key: &'static str) -> bool {
     section.find(key).map(|tree| Section::open("header control", tree, problems).finish()).is_some()
 }
 
-fn one_of(section: &Section<'_>, fixed: &str, by_header: &str, has_fixed: bool, has_header: bool) {
+fn one_of(section: &mut Section<'_>, keys: &'static [&'static str; 2], has_fixed: bool, has_header: bool) {
+    let [fixed, by_header] = keys;
     let place = section.place_of(by_header).unwrap_or(section.place);
     match (has_fixed, has_header) {
         (true, true) => {
@@ -73,7 +74,7 @@ fn one_of(section: &Section<'_>, fixed: &str, by_header: &str, has_fixed: bool, 
         }
         (false, false) => {
             let expected = format!("`{fixed}`, or `{by_header}: {{}}`");
-            section.problems.error(place, "a fault that does nothing", expected);
+            section.lacks(keys, "a fault that does nothing", expected);
         }
         _ => {}
     }

@@ -329,7 +329,7 @@ fn mistakes_in_rate_limits() {
             "descriptors: [{ entries: [{ key: a }], token_bucket: { max_tokens: 1, fill_interval: 1s } }]",
             "5:53 no request has a descriptor of a | keys that the actions of one of the `rate_limits` make, in their order",
         ),
-        ("stage: 1", "5:39 `stage` is in the format but not in this version | no such key yet"),
+        ("stage: 1", "5:39 `stage` is in the format but not in this version | no such key yet: leave it out"),
     ] {
         let text = file(&format!("filters: [{{ name: local_rate_limit, {keys} }}]"), "", "");
         assert_eq!(load(&text).unwrap_err(), [problem], "{keys}");
