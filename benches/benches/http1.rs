@@ -42,12 +42,13 @@ fn parse(server: &mut dyn Codec, scratch: &mut Scratch, out: &mut Vec<u8>, mut i
         black_box(&event);
     }
     out.clear();
-    server.encode_response(STREAM, &empty_response(), &Edits::default(), out);
+    server.encode_response(STREAM, &empty_response(), &Edits::default(), out).expect("the head can be said");
     server.encode_end(STREAM, out);
 }
 
 fn empty_response() -> ResponseHead<'static> {
     ResponseHead {
+        rpc: None,
         status: 200,
         version: Version::Http11,
         reason: b"OK",
@@ -86,7 +87,9 @@ impl Proxy {
         self.edits.clear();
         self.edits.add_parts(FieldName::XForwardedProto, b"x-forwarded-proto", &[b"http"]);
         self.out.clear();
-        self.upstream.encode_request(stream, &head, &self.edits, &mut self.out);
+        self.upstream
+            .encode_request(stream, &head, &self.edits, &mut self.out)
+            .expect("the head can be said");
         self.upstream.encode_end(stream, &mut self.out);
         while let Ok(Some(_)) = self.downstream.decode(&mut self.scratch, &mut input) {}
         black_box(&self.out);
@@ -100,7 +103,9 @@ impl Proxy {
         };
         self.edits.clear();
         self.out.clear();
-        self.downstream.encode_response(STREAM, &head, &self.edits, &mut self.out);
+        self.downstream
+            .encode_response(STREAM, &head, &self.edits, &mut self.out)
+            .expect("the head can be said");
         self.upstream.skip_in(100);
         while let Ok(Some(_)) = self.upstream.decode(&mut self.scratch, &mut input) {}
         self.downstream.skip_out(100);
@@ -144,7 +149,9 @@ fn encode(criterion: &mut Criterion) {
             |upstream| {
                 let stream = upstream.open().expect("free");
                 out.clear();
-                upstream.encode_request(stream, black_box(&head), &edits, &mut out);
+                upstream
+                    .encode_request(stream, black_box(&head), &edits, &mut out)
+                    .expect("the head can be said");
                 upstream.encode_end(stream, &mut out);
                 black_box(&out);
             },
@@ -157,7 +164,9 @@ fn encode(criterion: &mut Criterion) {
             || {
                 let mut upstream = client();
                 let stream = upstream.open().expect("free");
-                upstream.encode_request(stream, &head, &edits, &mut Vec::new());
+                upstream
+                    .encode_request(stream, &head, &edits, &mut Vec::new())
+                    .expect("the head can be said");
                 upstream.encode_end(stream, &mut Vec::new());
                 upstream
             },

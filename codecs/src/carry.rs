@@ -53,6 +53,11 @@ impl Carry {
         }
     }
 
+    /// How many bytes are missing until the next look pays off.
+    pub fn missing(&self) -> usize {
+        self.held.as_deref().map_or(0, |held| held.look_again_at.saturating_sub(held.bytes.len()))
+    }
+
     /// Whether as many bytes are held as the last look asked for.
     pub fn is_due(&self) -> bool {
         self.held.as_deref().is_some_and(|held| held.bytes.len() >= held.look_again_at)

@@ -3,9 +3,28 @@
 use crate::edits::Edits;
 use crate::message::{FieldSpan, Fields, RequestHead, ResponseHead};
 
-/// Names one request/response exchange on one connection. HTTP/1 counts its exchanges; HTTP/2 uses the wire's ids.
+/// Names one request/response exchange on one connection. HTTP/1 counts its exchanges. Where many are under way at a time,
+/// the lower half is a small number, which no other of them has, and the upper half tells it from those that had the number
+/// before: so a table finds it without a hash.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord, Default)]
 pub struct StreamId(pub u64);
+
+impl StreamId {
+    /// The exchange with the small number `slot`, for the `generation`th time.
+    pub fn of_slot(slot: u32, generation: u32) -> Self {
+        StreamId(u64::from(generation) << 32 | u64::from(slot))
+    }
+
+    /// Its small number.
+    pub fn slot(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// What tells it from others that had its number.
+    pub fn generation(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+}
 
 /// What the peer said. Every message is one head, any number of `Data`, at most one `Trailers`, one `End`.
 ///
@@ -51,6 +70,24 @@ pub enum Event<'a> {
         /// The exchange given up.
         stream: StreamId,
     },
+    /// Something came that concerns the connection alone: [`Codec::encode_control`] may have an answer to it, and
+    /// [`Codec::is_reusable`] may say something else than before.
+    Control(Control),
+    /// An answer to an exchange that is not under way, or no longer: it is skipped.
+    Stray,
+}
+
+/// What a message is for that concerns a connection alone.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Control {
+    /// A heartbeat of the peer's.
+    Ping,
+    /// The answer to ours.
+    Pong,
+    /// The peer takes no more exchanges on this connection.
+    GoAway,
+    /// Something else that needs no answer.
+    Notice,
 }
 
 /// How many of the announced payload bytes may follow the framing just written, and what must follow them.
@@ -111,20 +148,29 @@ pub trait Codec {
     /// Client side: names a new outgoing exchange, or `None` at the concurrency the connection allows.
     fn open(&mut self) -> Option<StreamId>;
 
-    /// Client side: writes a request head as `edits` change it.
-    fn encode_request(&mut self, stream: StreamId, head: &RequestHead<'_>, edits: &Edits, out: &mut Vec<u8>);
+    /// Client side: writes a request head as `edits` change it. An error, with the status to answer, means that the protocol
+    /// cannot say this head; then nothing was written, and the exchange is to be given up ([`abandon`](Self::abandon)).
+    fn encode_request(
+        &mut self,
+        stream: StreamId,
+        head: &RequestHead<'_>,
+        edits: &Edits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError>;
 
-    /// Server side: writes a response head as `edits` change it. Interim heads (1xx) may precede the final one.
+    /// Server side: writes a response head as `edits` change it. Interim heads (1xx) may precede the final one. Errors are
+    /// those of [`encode_request`](Self::encode_request); a local reply is still possible.
     fn encode_response(
         &mut self,
         stream: StreamId,
         head: &ResponseHead<'_>,
         edits: &Edits,
         out: &mut Vec<u8>,
-    );
+    ) -> Result<(), ProtocolError>;
 
-    /// Writes the framing before `length` payload bytes (`length` > 0) and grants how many may follow.
-    fn encode_data(&mut self, stream: StreamId, length: usize, out: &mut Vec<u8>) -> Grant;
+    /// Writes the framing before `payload`, which is not empty, and grants how much of it may follow. It is only looked at
+    /// where the protocol has a checksum; the caller sends it.
+    fn encode_data(&mut self, stream: StreamId, payload: &[u8], out: &mut Vec<u8>) -> Grant;
 
     /// Writes trailers where the framing has room for them (chunked coding), else nothing. `encode_end` follows.
     fn encode_trailers(&mut self, stream: StreamId, fields: &Fields<'_>, out: &mut Vec<u8>);
@@ -142,6 +188,32 @@ pub trait Codec {
         body: &[u8],
         out: &mut Vec<u8>,
     );
+
+    /// Whether a message may begin now: where messages cannot be interleaved, none is under way on the outgoing side.
+    fn may_begin(&self) -> bool {
+        self.is_idle()
+    }
+
+    /// Gives up on an exchange from our side: nothing more of it is told, and its name is free for another one. That is how
+    /// the exchange of a call without an answer ends, too: downstream it lasts until then, however early its call is whole. Tells
+    /// whether the connection can go on: not if a message of the exchange is under way on the outgoing side.
+    fn abandon(&mut self, _stream: StreamId) -> bool {
+        false
+    }
+
+    /// Writes what the connection itself has to say: answers to heartbeats, its own end. It may only be called while
+    /// [`may_begin`](Self::may_begin) says so.
+    fn encode_control(&mut self, _out: &mut Vec<u8>) {}
+
+    /// Whether [`encode_control`](Self::encode_control) has something to write.
+    fn has_control(&self) -> bool {
+        false
+    }
+
+    /// Client side: writes a heartbeat, as [`encode_control`](Self::encode_control); `false` if the protocol has none.
+    fn encode_ping(&mut self, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 
     /// The outgoing side announces from now on that this connection ends (`Connection: close`, GOAWAY).
     fn close_after_current(&mut self);

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// An overlay on a lent head. Names and values added here must be valid: no CR, LF or NUL, and a token as name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Edits {
     path: Vec<u8>,
     has_path: bool,

@@ -1,5 +1,7 @@
 //! The neutral message that every protocol is told in: views of lent bytes, owning nothing.
 
+use crate::rpc::RpcHead;
+
 /// A field name told apart once, while decoding, so that nothing later compares strings for it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -163,6 +165,8 @@ pub enum Version {
     Http11,
     /// RFC 9113.
     Http2,
+    /// A protocol of calls, by its name.
+    Rpc(&'static str),
 }
 
 impl Version {
@@ -172,6 +176,7 @@ impl Version {
             Version::Http10 => "HTTP/1.0",
             Version::Http11 => "HTTP/1.1",
             Version::Http2 => "HTTP/2",
+            Version::Rpc(name) => name,
         }
     }
 }
@@ -261,6 +266,8 @@ pub struct RequestHead<'a> {
     pub fields: Fields<'a>,
     /// How long the body is.
     pub body: BodyLength,
+    /// The frame, if this is a call. Then the authority is its service, and the path says nothing.
+    pub rpc: Option<RpcHead<'a>>,
     /// The protocols of a valid Upgrade (field nominated by Connection, no body), as sent.
     pub upgrade: Option<&'a [u8]>,
     /// The client waits for 100 before it sends its body.
@@ -280,6 +287,8 @@ pub struct ResponseHead<'a> {
     pub fields: Fields<'a>,
     /// How long the body is. [`BodyLength::Streamed`] if the head opens a tunnel (101, or 2xx to CONNECT).
     pub body: BodyLength,
+    /// The frame, if this answers a call.
+    pub rpc: Option<RpcHead<'a>>,
 }
 
 impl ResponseHead<'_> {

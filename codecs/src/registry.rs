@@ -1,6 +1,12 @@
 //! Every protocol Sidering speaks, one line each. Nothing else in the project lists protocols.
 
+use crate::bolt::Bolt;
 use crate::codec::Codec;
+use crate::dubbo::Dubbo;
+use crate::dubbo_thrift::DubboThrift;
+use crate::rpc::{self, Detection, Layout, NewCall, PoolMode};
+use crate::tars::Tars;
+use crate::thrift::Thrift;
 
 /// What a listener or cluster sets for its codecs. Small, and copied into each connection's codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +19,11 @@ pub struct CodecOptions {
     pub uri_bytes: u32,
     /// Accept a bare LF as the end of a head's line (RFC 9112 section 2.2 allows it); never in chunked framing.
     pub lenient_line_ends: bool,
+    /// Fields of calls matter even where they stand behind the payload; see
+    /// [`ScanLimits::wants_late_fields`](crate::rpc::ScanLimits::wants_late_fields).
+    pub late_fields: bool,
+    /// The end of a connection is announced even in a protocol in which not every peer understands that (bolt).
+    pub go_away: bool,
 }
 
 /// The largest value of [`CodecOptions::headers`].
@@ -25,6 +36,8 @@ impl CodecOptions {
         headers: 100,
         uri_bytes: 16 * 1024,
         lenient_line_ends: false,
+        late_fields: false,
+        go_away: false,
     };
 }
 
@@ -43,11 +56,48 @@ pub struct Protocol {
     pub server: fn(CodecOptions) -> Box<dyn Codec>,
     /// A codec for an upstream connection (decodes responses).
     pub client: fn(CodecOptions) -> Box<dyn Codec>,
+    /// How exchanges share connections.
+    pub pool: PoolMode,
+    /// Heads are those of calls: they have a service and a method instead of a path.
+    pub is_rpc: bool,
+    /// Whether a connection's first bytes are this protocol's.
+    pub detect: fn(&[u8]) -> Detection,
+    /// Writes a call that is made here; see [`Layout::write_call`].
+    pub write_call: fn(&NewCall<'_>, u64, &mut Vec<u8>) -> bool,
+}
+
+impl Protocol {
+    /// A protocol of framed calls.
+    pub const fn of_layout<L: Layout>() -> Self {
+        Protocol {
+            name: L::NAME,
+            server: rpc::server::<L>,
+            client: rpc::client::<L>,
+            pool: L::POOL_MODE,
+            is_rpc: true,
+            detect: L::detect,
+            write_call: L::write_call,
+        }
+    }
 }
 
 /// The protocols, in the order in which detection asks them.
-pub static PROTOCOLS: &[Protocol] =
-    &[Protocol { name: "http1", server: crate::http1::server, client: crate::http1::client }];
+pub static PROTOCOLS: &[Protocol] = &[
+    Protocol {
+        name: "http1",
+        server: crate::http1::server,
+        client: crate::http1::client,
+        pool: PoolMode::PingPong,
+        is_rpc: false,
+        detect: crate::http1::detect,
+        write_call: |_, _, _| false,
+    },
+    Protocol::of_layout::<Bolt>(),
+    Protocol::of_layout::<Dubbo>(),
+    Protocol::of_layout::<DubboThrift>(),
+    Protocol::of_layout::<Tars>(),
+    Protocol::of_layout::<Thrift>(),
+];
 
 /// The protocol of this name, if there is one.
 pub fn protocol(name: &str) -> Option<&'static Protocol> {

@@ -70,7 +70,7 @@ impl Cuts {
 
 /// Bounds so low that small inputs reach them.
 pub const LOW: CodecOptions =
-    CodecOptions { header_bytes: 256, headers: 4, uri_bytes: 32, lenient_line_ends: false };
+    CodecOptions { header_bytes: 256, headers: 4, uri_bytes: 32, ..CodecOptions::DEFAULT };
 
 /// The options that the two lowest bits choose: bit 0 for low bounds, bit 1 for lenient line ends.
 pub fn options(choice: u8) -> CodecOptions {

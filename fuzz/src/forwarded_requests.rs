@@ -37,9 +37,17 @@ pub(crate) fn check(bytes: &[u8], options: CodecOptions, way: Way, cuts: &Cuts) 
 
 fn answer(server: &mut dyn Codec) {
     let body = BodyLength::Sized(0);
-    let head =
-        ResponseHead { status: 404, version: Version::Http11, reason: b"", fields: Default::default(), body };
-    server.encode_response(StreamId(0), &head, &Edits::default(), &mut Vec::new());
+    let head = ResponseHead {
+        rpc: None,
+        status: 404,
+        version: Version::Http11,
+        reason: b"",
+        fields: Default::default(),
+        body,
+    };
+    server
+        .encode_response(StreamId(0), &head, &Edits::default(), &mut Vec::new())
+        .expect("the head can be said");
     server.encode_end(StreamId(0), &mut Vec::new());
 }
 
@@ -55,7 +63,7 @@ impl Forwarding {
         match event {
             Event::Request { head, .. } => {
                 let stream = upstream.open().expect("the connection is new");
-                upstream.encode_request(stream, head, &way.edits(), out);
+                upstream.encode_request(stream, head, &way.edits(), out).expect("the head can be said");
             }
             Event::Data { bytes, stream } => send_data(upstream, *stream, bytes, out),
             Event::Trailers { fields, stream } => upstream.encode_trailers(*stream, fields, out),

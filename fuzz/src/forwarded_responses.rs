@@ -43,6 +43,7 @@ impl Asked {
             Asked::Get | Asked::Upgrade => (Method::Get, b"/"),
         };
         let head = RequestHead {
+            rpc: None,
             method,
             version: Version::Http11,
             authority: b"a:80",
@@ -55,7 +56,7 @@ impl Asked {
         };
         let mut edits = Edits::default();
         edits.keep_upgrade();
-        codec.encode_request(stream, &head, &edits, &mut Vec::new());
+        codec.encode_request(stream, &head, &edits, &mut Vec::new()).expect("the head can be said");
         codec.encode_end(stream, &mut Vec::new());
         codec
     }
@@ -126,7 +127,9 @@ impl Forwarding {
         let (downstream, out) = (&mut *self.downstream, &mut self.out);
         match event {
             Event::Response { head, stream } => {
-                downstream.encode_response(*stream, head, &self.way.edits(), out);
+                downstream
+                    .encode_response(*stream, head, &self.way.edits(), out)
+                    .expect("the head can be said");
             }
             Event::Data { bytes, stream } => send_data(downstream, *stream, bytes, out),
             Event::Trailers { fields, stream } => downstream.encode_trailers(*stream, fields, out),

@@ -67,7 +67,9 @@ impl Answers {
         let Some(request) = &self.request else { panic!("an answer to nothing") };
         let mut out = Vec::new();
         if style.is_interim() {
-            codec.encode_response(StreamId(0), &head(103, BodyLength::None), &Edits::default(), &mut out);
+            codec
+                .encode_response(StreamId(0), &head(103, BodyLength::None), &Edits::default(), &mut out)
+                .expect("the head can be said");
             let length = out.len();
             assert_eq!(
                 length == 0,
@@ -85,7 +87,9 @@ impl Answers {
             let status = if *request.method == *b"CONNECT" { 200 } else { 101 };
             let mut edits = Edits::default();
             edits.add(b"x-tunnel", b"yes");
-            codec.encode_response(StreamId(0), &head(status, BodyLength::Streamed), &edits, &mut out);
+            codec
+                .encode_response(StreamId(0), &head(status, BodyLength::Streamed), &edits, &mut out)
+                .expect("the head can be said");
             assert!(codec.relayable_out() && !codec.is_reusable(), "a tunnel");
             grammar.open_tunnel();
             assert_one_response(&out, &request.method, true);
@@ -99,7 +103,9 @@ impl Answers {
         }
         assert_one_response(&out, &request.method, !codec.is_reusable());
         let length = out.len();
-        codec.encode_response(StreamId(0), &head(200, BodyLength::None), &Edits::default(), &mut out);
+        codec
+            .encode_response(StreamId(0), &head(200, BodyLength::None), &Edits::default(), &mut out)
+            .expect("the head can be said");
         assert_eq!(out.len(), length, "a second head goes out");
     }
 }
@@ -108,13 +114,15 @@ fn answer_with_body(kind: Kind, style: Style, request: &Request, codec: &mut dyn
     // CONNECT with 2xx is a tunnel, which is another style's.
     let status = if *request.method == *b"CONNECT" { 404 } else { style.status() };
     let length = if kind == Kind::Sized { BodyLength::Sized(6) } else { BodyLength::Streamed };
-    codec.encode_response(StreamId(0), &head(status, length), &Edits::default(), out);
+    codec
+        .encode_response(StreamId(0), &head(status, length), &Edits::default(), out)
+        .expect("the head can be said");
     for piece in [&b"abc"[..], b"def"] {
-        let grant = codec.encode_data(StreamId(0), piece.len(), out);
+        let grant = codec.encode_data(StreamId(0), piece, out);
         out.extend_from_slice(&piece[..grant.allowed]);
         out.extend_from_slice(if grant.allowed > 0 { grant.suffix } else { b"" });
     }
-    let beyond = codec.encode_data(StreamId(0), 1, &mut Vec::new());
+    let beyond = codec.encode_data(StreamId(0), b"x", &mut Vec::new());
     assert!(kind != Kind::Sized || beyond.allowed == 0, "payload beyond the announced length");
     let mut trailers = Edits::default();
     trailers.add(b"checksum", b"42");
@@ -123,7 +131,14 @@ fn answer_with_body(kind: Kind, style: Style, request: &Request, codec: &mut dyn
 }
 
 fn head(status: u16, body: BodyLength) -> ResponseHead<'static> {
-    ResponseHead { status, version: Version::Http11, reason: b"OK", fields: Default::default(), body }
+    ResponseHead {
+        rpc: None,
+        status,
+        version: Version::Http11,
+        reason: b"OK",
+        fields: Default::default(),
+        body,
+    }
 }
 
 /// What went out is one response and nothing else.

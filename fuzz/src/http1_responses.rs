@@ -72,7 +72,7 @@ impl Requests<'_> {
             edits.keep_upgrade();
         }
         let head = style.head();
-        codec.encode_request(stream, &head, &edits, &mut self.out);
+        codec.encode_request(stream, &head, &edits, &mut self.out).expect("the head can be said");
         grammar.asked(head.method == Method::Connect);
         self.body_due = Some(stream);
         if !style.is_late() {
@@ -85,7 +85,7 @@ impl Requests<'_> {
         let Some(stream) = self.body_due.take() else { return };
         let out = &mut self.out;
         for piece in [&b"ab"[..], b"c"] {
-            let grant = codec.encode_data(stream, piece.len(), out);
+            let grant = codec.encode_data(stream, piece, out);
             // What a tunnel or a message without payload has no room for stays unsent.
             if codec.relayable_in().is_none_or(|most| most != u64::MAX) {
                 out.extend_from_slice(&piece[..grant.allowed]);
@@ -136,6 +136,7 @@ impl Style {
             _ => (Method::Get, b"/", BodyLength::None),
         };
         RequestHead {
+            rpc: None,
             method,
             version: Version::Http11,
             authority: b"a.test:80",

@@ -10,7 +10,7 @@ use sidering_codecs::{Codec, Edits, Scratch};
 
 /// Bounds for the second codec: what is forwarded may be a little longer than what came.
 pub(crate) const WIDE: CodecOptions =
-    CodecOptions { header_bytes: 1 << 20, headers: 256, uri_bytes: 1 << 19, lenient_line_ends: false };
+    CodecOptions { header_bytes: 1 << 20, headers: 256, uri_bytes: 1 << 19, ..CodecOptions::DEFAULT };
 
 /// Options and way of forwarding, an index to remove, cuts; then what a client, or an upstream, sends.
 pub fn run(input: &[u8]) {
@@ -94,7 +94,7 @@ pub(crate) fn send_data(
     data: &[u8],
     out: &mut Vec<u8>,
 ) {
-    let grant = codec.encode_data(stream, data.len(), out);
+    let grant = codec.encode_data(stream, data, out);
     assert_eq!(grant.allowed, data.len(), "payload is not granted");
     out.extend_from_slice(data);
     out.extend_from_slice(grant.suffix);

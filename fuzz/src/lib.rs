@@ -17,6 +17,8 @@ pub mod http1_round_trip;
 pub mod plain_chunks;
 pub mod plain_http1;
 pub mod receiver;
+mod rpc_calls;
+pub mod rpc_connections;
 pub mod rpc_layouts;
 pub mod said;
 pub mod seeds;
@@ -38,6 +40,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "http1_requests", run: http1_requests::run },
     Target { name: "http1_responses", run: http1_responses::run },
     Target { name: "http1_round_trip", run: http1_round_trip::run },
+    Target { name: "rpc_connections", run: rpc_connections::run },
     Target { name: "rpc_layouts", run: rpc_layouts::run },
 ];
 

@@ -250,5 +250,6 @@ fn stream_of(event: &Event<'_>) -> StreamId {
         | Event::Trailers { stream, .. }
         | Event::End { stream }
         | Event::Reset { stream } => *stream,
+        Event::Control(_) | Event::Stray => panic!("HTTP/1 has no messages of the connection"),
     }
 }

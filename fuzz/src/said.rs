@@ -124,7 +124,9 @@ pub fn said(event: &Event<'_>) -> Said {
         Event::Data { bytes, .. } => Said::Data((*bytes).into()),
         Event::Trailers { fields, .. } => Said::Trailers(fields_of(fields)),
         Event::End { .. } => Said::End,
-        Event::Reset { .. } => panic!("HTTP/1 never gives up one exchange alone"),
+        Event::Reset { .. } | Event::Control(_) | Event::Stray => {
+            panic!("HTTP/1 has neither exchanges that end alone nor messages of the connection")
+        }
     }
 }
 

@@ -244,6 +244,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             all.extend(cross(&leading(&[16, 17, 18, 20, 24, 28], &[[]]), &responses));
             all
         }
+        "rpc_connections" => crate::rpc_connections::seeds(),
         "config" => configurations(),
         "data_plane" => choices(),
         "chunked_differential" => behind(&[vec![0], vec![1]], &bodies),

@@ -66,6 +66,11 @@ fn http1_round_trip() {
 }
 
 #[test]
+fn rpc_connections() {
+    replay("rpc_connections");
+}
+
+#[test]
 fn rpc_layouts() {
     replay("rpc_layouts");
 }

@@ -70,7 +70,7 @@ pub(super) fn write(head: &[u8], spans: &[FieldSpan], edits: &Edits, out: &mut V
     }
 }
 
-fn put(text: &[u8], out: &mut Vec<u8>) {
+pub(super) fn put(text: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&(text.len() as u32).to_be_bytes());
     out.extend_from_slice(text);
 }

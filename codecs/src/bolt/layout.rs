@@ -8,10 +8,12 @@ use super::{fields, status};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits, Span};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits, Span};
 
 /// Bytes of a CRC-32 behind the content.
 const CHECKSUM_BYTES: u8 = 4;
+/// The class of SOFARPC's calls.
+const CALL_CLASS: &[u8] = b"com.alipay.sofa.rpc.core.request.SofaRequest";
 /// The serialization that heartbeats name: hessian2.
 const HESSIAN2: u8 = 1;
 /// What SOFABolt sends as a heartbeat's timeout.
@@ -25,6 +27,9 @@ impl Layout for Bolt {
     const NAME: &'static str = "bolt";
     const POOL_MODE: PoolMode = PoolMode::Multiplex;
     const ID_BITS: u32 = 32;
+    const REPLY_REPEATS_HEAD: bool = false;
+    // To older SOFABolt the command code is an error, upon which it closes; MOSN has it off by default, too.
+    const IS_GO_AWAY_KNOWN: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         // version, (inner version,) type, command, command version: no text protocol begins like that.
@@ -106,6 +111,7 @@ impl Layout for Bolt {
             };
             let at = begin + fields_length_offset(fixed_bytes);
             out[at..at + 2].copy_from_slice(&length.to_be_bytes());
+            out.extend_from_slice(head.get(frame.head_bytes as usize..).unwrap_or_default());
         } else {
             out.extend_from_slice(head);
         }
@@ -114,6 +120,39 @@ impl Layout for Bolt {
             place.copy_from_slice(&(id as u32).to_be_bytes());
         }
         Ok(())
+    }
+
+    fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
+        // SOFARPC writes a service's version behind its name.
+        let versioned = match (call.version, call.service.contains(':')) {
+            ("", _) | (_, true) => call.service.to_owned(),
+            (version, false) => format!("{}:{version}", call.service),
+        };
+        let own = [("service", versioned.as_str()), ("sofa_head_method_name", call.method)];
+        let given = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut block = vec![];
+        for (name, value) in own.into_iter().chain(given) {
+            let before = block.len();
+            fields::put(name.as_bytes(), &mut block);
+            fields::put(value.as_bytes(), &mut block);
+            if block.len() > usize::from(u16::MAX) {
+                block.truncate(before);
+                break;
+            }
+        }
+        let header = Header {
+            kind: TYPE_REQUEST,
+            command: COMMAND_REQUEST,
+            class_bytes: CALL_CLASS.len() as u16,
+            fields_bytes: block.len() as u16,
+            content_bytes: call.payload.len() as u32,
+            ..command(V1, COMMAND_REQUEST, id)
+        };
+        header.write(out);
+        out.extend_from_slice(CALL_CLASS);
+        out.extend_from_slice(&block);
+        out.extend_from_slice(call.payload);
+        true
     }
 
     fn write_reply(request: &Frame, _: &[u8], status: u16, _: &[u8], out: &mut Vec<u8>) {

@@ -5,9 +5,9 @@ use super::header::{BODY_LENGTH_OFFSET, HEADER_BYTES, HESSIAN2, Header, ID_OFFSE
 use super::status;
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
-use crate::hessian2::{HessianError, write_text};
+use crate::hessian2::{HessianError, begin_map, end_map, write_string, write_text};
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits};
 
 /// The body of an event that announces that a server takes no more calls.
 const READ_ONLY: u8 = b'R';
@@ -22,6 +22,9 @@ impl Layout for Dubbo {
     const NAME: &'static str = "dubbo";
     const POOL_MODE: PoolMode = PoolMode::Multiplex;
     const ID_BITS: u32 = 64;
+    const REPLY_REPEATS_HEAD: bool = false;
+    // Dubbo's servers send it when they end, and its clients obey (`HeaderExchangeServer`, `HeartbeatHandler`).
+    const IS_GO_AWAY_KNOWN: bool = true;
 
     fn detect(first: &[u8]) -> Detection {
         match (Header::begins(first), first.len()) {
@@ -50,7 +53,7 @@ impl Layout for Dubbo {
                     // The reply says so; see `read`.
                     Err(HessianError::Cut) if is_whole => {}
                     Err(HessianError::Cut) if bytes.len() >= limits.head_bytes as usize => {}
-                    Err(HessianError::Cut) => return Ok(Scan::More(bytes.len() + 1)),
+                    Err(HessianError::Cut) => return Ok(Scan::more(bytes.len(), total as usize)),
                     Err(_) => {}
                 }
             }
@@ -127,6 +130,25 @@ impl Layout for Dubbo {
             place.copy_from_slice(&id.to_be_bytes());
         }
         Ok(())
+    }
+
+    /// Without arguments.
+    fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        Header { is_event: false, ..event(id, true) }.write(out);
+        for text in ["2.0.2", call.service, call.version, call.method, ""] {
+            write_string(text, out);
+        }
+        begin_map(out);
+        let group = Some(("group", call.group)).filter(|(_, group)| !group.is_empty());
+        let given = call.fields.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in group.into_iter().chain(given) {
+            write_string(name, out);
+            write_string(value, out);
+        }
+        end_map(out);
+        set_body_length(begin, out);
+        true
     }
 
     fn write_reply(request: &Frame, _: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {

@@ -4,8 +4,10 @@
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits, Span};
-use crate::thrift::{Encoding, Message, MessageType, read_binary, write_exception};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits, Span};
+use crate::thrift::{
+    Encoding, Message, MessageType, NO_ARGUMENTS, put_message, read_binary, write_exception,
+};
 
 /// The frame's length, which does not count itself.
 const LENGTH_BYTES: usize = 4;
@@ -27,6 +29,8 @@ impl Layout for DubboThrift {
     const NAME: &'static str = "dubbo_thrift";
     const POOL_MODE: PoolMode = PoolMode::Multiplex;
     const ID_BITS: u32 = 63;
+    const REPLY_REPEATS_HEAD: bool = true;
+    const IS_GO_AWAY_KNOWN: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         let magic = first.get(LENGTH_BYTES..).unwrap_or_default();
@@ -55,7 +59,7 @@ impl Layout for DubboThrift {
             Some(envelope) => Ok(Scan::Frame(envelope.frame(total))),
             None if there.len() == total => Err(malformed("a Dubbo Thrift head reaches beyond its frame")),
             None if there.len() >= limits.head_bytes as usize => Err(too_long()),
-            None => Ok(Scan::More((there.len() + 1).max(SERVICE_AT))),
+            None => Ok(Scan::more(there.len().max(SERVICE_AT - 1), total)),
         }
     }
 
@@ -80,14 +84,29 @@ impl Layout for DubboThrift {
         Ok(())
     }
 
+    fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        let header_bytes = (SERVICE_AT - LENGTH_BYTES + call.service.len() + ID_BYTES) as u16;
+        out.extend_from_slice(&[0; LENGTH_BYTES]);
+        out.extend_from_slice(&MAGIC);
+        out.extend_from_slice(&[0; LENGTH_BYTES]);
+        out.extend_from_slice(&header_bytes.to_be_bytes());
+        out.push(VERSION);
+        out.extend_from_slice(&(call.service.len() as u32).to_be_bytes());
+        out.extend_from_slice(call.service.as_bytes());
+        out.extend_from_slice(&id.to_be_bytes());
+        put_message(Encoding::Binary, MessageType::Call, call.method.as_bytes(), id as i32, out);
+        out.extend_from_slice(if call.payload.is_empty() { NO_ARGUMENTS } else { call.payload });
+        enter_lengths(begin, out);
+        true
+    }
+
     fn write_reply(_: &Frame, head: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {
         let Ok(Envelope { message, id_at, .. }) = Envelope::of(head) else { return };
         let begin = out.len();
         out.extend_from_slice(&head[..id_at + ID_BYTES]);
         write_exception(Encoding::Binary, message.name.of(head), message.sequence_id, status, text, out);
-        let length = ((out.len() - begin - LENGTH_BYTES) as u32).to_be_bytes();
-        out[begin..begin + LENGTH_BYTES].copy_from_slice(&length);
-        out[begin + MESSAGE_LENGTH_AT..begin + HEADER_LENGTH_AT].copy_from_slice(&length);
+        enter_lengths(begin, out);
     }
 
     fn write_ping(_: u8, _: u64, _: &mut Vec<u8>) -> bool {
@@ -162,6 +181,13 @@ impl Envelope {
             status,
         }
     }
+}
+
+/// Enters both lengths of the frame that begins at `begin`.
+fn enter_lengths(begin: usize, out: &mut [u8]) {
+    let length = ((out.len() - begin - LENGTH_BYTES) as u32).to_be_bytes();
+    out[begin..begin + LENGTH_BYTES].copy_from_slice(&length);
+    out[begin + MESSAGE_LENGTH_AT..begin + HEADER_LENGTH_AT].copy_from_slice(&length);
 }
 
 fn malformed(reason: &'static str) -> ProtocolError {

@@ -166,9 +166,15 @@ impl Codec for Client {
         Some(StreamId(self.exchange))
     }
 
-    fn encode_request(&mut self, _: StreamId, head: &RequestHead<'_>, edits: &Edits, out: &mut Vec<u8>) {
+    fn encode_request(
+        &mut self,
+        _: StreamId,
+        head: &RequestHead<'_>,
+        edits: &Edits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
         if self.outgoing != Outgoing::Head {
-            return;
+            return Ok(());
         }
         let upgrade = head.upgrade.filter(|_| edits.keeps_upgrade());
         self.kind = match head.method {
@@ -195,12 +201,21 @@ impl Codec for Client {
             out.extend_from_slice(b"connection: close\r\n");
         }
         out.extend_from_slice(b"\r\n");
+        Ok(())
     }
 
-    fn encode_response(&mut self, _: StreamId, _: &ResponseHead<'_>, _: &Edits, _: &mut Vec<u8>) {}
+    fn encode_response(
+        &mut self,
+        _: StreamId,
+        _: &ResponseHead<'_>,
+        _: &Edits,
+        _: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        Ok(())
+    }
 
-    fn encode_data(&mut self, _: StreamId, length: usize, out: &mut Vec<u8>) -> Grant {
-        self.outgoing.encode_data(length, out)
+    fn encode_data(&mut self, _: StreamId, payload: &[u8], out: &mut Vec<u8>) -> Grant {
+        self.outgoing.encode_data(payload.len(), out)
     }
 
     fn encode_trailers(&mut self, _: StreamId, fields: &Fields<'_>, out: &mut Vec<u8>) {

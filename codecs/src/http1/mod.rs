@@ -16,6 +16,7 @@
 
 mod chunked;
 mod client;
+mod detect;
 mod fields;
 mod framing;
 mod gather;
@@ -31,6 +32,8 @@ mod server;
 mod status;
 mod target;
 mod write;
+
+pub use detect::detect;
 
 use crate::codec::{Codec, ProtocolError};
 use crate::registry::CodecOptions;

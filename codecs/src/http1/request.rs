@@ -56,6 +56,7 @@ impl RequestLayout {
     /// The head, lent from the bytes and spans that it was read from.
     pub(super) fn head<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan]) -> RequestHead<'a> {
         RequestHead {
+            rpc: None,
             method: Method::from_bytes(self.method.in_bytes(bytes)),
             version: self.version,
             authority: self.authority.in_bytes(bytes),

@@ -34,6 +34,7 @@ impl ResponseLayout {
     /// The head, lent from the bytes and spans that it was read from.
     pub(super) fn head<'a>(&self, bytes: &'a [u8], spans: &'a [FieldSpan]) -> ResponseHead<'a> {
         ResponseHead {
+            rpc: None,
             status: self.status,
             version: self.version,
             reason: self.reason.in_bytes(bytes),

@@ -221,14 +221,29 @@ impl Codec for Server {
         None
     }
 
-    fn encode_request(&mut self, _: StreamId, _: &RequestHead<'_>, _: &Edits, _: &mut Vec<u8>) {}
+    fn encode_request(
+        &mut self,
+        _: StreamId,
+        _: &RequestHead<'_>,
+        _: &Edits,
+        _: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
+        Ok(())
+    }
 
-    fn encode_response(&mut self, _: StreamId, head: &ResponseHead<'_>, edits: &Edits, out: &mut Vec<u8>) {
+    fn encode_response(
+        &mut self,
+        _: StreamId,
+        head: &ResponseHead<'_>,
+        edits: &Edits,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ProtocolError> {
         if self.outgoing != Outgoing::Head {
-            return;
+            return Ok(());
         }
         if head.is_interim() {
-            return self.encode_interim(head, edits, out);
+            self.encode_interim(head, edits, out);
+            return Ok(());
         }
         let (outgoing, rule) = self.frame_response(head);
         self.outgoing = outgoing;
@@ -251,10 +266,11 @@ impl Codec for Server {
             out.extend_from_slice(self.connection_line());
         }
         out.extend_from_slice(b"\r\n");
+        Ok(())
     }
 
-    fn encode_data(&mut self, _: StreamId, length: usize, out: &mut Vec<u8>) -> Grant {
-        self.outgoing.encode_data(length, out)
+    fn encode_data(&mut self, _: StreamId, payload: &[u8], out: &mut Vec<u8>) -> Grant {
+        self.outgoing.encode_data(payload.len(), out)
     }
 
     fn encode_trailers(&mut self, _: StreamId, fields: &Fields<'_>, out: &mut Vec<u8>) {

@@ -36,3 +36,20 @@ pub struct Call {
     /// The service's group.
     pub group: Span,
 }
+
+/// A call in words, for tools that make one: what a protocol has no place for is left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct NewCall<'a> {
+    /// The interface or servant that is called.
+    pub service: &'a str,
+    /// The method or function.
+    pub method: &'a str,
+    /// The service's version; empty if it has none.
+    pub version: &'a str,
+    /// The service's group; empty if it has none.
+    pub group: &'a str,
+    /// Names and values.
+    pub fields: &'a [(String, String)],
+    /// The serialized arguments, in whatever serialization the protocol carries.
+    pub payload: &'a [u8],
+}

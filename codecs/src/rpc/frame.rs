@@ -36,7 +36,8 @@ pub struct Frame {
     pub seen_bytes: u32,
     /// Passes unseen.
     pub payload_bytes: u64,
-    /// A checksum behind the payload, which has to be made anew when the head changes.
+    /// Bytes of a checksum behind the payload, which is made anew when the frame is written: 0 or 4, CRC-32 as
+    /// java.util.zip.CRC32 counts it, big endian, over everything in front.
     pub trailer_bytes: u8,
     /// How long the caller waits, where the frame says so.
     pub timeout_ms: Option<u32>,
@@ -61,6 +62,15 @@ pub enum Scan {
     More(usize),
     /// All that is to be seen of it is there.
     Frame(Frame),
+}
+
+impl Scan {
+    /// Asks for more of a head whose length nothing tells: for twice what is `there`, so that a head that comes byte by byte is
+    /// not looked at with every one, but for no more than the frame has in `total`.
+    pub fn more(there: usize, total: usize) -> Self {
+        let least = there.saturating_add(1);
+        Scan::More(there.saturating_mul(2).clamp(least, total.max(least)))
+    }
 }
 
 impl Frame {

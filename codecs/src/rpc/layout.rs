@@ -1,6 +1,6 @@
 //! The contract of a protocol of framed calls: MOSN's XProtocol without its connection and its buffers.
 
-use super::{Call, Frame, Scan, ScanLimits};
+use super::{Call, Frame, NewCall, Scan, ScanLimits};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
@@ -38,10 +38,18 @@ pub trait Layout: Send + Sync + 'static {
     /// How calls share connections.
     const POOL_MODE: PoolMode;
 
+    /// Whether [`write_reply`](Self::write_reply) looks at the head, which is kept as long as the call is under way then.
+    const REPLY_REPEATS_HEAD: bool;
+
+    /// Whether every peer understands what [`write_go_away`](Self::write_go_away) writes. Else it is only written where
+    /// [`CodecOptions::go_away`](crate::registry::CodecOptions::go_away) says so.
+    const IS_GO_AWAY_KNOWN: bool;
+
     /// Whether these first bytes of a connection are this protocol's.
     fn detect(first: &[u8]) -> Detection;
 
-    /// Reads a frame's outline off its first bytes. A head above the limit is an error of status 431.
+    /// Reads a frame's outline off its first bytes. A head above the limit is an error of status 431. It asks for no bytes behind
+    /// the frame's payload.
     fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Scan, ProtocolError>;
 
     /// Reads what routing needs off `seen`, the frame's first `seen_bytes`; the fields' places are appended to `fields`, at
@@ -64,6 +72,12 @@ pub trait Layout: Send + Sync + 'static {
         edits: &Edits,
         out: &mut Vec<u8>,
     ) -> Result<(), ProtocolError>;
+
+    /// Writes a call that is made here; `false` if the protocol has nothing to make one of. Fields that its frame has no
+    /// room for are left out.
+    fn write_call(_call: &NewCall<'_>, _id: u64, _out: &mut Vec<u8>) -> bool {
+        false
+    }
 
     /// Writes an answer of the proxy's own to `request`, whose head is `head`, with a status of HTTP's vocabulary.
     fn write_reply(request: &Frame, head: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>);

@@ -220,3 +220,21 @@ pub(super) fn put_no_map(number: u8, out: &mut Vec<u8>) {
     put_tag(number, MAP, out);
     put_int(0, 0, out);
 }
+
+/// Writes a list of bytes.
+pub(super) fn put_bytes(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    put_tag(number, SIMPLE_LIST, out);
+    put_tag(0, INT8, out);
+    put_int(0, bytes.len() as i64, out);
+    out.extend_from_slice(bytes);
+}
+
+/// Writes a map of texts.
+pub(super) fn put_map(number: u8, pairs: &[(String, String)], out: &mut Vec<u8>) {
+    put_tag(number, MAP, out);
+    put_int(0, pairs.len() as i64, out);
+    for (key, value) in pairs {
+        put_text(0, key.as_bytes(), out);
+        put_text(1, value.as_bytes(), out);
+    }
+}

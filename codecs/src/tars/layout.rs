@@ -1,11 +1,11 @@
 //! Tars as a [`Layout`].
 
-use super::jce::{JceError, put_int, put_no_bytes, put_no_map, put_text};
+use super::jce::{JceError, put_bytes, put_int, put_map, put_no_bytes, put_no_map, put_text};
 use super::packet::{self, LENGTH_BYTES, Packet, SERVANT, tags};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits};
 
 /// Tars' own limit of a packet is 10 MiB; what its peers can be configured to take is more. Lengths are signed there.
 const MAX_PACKET_BYTES: u32 = i32::MAX as u32;
@@ -36,6 +36,8 @@ impl Layout for Tars {
     const NAME: &'static str = "tars";
     const POOL_MODE: PoolMode = PoolMode::Multiplex;
     const ID_BITS: u32 = 31;
+    const REPLY_REPEATS_HEAD: bool = false;
+    const IS_GO_AWAY_KNOWN: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         let Some(length) = first.first_chunk() else {
@@ -70,7 +72,7 @@ impl Layout for Tars {
         let packet = match packet::read(there) {
             Ok(packet) => packet,
             Err(JceError::Cut) if !is_whole && there.len() < limits.head_bytes as usize => {
-                return Ok(Scan::More(there.len() + 1));
+                return Ok(Scan::more(there.len(), total as usize));
             }
             Err(JceError::Cut) if !is_whole => {
                 return Err(ProtocolError {
@@ -129,6 +131,23 @@ impl Layout for Tars {
         let total = frame.total_bytes() - head.len() as u64 + grown;
         out[begin..begin + LENGTH_BYTES].copy_from_slice(&(total as u32).to_be_bytes());
         Ok(())
+    }
+
+    fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        out.extend_from_slice(&[0; LENGTH_BYTES]);
+        put_int(tags::VERSION, 1, out);
+        put_int(tags::PACKET_TYPE, 0, out);
+        put_int(tags::MESSAGE_TYPE_OF_REQUEST, 0, out);
+        put_int(tags::REQUEST_ID, i64::from(id as u32 & 0x7fff_ffff), out);
+        put_text(SERVANT, call.service.as_bytes(), out);
+        put_text(tags::FUNCTION, call.method.as_bytes(), out);
+        put_bytes(tags::REQUEST_BUFFER, call.payload, out);
+        put_int(tags::TIMEOUT, 3000, out);
+        put_map(tags::CONTEXT, call.fields, out);
+        put_no_map(tags::STATUS_OF_REQUEST, out);
+        set_length(begin, out);
+        true
     }
 
     fn write_reply(request: &Frame, _: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {

@@ -2,12 +2,12 @@
 //! one call at a time and sequence ids pass unchanged.
 
 use super::header::{self, LENGTH_BYTES};
-use super::message::{Encoding, Message, MessageError, MessageType, read};
-use super::write_exception;
+use super::message::{Encoding, Message, MessageError, MessageType, put_message, read};
+use super::{NO_ARGUMENTS, write_exception};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, PoolMode, Scan, ScanLimits, Span};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits, Span};
 
 /// THeader reserves lengths from 0x3fffffff on for another framing, and lengths are signed elsewhere.
 const MAX_FRAME_BYTES: u32 = 0x3fff_ffff;
@@ -22,6 +22,8 @@ impl Layout for Thrift {
     const NAME: &'static str = "thrift";
     const POOL_MODE: PoolMode = PoolMode::PingPong;
     const ID_BITS: u32 = 32;
+    const REPLY_REPEATS_HEAD: bool = true;
+    const IS_GO_AWAY_KNOWN: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         if first.first().is_some_and(|&byte| byte > (MAX_FRAME_BYTES >> 24) as u8) {
@@ -48,7 +50,7 @@ impl Layout for Thrift {
             Ok((message, dialect)) => Ok(Scan::Frame(frame_of(&message, dialect, total))),
             Err(MessageError::Cut) if there.len() == total => Err(malformed()),
             Err(MessageError::Cut) if there.len() >= limits.head_bytes as usize => Err(too_long()),
-            Err(MessageError::Cut) => Ok(Scan::More(there.len() + 1)),
+            Err(MessageError::Cut) => Ok(Scan::more(there.len(), total)),
             Err(MessageError::Malformed) => Err(malformed()),
         }
     }
@@ -92,6 +94,20 @@ impl Layout for Thrift {
         let total = frame.total_bytes() - head.len() as u64 + (out.len() - begin) as u64;
         enter_length(begin, total as usize, out);
         Ok(())
+    }
+
+    /// In the binary protocol, and without arguments where none are given.
+    fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        out.extend_from_slice(&[0; LENGTH_BYTES]);
+        let name = match call.service {
+            "" => call.method.to_owned(),
+            service => format!("{service}:{}", call.method),
+        };
+        put_message(Encoding::Binary, MessageType::Call, name.as_bytes(), id as i32, out);
+        out.extend_from_slice(if call.payload.is_empty() { NO_ARGUMENTS } else { call.payload });
+        enter_length(begin, out.len() - begin, out);
+        true
     }
 
     fn write_reply(request: &Frame, head: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {

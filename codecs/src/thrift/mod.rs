@@ -8,4 +8,7 @@ mod message;
 
 pub(crate) use exception::write_exception;
 pub use layout::Thrift;
-pub(crate) use message::{Encoding, Message, MessageError, MessageType, read_binary};
+pub(crate) use message::{Encoding, Message, MessageError, MessageType, put_message, read_binary};
+
+/// An empty struct of arguments.
+pub(crate) const NO_ARGUMENTS: &[u8] = &[0];

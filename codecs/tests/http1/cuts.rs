@@ -14,7 +14,7 @@ struct Sample {
 
 /// Bounds so low that samples reach them.
 fn low() -> Box<dyn Codec> {
-    server_with(CodecOptions { header_bytes: 256, headers: 4, uri_bytes: 32, lenient_line_ends: false })
+    server_with(CodecOptions { header_bytes: 256, headers: 4, uri_bytes: 32, ..CodecOptions::DEFAULT })
 }
 
 fn lenient() -> Box<dyn Codec> {

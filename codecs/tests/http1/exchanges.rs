@@ -127,7 +127,7 @@ fn closing_is_announced_with_the_next_head() {
     client.close_after_current();
     let mut out = Vec::new();
     let head = super::support::request_head("GET", BodyLength::None);
-    client.encode_request(stream, &head, &Edits::default(), &mut out);
+    client.encode_request(stream, &head, &Edits::default(), &mut out).expect("the head can be said");
     assert!(text(&out).ends_with("\r\nconnection: close\r\n\r\n"));
     assert!(!client.is_reusable());
 }
@@ -136,13 +136,10 @@ fn closing_is_announced_with_the_next_head() {
 fn a_response_cut_short_ends_the_connection() {
     let mut server = after(GET);
     let mut out = Vec::new();
-    server.encode_response(
-        StreamId(1),
-        &response_head(200, BodyLength::Sized(5)),
-        &Edits::default(),
-        &mut out,
-    );
-    assert_eq!(server.encode_data(StreamId(1), 3, &mut out).allowed, 3);
+    server
+        .encode_response(StreamId(1), &response_head(200, BodyLength::Sized(5)), &Edits::default(), &mut out)
+        .expect("the head can be said");
+    assert_eq!(server.encode_data(StreamId(1), b"abc", &mut out).allowed, 3);
     server.encode_end(StreamId(1), &mut out);
     assert!(!server.is_reusable());
 
@@ -155,16 +152,13 @@ fn a_response_cut_short_ends_the_connection() {
 fn payload_beyond_the_announced_length_is_not_granted() {
     let mut server = after(GET);
     let mut out = Vec::new();
-    server.encode_response(
-        StreamId(1),
-        &response_head(200, BodyLength::Sized(5)),
-        &Edits::default(),
-        &mut out,
-    );
+    server
+        .encode_response(StreamId(1), &response_head(200, BodyLength::Sized(5)), &Edits::default(), &mut out)
+        .expect("the head can be said");
     assert!(server.relayable_out());
     server.skip_out(2);
     for (asked, granted) in [(2, 2), (9, 1), (1, 0)] {
-        assert_eq!(server.encode_data(StreamId(1), asked, &mut out).allowed, granted);
+        assert_eq!(server.encode_data(StreamId(1), &vec![0; asked], &mut out).allowed, granted);
     }
     server.encode_end(StreamId(1), &mut out);
     assert!(server.is_reusable());
@@ -194,12 +188,12 @@ fn a_response_before_the_request_is_sent_whole() {
     let stream = client.open().expect("free");
     let mut out = Vec::new();
     let head = super::support::request_head("POST", BodyLength::Sized(3));
-    client.encode_request(stream, &head, &Edits::default(), &mut out);
+    client.encode_request(stream, &head, &Edits::default(), &mut out).expect("the head can be said");
     let mut seen = Vec::new();
     decode(&mut *client, &mut &b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"[..], &mut seen);
     assert_eq!(seen.last(), Some(&Seen::End));
     assert!(!client.is_idle());
-    assert_eq!(client.encode_data(stream, 3, &mut out).allowed, 3);
+    assert_eq!(client.encode_data(stream, b"abc", &mut out).allowed, 3);
     client.encode_end(stream, &mut out);
     assert!(client.is_idle() && client.is_reusable());
 }

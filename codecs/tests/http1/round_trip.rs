@@ -54,7 +54,7 @@ fn send_body(codec: &mut dyn Codec, body: &Body, out: &mut Vec<u8>) {
     let stream = StreamId(1);
     if let Body::Sized(pieces) | Body::Streamed { pieces, .. } = body {
         for piece in pieces {
-            let grant = codec.encode_data(stream, piece.len(), out);
+            let grant = codec.encode_data(stream, piece, out);
             assert_eq!(grant.allowed, piece.len());
             out.extend_from_slice(piece);
             out.extend_from_slice(grant.suffix);
@@ -97,7 +97,7 @@ proptest! {
         }
         let (mut client, mut out) = (client(), Vec::new());
         let stream = client.open().expect("free");
-        client.encode_request(stream, &request_head(method, body.length()), &edits, &mut out);
+        client.encode_request(stream, &request_head(method, body.length()), &edits, &mut out).expect("the head can be said");
         send_body(&mut *client, &body, &mut out);
         prop_assert!(client.is_reusable());
 
@@ -118,7 +118,7 @@ proptest! {
         decode(&mut *server, &mut &b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"[..], &mut Vec::new());
         let is_bodiless = matches!(status, 204 | 304);
         let body = if is_bodiless { Body::None } else { body };
-        server.encode_response(StreamId(1), &response_head(status, body.length()), &Edits::default(), &mut out);
+        server.encode_response(StreamId(1), &response_head(status, body.length()), &Edits::default(), &mut out).expect("the head can be said");
         send_body(&mut *server, &body, &mut out);
         prop_assert!(server.is_reusable() && server.is_idle());
 
@@ -139,7 +139,7 @@ fn forwarded(bytes: &[u8], edits: &Edits) -> String {
         panic!("a request")
     };
     let stream = client.open().expect("free");
-    client.encode_request(stream, &head, edits, &mut out);
+    client.encode_request(stream, &head, edits, &mut out).expect("the head can be said");
     text(&out)
 }
 
@@ -215,7 +215,7 @@ fn a_length_that_the_body_belies_is_written_anew() {
         head.body = body;
         let (mut client, mut out) = (client(), Vec::new());
         let stream = client.open().expect("free");
-        client.encode_request(stream, &head, &Edits::default(), &mut out);
+        client.encode_request(stream, &head, &Edits::default(), &mut out).expect("the head can be said");
         assert_eq!(text(&out), format!("PUT / HTTP/1.1\r\nHost: a\r\n{expected}\r\n"));
     }
 }

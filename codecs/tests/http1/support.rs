@@ -60,7 +60,9 @@ pub(crate) fn client_that_sent(method: &str) -> Box<dyn Codec> {
 pub(crate) fn send_request(client: &mut dyn Codec, method: &str) -> Vec<u8> {
     let stream = client.open().expect("the connection is free");
     let mut out = Vec::new();
-    client.encode_request(stream, &request_head(method, BodyLength::None), &Edits::default(), &mut out);
+    client
+        .encode_request(stream, &request_head(method, BodyLength::None), &Edits::default(), &mut out)
+        .expect("the head can be said");
     client.encode_end(stream, &mut out);
     out
 }
@@ -68,6 +70,7 @@ pub(crate) fn send_request(client: &mut dyn Codec, method: &str) -> Vec<u8> {
 /// A head without fields, whose Host is to be written from the authority.
 pub(crate) fn request_head(method: &str, body: BodyLength) -> RequestHead<'_> {
     RequestHead {
+        rpc: None,
         method: sidering_codecs::Method::from_bytes(method.as_bytes()),
         version: Version::Http11,
         authority: b"example.test:80",
@@ -82,14 +85,21 @@ pub(crate) fn request_head(method: &str, body: BodyLength) -> RequestHead<'_> {
 
 /// A response head without fields.
 pub(crate) fn response_head(status: u16, body: BodyLength) -> ResponseHead<'static> {
-    ResponseHead { status, version: Version::Http11, reason: b"OK", fields: Fields::default(), body }
+    ResponseHead {
+        rpc: None,
+        status,
+        version: Version::Http11,
+        reason: b"OK",
+        fields: Fields::default(),
+        body,
+    }
 }
 
 /// Answers the request under way with an empty 200; returns what went out.
 pub(crate) fn answer(server: &mut dyn Codec) -> Vec<u8> {
     let mut out = Vec::new();
     let head = response_head(200, BodyLength::Sized(0));
-    server.encode_response(StreamId(0), &head, &Edits::default(), &mut out);
+    server.encode_response(StreamId(0), &head, &Edits::default(), &mut out).expect("the head can be said");
     server.encode_end(StreamId(0), &mut out);
     out
 }
@@ -186,7 +196,9 @@ fn record(event: &Event<'_>, seen: &mut Vec<Seen>) {
         }
         Event::Trailers { fields, .. } => seen.push(Seen::Trailers(record_fields(fields))),
         Event::End { .. } => seen.push(Seen::End),
-        Event::Reset { .. } => panic!("HTTP/1 never resets one exchange"),
+        Event::Reset { .. } | Event::Control(_) | Event::Stray => {
+            panic!("HTTP/1 has neither exchanges that end alone nor messages of the connection")
+        }
     }
 }
 

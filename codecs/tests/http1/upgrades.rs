@@ -60,7 +60,7 @@ fn bytes_behind_an_upgrade_wait_and_then_are_a_tunnel() {
     };
     assert_eq!((head.status, head.is_interim()), (101, false));
     let mut out = Vec::new();
-    server.encode_response(StreamId(1), &head, &Edits::default(), &mut out);
+    server.encode_response(StreamId(1), &head, &Edits::default(), &mut out).expect("the head can be said");
     assert_eq!(
         text(&out),
         "HTTP/1.1 101 Switching Protocols\r\nX: y\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n"
@@ -75,7 +75,7 @@ fn assert_tunnel(codec: &mut dyn Codec, input: &mut &[u8], expected: &[u8]) {
     assert_eq!(seen, [Seen::Data(expected.to_vec())]);
     assert_eq!((codec.relayable_in(), codec.relayable_out()), (Some(u64::MAX), true));
     let mut out = Vec::new();
-    let grant = codec.encode_data(StreamId(1), 1000, &mut out);
+    let grant = codec.encode_data(StreamId(1), &[0; 1000], &mut out);
     assert_eq!((grant.allowed, grant.suffix, out.len()), (1000, &b""[..], 0));
     codec.skip_in(1 << 40);
     codec.skip_out(1 << 40);
@@ -96,7 +96,7 @@ fn client_that_asked(request: &[u8]) -> (Box<dyn Codec>, Vec<u8>) {
     let mut edits = Edits::default();
     edits.keep_upgrade();
     let stream = client.open().expect("free");
-    client.encode_request(stream, &head, &edits, &mut out);
+    client.encode_request(stream, &head, &edits, &mut out).expect("the head can be said");
     client.encode_end(stream, &mut out);
     (client, out)
 }
@@ -136,7 +136,9 @@ fn interim_responses_open_no_tunnel() {
     let mut input = bytes.as_slice();
     decode(&mut *server, &mut input, &mut Vec::new());
     let mut out = Vec::new();
-    server.encode_response(StreamId(1), &response_head(103, BodyLength::None), &Edits::default(), &mut out);
+    server
+        .encode_response(StreamId(1), &response_head(103, BodyLength::None), &Edits::default(), &mut out)
+        .expect("the head can be said");
     assert_eq!(text(&out), "HTTP/1.1 103 OK\r\n\r\n");
     decode(&mut *server, &mut input, &mut Vec::new());
     assert_eq!(input, b"x");
@@ -154,7 +156,9 @@ fn connect_opens_a_tunnel_with_any_2xx() {
         assert_eq!((request.authority.as_str(), request.path.as_str(), input), ("a:443", "", &b"hello"[..]));
         let mut out = Vec::new();
         let head = response_head(status, BodyLength::Streamed);
-        server.encode_response(StreamId(1), &head, &Edits::default(), &mut out);
+        server
+            .encode_response(StreamId(1), &head, &Edits::default(), &mut out)
+            .expect("the head can be said");
         assert_eq!(text(&out), format!("HTTP/1.1 {status} OK\r\n\r\n"), "neither length nor coding");
         assert_tunnel(&mut *server, &mut input, b"hello");
     }
@@ -196,7 +200,9 @@ fn a_tunnel_begins_after_the_request_was_told() {
     assert!(matches!(server.decode(&mut scratch, &mut input), Ok(Some(Event::Request { .. }))));
     let head = response_head(200, BodyLength::Streamed);
     assert_eq!(head.fields.len(), Fields::default().len());
-    server.encode_response(StreamId(1), &head, &Edits::default(), &mut Vec::new());
+    server
+        .encode_response(StreamId(1), &head, &Edits::default(), &mut Vec::new())
+        .expect("the head can be said");
     let mut seen = Vec::new();
     decode(&mut *server, &mut input, &mut seen);
     assert_eq!(seen, [Seen::End, Seen::Data(b"hello".to_vec())]);

@@ -1,12 +1,13 @@
 //! Golden frames: every cut of them, what they tell, written again byte for byte, and our own frames against theirs.
 
-use crate::support::{LIMITS, WITH_LATE_FIELDS, golden, outline, rewritten, told};
+use crate::support::{LIMITS, Told, WITH_LATE_FIELDS, golden, outline, rewritten, told};
 use sidering_codecs::bolt::Bolt;
 use sidering_codecs::dubbo::Dubbo;
 use sidering_codecs::dubbo_thrift::DubboThrift;
 use sidering_codecs::edits::Edits;
-use sidering_codecs::rpc::{Detection, FrameKind, Layout, Scan};
+use sidering_codecs::rpc::{Detection, FrameKind, Layout, NewCall, Scan};
 use sidering_codecs::tars::Tars;
+use sidering_codecs::thrift::Thrift;
 
 const ID: u64 = 0x0102_0304;
 
@@ -165,4 +166,41 @@ fn errors_are_said_in_the_protocol_of_the_call() {
     let (thrift, status) = reply::<DubboThrift>("dubbo-thrift request", 503);
     assert_eq!(status, 500);
     assert!(thrift.windows(19).any(|window| window == b"no healthy upstream"));
+}
+
+#[test]
+fn calls_that_are_made_here_tell_what_they_were_made_of() {
+    let fields = [("k".to_owned(), "v".to_owned()), ("x-user".to_owned(), "1".repeat(300))];
+    let call = NewCall {
+        service: "io.mosn.EchoService",
+        method: "echo",
+        version: "1.0",
+        group: "g1",
+        fields: &fields,
+        payload: b"",
+    };
+    fn made<L: Layout>(call: &NewCall<'_>) -> Told {
+        let mut bytes = vec![];
+        assert!(L::write_call(call, 7, &mut bytes));
+        let frame = outline::<L>(&bytes, &WITH_LATE_FIELDS);
+        assert_eq!((frame.kind, frame.id, frame.total_bytes()), (FrameKind::Request, 7, bytes.len() as u64));
+        told::<L>(&bytes, &WITH_LATE_FIELDS)
+    }
+    let bolt = made::<Bolt>(&call);
+    assert_eq!((bolt.service.as_str(), bolt.version.as_str()), ("io.mosn.EchoService:1.0", "1.0"));
+    assert_eq!((bolt.method.as_str(), &bolt.fields[2..]), ("echo", &fields[..]));
+    let dubbo = made::<Dubbo>(&call);
+    assert_eq!((dubbo.service.as_str(), dubbo.method.as_str()), ("io.mosn.EchoService", "echo"));
+    assert_eq!(
+        (dubbo.version.as_str(), dubbo.group.as_str(), &dubbo.fields[1..]),
+        ("1.0", "g1", &fields[..])
+    );
+    let tars = made::<Tars>(&call);
+    assert_eq!(
+        (tars.service.as_str(), tars.method.as_str(), tars.fields),
+        ("io.mosn.EchoService", "echo", fields.to_vec())
+    );
+    for told in [made::<Thrift>(&call), made::<DubboThrift>(&call)] {
+        assert_eq!((told.service.as_str(), told.method.as_str()), ("io.mosn.EchoService", "echo"));
+    }
 }

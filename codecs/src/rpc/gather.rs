@@ -1,0 +1,114 @@
+//! Finds a frame's head at the front of the input, in place or in the carry, and reads it. It may not take bytes behind the
+//! frame.
+
+use super::incoming::check_whole;
+use super::{Call, Frame, Layout, Scan, ScanLimits};
+use crate::carry::Carry;
+use crate::codec::ProtocolError;
+use crate::message::FieldSpan;
+
+/// A head found.
+pub(super) struct Gathered<'i> {
+    pub(super) frame: Frame,
+    /// The frame's first bytes, as far as they are to be seen, if they stand in the input; else they are in the carry.
+    pub(super) lent: Option<&'i [u8]>,
+    /// How many of the bytes go with the head: what was carried is, whole.
+    pub(super) taken_bytes: usize,
+}
+
+impl<'i> Gathered<'i> {
+    /// The frame's first bytes, from where they are.
+    pub(super) fn bytes<'c>(&self, carry: &'c Carry) -> &'c [u8]
+    where
+        'i: 'c,
+    {
+        self.lent.unwrap_or_else(|| carry.bytes())
+    }
+}
+
+/// What a head says, and whether the checksum of its frame, if it has one, was found to be right already.
+pub(super) struct Told {
+    pub(super) call: Call,
+    pub(super) is_checked: bool,
+}
+
+/// Reads a head that begins with `bytes`. An error concerns this frame alone. A frame that is there whole, `behind` being what
+/// follows those of its bytes that were taken, is not told before its checksum was looked at.
+pub(super) fn read<L: Layout>(
+    gathered: &Gathered<'_>,
+    bytes: &[u8],
+    behind: &[u8],
+    max_fields: u16,
+    spans: &mut Vec<FieldSpan>,
+) -> Result<Told, HeadError> {
+    let frame = &gathered.frame;
+    let is_right = check_whole(frame, &bytes[..gathered.taken_bytes], behind);
+    if is_right == Some(false) {
+        return Err(HeadError::Checksum);
+    }
+    let call = L::read(frame, &bytes[..frame.seen_bytes as usize], max_fields, spans);
+    call.map(|call| Told { call, is_checked: is_right.is_some() }).map_err(HeadError::Read)
+}
+
+/// Why a head is not told.
+pub(super) enum HeadError {
+    /// It cannot be read.
+    Read(ProtocolError),
+    /// Its frame is not what was sent.
+    Checksum,
+}
+
+/// A checksum that is not what it should be.
+pub(super) const BAD_CHECKSUM: ProtocolError =
+    ProtocolError { status: 400, reason: "the checksum of a frame is wrong" };
+
+/// Looks for a head in `carry` and `input`, and advances `input` behind what goes out with it. At most the limit of head
+/// bytes is carried: 431 beyond.
+pub(super) fn gather<'i, L: Layout>(
+    carry: &mut Carry,
+    input: &mut &'i [u8],
+    limits: &ScanLimits,
+) -> Result<Option<Gathered<'i>>, ProtocolError> {
+    if input.is_empty() {
+        return Ok(None);
+    }
+    let bound = limits.head_bytes as usize;
+    if carry.is_empty() {
+        let whole = *input;
+        match L::scan(whole, limits)? {
+            Scan::Frame(frame) => {
+                let (seen, _) = whole.split_at(frame.seen_bytes as usize);
+                *input = &whole[frame.head_bytes as usize..];
+                let taken_bytes = frame.head_bytes as usize;
+                return Ok(Some(Gathered { frame, lent: Some(seen), taken_bytes }));
+            }
+            Scan::More(wanted) => {
+                carry.take(input, whole.len(), bound);
+                wait(carry, wanted, bound)?;
+            }
+        }
+    }
+    while !input.is_empty() {
+        let missing = carry.missing();
+        carry.take(input, missing, bound);
+        if !carry.is_due() {
+            break;
+        }
+        match L::scan(carry.bytes(), limits)? {
+            Scan::Frame(frame) => {
+                return Ok(Some(Gathered { frame, lent: None, taken_bytes: carry.len() }));
+            }
+            Scan::More(wanted) => wait(carry, wanted, bound)?,
+        }
+    }
+    Ok(None)
+}
+
+/// Waits for `wanted` bytes, or for as many as the bound has room for.
+fn wait(carry: &mut Carry, wanted: usize, bound: usize) -> Result<(), ProtocolError> {
+    if carry.len() >= bound {
+        return Err(ProtocolError { status: 431, reason: "the head of a frame is longer than allowed" });
+    }
+    carry.look_again_at(wanted.clamp(carry.len() + 1, bound));
+    Ok(())
+}

@@ -1,0 +1,48 @@
+//! A call's frame as a neutral head carries it along: for the codec that writes it again, and for routes.
+
+use super::{Call, Frame};
+
+/// The frame behind a head.
+#[derive(Clone, Copy, Debug)]
+pub struct RpcHead<'a> {
+    /// Its outline.
+    pub frame: Frame,
+    /// The frame's first bytes, as far as the codec had to see them.
+    pub seen: &'a [u8],
+    /// How many of them go out with the head; what is behind follows as data. At least the frame's head.
+    pub taken_bytes: u32,
+    /// What it says of the call, as places in `seen`.
+    pub call: Call,
+}
+
+impl<'a> RpcHead<'a> {
+    /// The bytes that go out with the head.
+    pub fn taken(&self) -> &'a [u8] {
+        &self.seen[..self.taken_bytes as usize]
+    }
+
+    /// The interface or servant that is called; empty if the frame does not say.
+    pub fn service(&self) -> &'a [u8] {
+        self.call.service.of(self.seen)
+    }
+
+    /// The method or function.
+    pub fn method(&self) -> &'a [u8] {
+        self.call.method.of(self.seen)
+    }
+
+    /// The service's version.
+    pub fn version(&self) -> &'a [u8] {
+        self.call.version.of(self.seen)
+    }
+
+    /// The service's group.
+    pub fn group(&self) -> &'a [u8] {
+        self.call.group.of(self.seen)
+    }
+
+    /// Whether nobody waits for an answer.
+    pub fn is_one_way(&self) -> bool {
+        self.frame.kind == super::FrameKind::OneWay
+    }
+}
