@@ -53,6 +53,18 @@ pub(crate) enum Work {
     ResumeDownstream(ConnId),
     /// A connection of the cluster may be had: serve those that wait.
     ServeWaiting(u32),
+    /// Answers that wait for the downstream connection have their turn, if it is free.
+    Deliver(ConnId),
+    /// The answer that has held the upstream connection up has its turn.
+    ResumeAnswers(ConnId),
+    /// An answer with this status is dropped for another attempt.
+    DropAnswer(StreamKey, u16),
+    /// An answer cannot be read.
+    RefuseAnswer(StreamKey),
+    /// A request that nobody waits for was sent.
+    EndOneWay(StreamKey),
+    /// The stream was answered before all of its request was sent on the connection.
+    Part(StreamKey, ConnId),
     /// Send the request again on a fresh connection.
     Retry(StreamKey),
     /// Everything of the tunnel may be over.
@@ -131,6 +143,8 @@ pub struct Worker<I: Io> {
     pub(crate) spare_shadows: Vec<Box<Shadow>>,
     pub(crate) record: Vec<u8>,
     pub(crate) work: VecDeque<Work>,
+    /// Connections that have staged something since the turn began, each once.
+    pub(crate) touched: Vec<ConnId>,
     pub(crate) counters: Arc<CoreCounters>,
     pub(crate) access_log: Option<Box<dyn RecordSink>>,
     pub(crate) rate_limits: Rc<RateLimits>,
@@ -173,6 +187,7 @@ impl<I: Io> Worker<I> {
             spare_shadows: Vec::new(),
             record: Vec::new(),
             work: VecDeque::new(),
+            touched: Vec::new(),
             counters: options.counters,
             access_log: options.access_log,
             rate_limits: Rc::default(),
@@ -219,7 +234,7 @@ impl<I: Io> Worker<I> {
                 if let Some(cluster) = &self.clusters[cluster as usize] {
                     cluster.counters.received_bytes.add(bytes);
                 }
-                self.handle_upstream_bytes(io, conn, &chunk);
+                self.handle_upstream_bytes(io, conn, chunk);
             }
             _ => {}
         }
@@ -232,6 +247,12 @@ impl<I: Io> Worker<I> {
                 Work::Reply(stream) => self.send_local_reply(io, stream),
                 Work::ResumeDownstream(conn) => self.resume_downstream(io, conn),
                 Work::ServeWaiting(cluster) => self.serve_waiting(io, cluster),
+                Work::Deliver(conn) => self.deliver(io, conn),
+                Work::ResumeAnswers(conn) => self.resume_answers(io, conn),
+                Work::DropAnswer(stream, status) => self.drop_call_answer(io, stream, status),
+                Work::RefuseAnswer(stream) => self.refuse_answer(io, stream),
+                Work::EndOneWay(stream) => self.end_one_way(io, stream),
+                Work::Part(stream, conn) => self.part_answered(io, stream, conn),
                 Work::Retry(stream) => self.retry(io, stream),
                 Work::CheckTunnel(stream) => self.check_tunnel(io, stream),
                 Work::Mirror(stream) => self.mirror(io, stream),
@@ -305,6 +326,7 @@ impl<I: Io> Machine<I> for Worker<I> {
             self.handle_timer(io, token);
             self.settle(io);
         }
+        self.flush_touched(io);
         self.send_reports();
         self.counters.timers.set(self.timers.len() as u64);
         self.counters.streams_active.set(self.streams.len() as u64);

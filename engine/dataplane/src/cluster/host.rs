@@ -108,6 +108,12 @@ pub(super) struct Entry {
     /// The last one used is taken first, so that the others can time out.
     pub(super) idle: Vec<ConnId>,
     pub(super) connections: u32,
+    /// Of them, those that are not established.
+    pub(super) connecting: u32,
+    /// What has been learned of the silence that its connections may keep; 0 is nothing yet.
+    pub(super) heartbeat_ms: u32,
+    /// Those that carry exchanges and may carry more; they are not idle. A handful.
+    pub(super) shared: Vec<ConnId>,
 }
 
 impl Entry {
@@ -206,6 +212,9 @@ impl HostTable {
             rows: Rows::default(),
             idle: Vec::new(),
             connections: 0,
+            connecting: 0,
+            heartbeat_ms: 0,
+            shared: Vec::new(),
         };
         self.entries[index as usize] = Some(entry);
         self.by_address.insert(index, address_in(&self.entries));

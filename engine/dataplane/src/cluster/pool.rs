@@ -4,13 +4,14 @@
 use crate::cluster::host::Entry;
 use crate::cluster::subsets::Subsets;
 use crate::cluster::{Breaker, HostTable, PrioritySet};
-use crate::config::{Cluster, Endpoint};
+use crate::config::{Cluster, Endpoint, Heartbeat};
 use crate::io::{ConnId, Time};
 use crate::message::ClusterUpdate;
 use crate::neighbours::{IdleBoard, Neighbours};
 use crate::observe::counters::{ClusterCounters, Counter, EndpointCounters};
 use crate::stream::StreamKey;
 use sidering_codecs::registry::{Protocol, protocol};
+use sidering_codecs::rpc::PoolMode;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -140,6 +141,56 @@ impl CoreCluster {
         Some(conn)
     }
 
+    /// Whether its connections carry many exchanges at a time.
+    pub fn is_multiplexed(&self) -> bool {
+        self.protocol.is_some_and(|protocol| protocol.pool == PoolMode::Multiplex)
+    }
+
+    /// The connections to `endpoint` that carry exchanges, where they may carry more.
+    pub fn shared(&self, endpoint: u32) -> &[ConnId] {
+        self.hosts.entry(endpoint).map_or(&[], |entry| &entry.shared)
+    }
+
+    /// The connection has got its first exchange.
+    pub fn share(&mut self, endpoint: u32, conn: ConnId) {
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.shared.push(conn);
+        }
+    }
+
+    /// The connection has no exchange any more, or is gone.
+    pub fn unshare(&mut self, endpoint: u32, conn: ConnId) {
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.shared.retain(|shared| *shared != conn);
+        }
+    }
+
+    /// Whether a connection to the endpoint is being opened.
+    pub fn is_connecting(&self, endpoint: u32) -> bool {
+        self.hosts.entry(endpoint).is_some_and(|entry| entry.connecting > 0)
+    }
+
+    /// A connection that was being opened is established.
+    pub fn on_established(&mut self, endpoint: u32) {
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.connecting = entry.connecting.saturating_sub(1);
+        }
+    }
+
+    /// How long idle connections to the endpoint may be silent.
+    pub fn heartbeat_ms(&self, endpoint: u32, heartbeat: &Heartbeat) -> u64 {
+        let learned = self.hosts.entry(endpoint).map_or(0, |entry| entry.heartbeat_ms);
+        // What was learned under another configuration is held against its bound.
+        if learned == 0 { heartbeat.interval_ms } else { u64::from(learned).min(heartbeat.max_interval_ms) }
+    }
+
+    /// Something was learned of it.
+    pub fn set_heartbeat_ms(&mut self, endpoint: u32, interval_ms: u64) {
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.heartbeat_ms = u32::try_from(interval_ms).unwrap_or(u32::MAX);
+        }
+    }
+
     /// Takes any idle connection to an endpoint that requests may go to, with the endpoint.
     pub fn take_any_idle(&mut self) -> Option<(ConnId, u32)> {
         let is_admitted = |entry: &&Entry| self.priorities.admits(&self.hosts, entry.host.index);
@@ -194,9 +245,10 @@ impl CoreCluster {
         self.hosts.entries().flat_map(|entry| &entry.idle).copied().collect()
     }
 
-    /// Lets other cores see what is idle, if that is configured, there are any, and connections are all alike.
+    /// Lets other cores see what is idle, if that is configured, there are any, and connections carry one exchange at a time.
     pub fn share_idle(&mut self, neighbours: Option<&dyn Neighbours>, core: u32) {
-        if self.config.pool.shares_idle && self.protocol.is_some() {
+        let is_alike = self.protocol.is_some_and(|protocol| protocol.pool == PoolMode::PingPong);
+        if self.config.pool.shares_idle && is_alike {
             self.board = neighbours.map(|neighbours| (Arc::clone(neighbours.board()), core));
         }
     }
@@ -235,6 +287,7 @@ impl CoreCluster {
     pub fn on_opened(&mut self, endpoint: u32) {
         self.counters.connections_total.add(1);
         if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.connecting += 1;
             entry.host.counters.connections_total.add(1);
         }
         self.on_connection(endpoint);

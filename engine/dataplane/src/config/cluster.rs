@@ -1,8 +1,8 @@
 //! Clusters: their endpoints, and the bounds of what is sent to them.
 
 use super::{
-    CircuitBreaker, HealthCheck, HealthFlags, LoadBalancing, Metadata, OutlierDetection, SlowStart,
-    SubsetPolicy, ZoneAware,
+    CircuitBreaker, HealthCheck, HealthFlags, Heartbeat, LoadBalancing, Metadata, OutlierDetection,
+    SlowStart, SubsetPolicy, ZoneAware,
 };
 use crate::io::{Address, ConnectOptions};
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Cluster {
     pub circuit_breaker: CircuitBreaker,
     /// `None`: an endpoint is healthy until it is known otherwise.
     pub health_check: Option<Arc<HealthCheck>>,
+    /// `None`: idle connections are not asked. Without a meaning where the protocol has no heartbeats.
+    pub heartbeat: Option<Heartbeat>,
     /// `None`: nobody is ejected.
     pub outlier_detection: Option<Arc<OutlierDetection>>,
 }

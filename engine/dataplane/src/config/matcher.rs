@@ -83,6 +83,11 @@ impl HeaderMatch {
         self.name == ":path"
     }
 
+    /// Whether it is on a header field, and not on a part of the request that has the name of one.
+    pub fn looks_at_field(&self) -> bool {
+        !is_part(&self.name)
+    }
+
     /// Whether a request fulfils it that has these values under its name, one for each field: it is enough that one of them
     /// is as it must be, and inverted, none may be (as in Envoy since 1.39). Allocates nothing.
     #[must_use]
@@ -97,6 +102,11 @@ impl HeaderMatch {
             _ => is_there && fits != self.invert,
         }
     }
+}
+
+/// Whether a name in a condition is no field's: it means a part of the request.
+pub fn is_part(name: &str) -> bool {
+    matches!(name, ":method" | ":path" | ":authority" | "host")
 }
 
 /// What a [`HeaderMatch`] looks at.

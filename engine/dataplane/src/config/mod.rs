@@ -12,6 +12,7 @@ mod hash;
 mod header;
 mod health;
 mod health_check;
+mod heartbeat;
 mod listener;
 mod load_balancing;
 mod matcher;
@@ -34,11 +35,12 @@ pub use header::{
 };
 pub use health::{HealthFlags, HostHealth};
 pub use health_check::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
+pub use heartbeat::Heartbeat;
 pub use listener::{
     EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind, ListenerLimits, Underscores,
 };
 pub use load_balancing::{LoadBalancing, RingSizes, SlowStart, ZoneAware};
-pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern};
+pub use matcher::{Cidr, HeaderMatch, HeaderTest, Share, StringMatch, StringPattern, is_part};
 pub use outlier_detection::{Enforcing, FailurePercentage, OutlierDetection, SuccessRate};
 pub use retry::{BackOff, RetryOn, RetryPolicy};
 pub use route::{BUFFER_BYTES, Forward, Mirror, Route, RouteAction, VirtualHost};

@@ -100,6 +100,11 @@ pub trait Settings: Clone {
         false
     }
 
+    /// Whether it asks for header fields of requests, which some protocols only look for where somebody asks.
+    fn looks_at_fields(&self) -> bool {
+        false
+    }
+
     /// What holds where this is said by a route and `general` by its virtual host, or by the listener: for most
     /// filters, this alone.
     #[must_use]

@@ -34,6 +34,11 @@ macro_rules! filters {
                 match self { $(FilterConfig::$variant(config) => config.looks_at_paths(),)* }
             }
 
+            /// Whether it asks for header fields.
+            pub fn looks_at_fields(&self) -> bool {
+                match self { $(FilterConfig::$variant(config) => config.looks_at_fields(),)* }
+            }
+
             pub(super) fn compile(&self, parts: &Parts<'_>) -> Rc<dyn Filter> {
                 match self { $(FilterConfig::$variant(config) => config.compile(parts),)* }
             }

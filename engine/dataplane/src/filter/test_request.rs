@@ -44,6 +44,7 @@ impl Asked {
     /// Lends a view of it.
     pub(super) fn with<T>(&self, look: impl FnOnce(&mut RequestView<'_>) -> T) -> T {
         let head = RequestHead {
+            rpc: None,
             method: Method::from_bytes(self.method.as_bytes()),
             version: Version::Http11,
             authority: b"host",

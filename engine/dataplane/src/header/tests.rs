@@ -17,6 +17,7 @@ fn lines(fields: &Fields<'_>, edits: &Edits) -> Vec<String> {
 
 fn head<'a>(fields: Fields<'a>) -> RequestHead<'a> {
     RequestHead {
+        rpc: None,
         method: Method::Get,
         version: Version::Http11,
         authority: b"h:80",

@@ -3,6 +3,7 @@
 use crate::buffers::BufferPool;
 use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
 use crate::neighbours::Ask;
+use crate::net::calls::Calls;
 use crate::net::race::Racer;
 use crate::net::timer::TimerId;
 use crate::observe::counters::CoreCounters;
@@ -21,6 +22,9 @@ pub const QUEUE_HIGH_SEGMENTS: u32 = 64;
 pub const HELD_CHUNKS: usize = 4;
 /// Body bytes copied behind one head at most, so that their slot goes home early.
 pub const TAIL_BYTES: usize = 2048;
+
+/// Bytes of whole messages that are staged together at most, give or take one.
+pub const STAGED_BYTES: usize = 12 * 1024;
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +81,10 @@ pub struct Conn<C> {
     pub role: Role,
     pub phase: Phase,
     pub codec: Option<Box<dyn Codec>>,
+    /// The stream that it carries. Where it carries many, the one whose message is coming in.
     pub stream: Option<StreamKey>,
+    /// The streams of a connection that carries many at a time; `None` if it never does.
+    pub calls: Option<Box<Calls>>,
     /// A mirrored request that it carries instead, or will.
     pub shadow: Option<Box<Shadow>>,
     pub outbox: Outbox<C>,
@@ -91,6 +98,8 @@ pub struct Conn<C> {
     pub input_ended: bool,
     /// Receiving was paused by us, for backpressure or a relay.
     pub paused: bool,
+    /// What it has staged goes out at the end of the turn.
+    pub is_touched: bool,
     /// The connection must not carry another exchange, whatever its codec thinks.
     pub is_poisoned: bool,
     /// We have told the codec to announce the connection's end.
@@ -110,6 +119,10 @@ pub struct Conn<C> {
     /// Where this connection stands in its endpoint's list of idle ones.
     pub idle_position: u32,
     pub timer: ConnTimer,
+    /// When an idle upstream connection carried something last, be it a heartbeat.
+    pub heard: Time,
+    /// When it was asked whether it is still there, and has not answered yet.
+    pub pinged: Option<Time>,
     /// When the state under way began: accept, connect, the first byte of a request, idling.
     pub since: Time,
 }
@@ -131,6 +144,7 @@ impl<C: Chunk> Conn<C> {
             phase,
             codec: None,
             stream: None,
+            calls: None,
             shadow: None,
             outbox: Outbox::default(),
             head_started: false,
@@ -138,6 +152,7 @@ impl<C: Chunk> Conn<C> {
             held: Vec::new(),
             input_ended: false,
             paused: false,
+            is_touched: false,
             is_poisoned: false,
             announces_end: false,
             is_last_request: false,
@@ -148,6 +163,8 @@ impl<C: Chunk> Conn<C> {
             leaves_for: None,
             idle_position: u32::MAX,
             timer: ConnTimer::default(),
+            heard: now,
+            pinged: None,
             since: now,
         }
     }
@@ -177,6 +194,7 @@ impl<C: Chunk> Outbox<C> {
     /// As [`stage`](Self::stage), for a head: a short tail of payload may be copied behind it.
     pub fn stage_head(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         self.is_behind_head = true;
+        self.staged_payload = 0;
         self.stage(buffers)
     }
 
@@ -232,6 +250,11 @@ impl<C: Chunk> Outbox<C> {
         let counter = if is_tail { &counters.tail_bytes_copied } else { &counters.body_bytes_copied };
         counter.add(part.len() as u64);
         self.staged_payload = u16::try_from(copied).unwrap_or(u16::MAX);
+    }
+
+    /// Whether what is staged should not grow any more.
+    pub fn is_stage_full(&self) -> bool {
+        self.staged.as_ref().is_some_and(|staged| staged.len() >= STAGED_BYTES)
     }
 
     /// Hands the staged framing over.

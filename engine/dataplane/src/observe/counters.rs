@@ -112,6 +112,12 @@ pub struct ClusterCounters {
     pub requests_overflow: Counter,
     /// Requests sent again because their pooled connection turned out to be closed.
     pub requests_retried_stale: Counter,
+    /// Answers to exchanges that were not under way, or no longer.
+    pub stray_answers: Counter,
+    /// Heartbeats sent on idle connections.
+    pub heartbeats: Counter,
+    /// Those that were not answered in time.
+    pub heartbeats_missed: Counter,
     /// Requests sent again by a retry policy.
     pub retries: Counter,
     /// Of those, the ones whose answer was no reason for another retry.
@@ -182,6 +188,8 @@ pub struct CoreCounters {
     pub tail_bytes_copied: Counter,
     /// Body bytes of requests that were copied to be sent again if need be: 0 without retries.
     pub replay_bytes_copied: Counter,
+    /// Body bytes copied because their message had to wait for a connection or for its turn.
+    pub held_bytes_copied: Counter,
     /// Body bytes that went by inside the kernel.
     pub body_bytes_relayed: Counter,
     /// Access-log records dropped because the writer was behind.

@@ -5,6 +5,7 @@ use crate::net::conn::{Conn, Phase, Role};
 use crate::net::listener::CoreListenerKind;
 use crate::proxy::drain::Drain;
 use crate::worker::{TimerToken, Worker};
+use sidering_codecs::rpc::PoolMode;
 use std::rc::Rc;
 
 /// How long accepting rests after an error: descriptors come free when connections end, of which nobody tells us.
@@ -41,6 +42,7 @@ impl<I: Io> Worker<I> {
                     entry.announces_end = true;
                 }
                 entry.codec = Some(codec);
+                entry.calls = (protocol.pool == PoolMode::Multiplex).then(Box::default);
                 self.conns.insert(entry);
                 io.receive(conn);
                 self.arm_deadline(conn);

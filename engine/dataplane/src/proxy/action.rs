@@ -74,6 +74,7 @@ impl<I: Io> Worker<I> {
                 let stream = self.streams.get_mut(asking.key)?;
                 stream.cluster = cluster;
                 set_limits(stream, forward, found, is_connect);
+                suit_call(stream, asking.head);
                 self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
                 if !is_connect {
                     self.prepare_mirror(asking.key, forward, asking.head);
@@ -219,6 +220,20 @@ fn set_limits(stream: &mut Stream, forward: &Forward, found: Routed<'_>, is_conn
     }
     if let Some(policy) = forward.retry.as_deref().filter(|_| !is_connect) {
         stream.retry = Retry::by_policy(policy);
+    }
+}
+
+/// A call may say itself how long its caller waits. It is not hedged: an attempt is told by its connection, which many share.
+fn suit_call(stream: &mut Stream, head: &RequestHead<'_>) {
+    if stream.is_call {
+        stream.retry.hedges = false;
+    }
+    if let Some(timeout_ms) = head.rpc.and_then(|rpc| rpc.frame.timeout_ms) {
+        let timeout_ms = u64::from(timeout_ms);
+        let is_shorter = stream.route_timeout_ms == 0 || timeout_ms < stream.route_timeout_ms;
+        if is_shorter {
+            stream.route_timeout_ms = timeout_ms;
+        }
     }
 }
 

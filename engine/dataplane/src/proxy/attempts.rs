@@ -150,16 +150,12 @@ impl<I: Io> Worker<I> {
     pub(crate) fn back_off(&mut self, io: &mut I, key: StreamKey, outcome: Outcome) {
         self.record_attempt_end(key, outcome);
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let downstream = stream.downstream;
         let upstream = std::mem::replace(&mut stream.attempt.upstream, Upstream::BackingOff);
         stream.attempt.sent = None;
         if let Upstream::Attached(id) | Upstream::Connecting(id) = upstream {
-            if let Some(conn) = self.conns.get_mut(id) {
-                conn.stream = None;
-            }
-            self.close_conn(io, id, CloseMode::Reset);
+            self.part_from(io, key, id, CloseMode::Reset);
         }
-        self.arm_deadline(downstream);
+        self.arm_stream(key);
     }
 
     /// The back-off is over: the request goes out again, to another endpoint than before if there is one.
@@ -177,10 +173,10 @@ impl<I: Io> Worker<I> {
         };
         cluster.counters.requests_total.add(1);
         stream.attempt.host = cluster.hosts.get(endpoint).cloned();
-        let downstream = stream.downstream;
         // What a connect may be tried is a matter of each attempt.
         stream.attempt.connects = 0;
-        if let Some(conn) = cluster.take_idle(endpoint) {
+        let cluster_key = stream.cluster;
+        if let Some(conn) = self.take_conn(cluster_key, endpoint, key) {
             self.attach(key, conn);
             self.send_kept_head(io, key, conn);
             self.resume_after_attach(key);
@@ -188,7 +184,7 @@ impl<I: Io> Worker<I> {
             self.fail_attempt(io, key, refusal, Outcome::Abandoned);
         }
         // The timer has fired for the back-off, and the other deadlines still hold.
-        self.arm_deadline(downstream);
+        self.arm_stream(key);
     }
 
     /// The retry under way is over, however it went.

@@ -64,6 +64,12 @@ impl<I: Io> Worker<I> {
             self.remove_idle(key, endpoint, conn.idle_position);
         }
         let Some(Some(cluster)) = self.clusters.get_mut(key as usize) else { return };
+        if conn.calls.is_some() {
+            cluster.unshare(endpoint, conn.id);
+        }
+        if conn.phase == Phase::Connecting {
+            cluster.on_established(endpoint);
+        }
         cluster.on_closed(endpoint);
         if cluster.has_waiting() {
             self.work.push_back(Work::ServeWaiting(key));
@@ -100,6 +106,9 @@ impl<I: Io> Worker<I> {
     /// discarded for a while: closing with unread bytes would send a reset that can destroy the answer in its buffers.
     pub(crate) fn close_behind_answer(&mut self, io: &mut I, id: ConnId, client_may_send: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.calls.is_some() {
+            conn.outbox.flush_staged(io, id, &mut self.buffers);
+        }
         let nothing_to_come = !client_may_send || conn.input_ended;
         if conn.outbox.has_failed() || (nothing_to_come && conn.outbox.is_empty()) {
             self.close_conn(io, id, CloseMode::Graceful);

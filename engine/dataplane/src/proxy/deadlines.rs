@@ -1,7 +1,8 @@
 //! Timeouts. A connection has one timer, set at or before its earliest deadline; when it fires, the deadlines are
 //! worked out anew, and only then something may have timed out.
 
-use crate::cluster::Outcome;
+use super::heartbeat::{Due, due};
+use crate::cluster::{CoreCluster, Outcome};
 use crate::config::ListenerLimits;
 use crate::io::{CloseMode, ConnId, Io, Time};
 use crate::net::conn::{Conn, Phase, Role};
@@ -14,6 +15,10 @@ use crate::worker::{TimerToken, Worker};
 
 /// How long a client that was answered may go on sending before it is cut off.
 const LINGER_MS: u64 = 5_000;
+
+/// How long a client may take nothing of an answer while answers to others wait behind it. Frames cannot be interleaved,
+/// and what is held of them is bounded: one who reads no more would stop everybody on the same upstream connection.
+const HELD_UP_MS: u64 = 1_000;
 
 /// How long a connection whose listener is gone may wait for its last request.
 const ORPHAN_MS: u64 = 15_000;
@@ -34,13 +39,31 @@ enum Limit {
     Connect,
     NextAddress,
     Shadow,
+    HeldUp,
+    Heartbeat,
+    HeartbeatAnswer,
     Linger,
 }
 
 impl<I: Io> Worker<I> {
     /// Makes sure that the connection's timer fires at or before its earliest deadline.
     pub(crate) fn arm_deadline(&mut self, id: ConnId) {
-        let Some((deadline, _)) = self.deadline(id) else { return };
+        if let Some((deadline, _)) = self.deadline(id) {
+            self.arm(id, deadline);
+        }
+    }
+
+    /// As [`arm_deadline`](Self::arm_deadline), of the stream's downstream connection, where only a deadline of this stream
+    /// may have become an earlier one.
+    pub(crate) fn arm_stream(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get(key)
+            && let Some((deadline, _)) = stream_deadline(stream)
+        {
+            self.arm(stream.downstream, deadline);
+        }
+    }
+
+    fn arm(&mut self, id: ConnId, deadline: Time) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if let Some(entry) = conn.timer.entry {
             if conn.timer.set_for <= deadline {
@@ -59,7 +82,12 @@ impl<I: Io> Worker<I> {
                     conn.timer.entry = None;
                 }
                 match self.deadline(id) {
-                    Some((deadline, limit)) if deadline <= self.now => self.handle_expired(io, id, limit),
+                    Some((deadline, _)) if deadline <= self.now && self.has_calls(id) => {
+                        self.expire_calls(io, id);
+                    }
+                    Some((deadline, limit)) if deadline <= self.now => {
+                        self.handle_expired(io, id, self.stream_of(id), limit);
+                    }
                     _ => self.arm_deadline(id),
                 }
             }
@@ -74,17 +102,27 @@ impl<I: Io> Worker<I> {
         match (conn.role, conn.phase) {
             (_, Phase::Lingering) => Some((conn.since.after_ms(LINGER_MS), Limit::Linger)),
             (Role::Upstream { cluster, .. } | Role::TunnelUpstream { cluster, .. }, phase) => {
-                let cluster = &self.clusters.get(cluster as usize)?.as_ref()?.config;
+                let cluster = self.clusters.get(cluster as usize)?.as_ref()?;
                 match phase {
-                    Phase::Connecting => connect_deadline(conn, cluster.connect_timeout_ms),
-                    Phase::Idle => after(conn.since, cluster.pool.idle_timeout_ms, Limit::Idle),
-                    _ => {
-                        let shadow = conn.shadow.as_ref()?;
-                        after(shadow.started, shadow.timeout_ms, Limit::Shadow)
-                    }
+                    Phase::Connecting => connect_deadline(conn, cluster.config.connect_timeout_ms),
+                    Phase::Idle => earliest([
+                        after(conn.since, cluster.config.pool.idle_timeout_ms, Limit::Idle),
+                        heartbeat(conn, cluster),
+                    ]),
+                    _ => match conn.shadow.as_ref() {
+                        Some(shadow) => after(shadow.started, shadow.timeout_ms, Limit::Shadow),
+                        None => {
+                            let (_, since) = self.held_up_by(id)?;
+                            after(since, HELD_UP_MS, Limit::HeldUp)
+                        }
+                    },
                 }
             }
             (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
+                if let Some(calls) = conn.calls.as_ref().filter(|calls| !calls.is_empty()) {
+                    let streams = calls.streams().filter_map(|key| self.streams.get(key));
+                    return streams.filter_map(stream_deadline).min_by_key(|(deadline, _)| *deadline);
+                }
                 match conn.stream.and_then(|key| self.streams.get(key)) {
                     Some(stream) => stream_deadline(stream),
                     None => match &self.listeners.get(listener.0 as usize)?.listener {
@@ -96,15 +134,43 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn handle_expired(&mut self, io: &mut I, id: ConnId, limit: Limit) {
-        let Some(conn) = self.conns.get(id) else { return };
-        let stream = conn.stream;
+    fn has_calls(&self, id: ConnId) -> bool {
+        let calls = self.conns.get(id).and_then(|conn| conn.calls.as_ref());
+        let is_downstream = matches!(self.role(id), Some(Role::Downstream { .. }));
+        is_downstream && calls.is_some_and(|calls| !calls.is_empty())
+    }
+
+    /// One timer is for all exchanges of a connection: most often it was set for one that has ended long since.
+    fn expire_calls(&mut self, io: &mut I, id: ConnId) {
+        let Some(calls) = self.conns.get(id).and_then(|conn| conn.calls.as_ref()) else { return };
+        let due = |key: StreamKey| {
+            let (deadline, limit) = stream_deadline(self.streams.get(key)?)?;
+            (deadline <= self.now).then_some((key, limit))
+        };
+        let expired: Vec<(StreamKey, Limit)> = calls.streams().filter_map(due).collect();
+        for (key, limit) in expired {
+            if self.streams.get(key).is_some() {
+                self.handle_expired(io, id, Some(key), limit);
+            }
+        }
+        self.arm_deadline(id);
+    }
+
+    fn handle_expired(&mut self, io: &mut I, id: ConnId, stream: Option<StreamKey>, limit: Limit) {
         match (limit, stream) {
             (Limit::NextAddress, _) => self.try_next_address(io, id),
             (Limit::Shadow, _) => self.expire_shadow(io, id),
+            (Limit::Heartbeat, _) => self.send_heartbeat(id),
+            (Limit::HeartbeatAnswer, _) => self.expire_heartbeat(io, id),
+            (Limit::HeldUp, _) => self.expire_held_up(io, id),
             (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
             (Limit::RequestHead, None) => {
                 self.count_timeout(id);
+                if self.conns.get(id).is_some_and(|conn| conn.calls.is_some()) {
+                    // There is no call yet that an answer could be for.
+                    self.close_conn(io, id, CloseMode::Graceful);
+                    return;
+                }
                 self.reject(id, 408, ResponseFlags::default(), "request_headers_timeout");
             }
             (Limit::Request, Some(stream)) => {
@@ -126,6 +192,15 @@ impl<I: Io> Worker<I> {
             }
             _ => self.close_conn(io, id, CloseMode::Graceful),
         }
+    }
+
+    /// A client has stopped to take its answer, and others wait behind it.
+    fn expire_held_up(&mut self, io: &mut I, id: ConnId) {
+        let Some((key, _)) = self.held_up_by(id) else { return };
+        if let Some(stream) = self.streams.get(key) {
+            stream.listener.counters.timeouts.add(1);
+        }
+        self.cut_off(io, key, ResponseFlags::STREAM_IDLE_TIMEOUT, "held_up_others");
     }
 
     fn expire_idle_stream(&mut self, io: &mut I, key: StreamKey) {
@@ -206,6 +281,16 @@ fn connect_deadline<C>(conn: &Conn<C>, timeout_ms: u64) -> Option<(Time, Limit)>
             earliest([after(race.started, timeout_ms, Limit::Connect), next])
         }
     }
+}
+
+/// An idle connection whose endpoint is asked now and then whether it is still there.
+fn heartbeat<C>(conn: &Conn<C>, cluster: &CoreCluster) -> Option<(Time, Limit)> {
+    let heartbeat = cluster.config.heartbeat.as_ref().filter(|_| conn.calls.is_some())?;
+    let Role::Upstream { endpoint, .. } = conn.role else { return None };
+    Some(match due(conn, heartbeat, cluster.heartbeat_ms(endpoint, heartbeat)) {
+        Due::Ping(at) => (at, Limit::Heartbeat),
+        Due::Pong(at) => (at, Limit::HeartbeatAnswer),
+    })
 }
 
 /// A downstream connection without a stream: idle, or with a part of a head.

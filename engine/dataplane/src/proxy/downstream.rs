@@ -5,7 +5,7 @@ use crate::net::conn::{HELD_CHUNKS, Phase};
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{Progress, Relay, Stream, StreamKey};
 use crate::worker::Worker;
-use sidering_codecs::{Codec, Event, Grant, InputEnd, ProtocolError, StreamId};
+use sidering_codecs::{BodyLength, Codec, Event, Grant, InputEnd, ProtocolError, StreamId};
 
 /// How the decoding of one chunk came to its end.
 enum Decoded {
@@ -40,6 +40,9 @@ impl<I: Io> Worker<I> {
     /// still on its way out and the codec would begin the next request.
     fn must_wait(&self, id: ConnId, key: StreamKey) -> bool {
         let Some(stream) = self.streams.get(key) else { return false };
+        if stream.is_call {
+            return stream.is_blocked() && !self.has_room_for_body(key);
+        }
         let is_answered = stream.response == Progress::Ended && !stream.is_tunnel;
         if !is_answered {
             return stream.is_blocked();
@@ -78,7 +81,7 @@ impl<I: Io> Worker<I> {
             self.end_downstream_input(io, id);
             return;
         }
-        let is_idle = conn.stream.is_none();
+        let is_idle = conn.stream.is_none() && conn.calls.as_ref().is_none_or(|calls| calls.is_empty());
         if conn.paused {
             self.update_request_flow(io, id);
         }
@@ -99,13 +102,18 @@ impl<I: Io> Worker<I> {
                 Ok(None) => break Decoded::Done,
                 Err(error) => break Decoded::Broken(error),
                 Ok(Some(Event::Request { stream, head })) => {
-                    let key = self.begin_request(io, id, stream, &head);
-                    if self.streams.get(key).is_some_and(Stream::is_blocked) {
+                    let is_body_here =
+                        matches!(head.body, BodyLength::Sized(length) if length <= input.len() as u64);
+                    let key = self.begin_request(io, id, stream, &head, is_body_here);
+                    if self.streams.get(key).is_some_and(|stream| !stream.is_call && stream.is_blocked()) {
                         break Decoded::Blocked;
                     }
                 }
                 Ok(Some(Event::Data { bytes, .. })) => {
                     self.forward_request_data(io, id, chunk.as_ref(), bytes);
+                    if self.stream_of(id).is_some_and(|key| self.must_wait(id, key)) {
+                        break Decoded::Blocked;
+                    }
                 }
                 Ok(Some(Event::Trailers { fields, .. })) => {
                     // They are not kept.
@@ -115,8 +123,9 @@ impl<I: Io> Worker<I> {
                     }
                     self.with_upstream(id, |codec, stream, out| codec.encode_trailers(stream, &fields, out));
                 }
-                Ok(Some(Event::End { .. })) => self.end_request(id),
-                Ok(Some(Event::Response { .. } | Event::Reset { .. })) => {}
+                Ok(Some(Event::End { .. })) => self.end_request(io, id),
+                Ok(Some(Event::Response { .. } | Event::Reset { .. } | Event::Control(_) | Event::Stray)) => {
+                }
             }
         };
         let has_taken = chunk.as_ref().is_some_and(|chunk| input.len() < chunk.len());
@@ -136,15 +145,23 @@ impl<I: Io> Worker<I> {
         rest: Option<I::Chunk>,
     ) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        let is_multiplexed = conn.calls.is_some();
         let is_partial_head = conn.stream.is_none() && conn.head_started;
         let is_awaiting = conn
             .stream
             .and_then(|key| self.streams.get(key))
             .is_some_and(|stream| stream.response == Progress::Awaited);
         // Before there is an answer, only the client can have ended the connection.
-        conn.is_last_request |= is_awaiting && !conn.announces_end && !codec.is_reusable();
+        conn.is_last_request |= !is_multiplexed && is_awaiting && !conn.announces_end && !codec.is_reusable();
+        if is_multiplexed && codec.is_idle() {
+            // Heartbeats alone: no request has begun, and a drain need not wait for the first one.
+            conn.head_started = false;
+            conn.exchanges = conn.exchanges.max(1);
+            conn.since = self.now;
+        }
         conn.codec = Some(codec);
         match outcome {
+            Decoded::Broken(error) if is_multiplexed => self.reject_frame(io, id, error),
             Decoded::Broken(error) => self.reject_protocol_error(id, error),
             Decoded::Done | Decoded::Blocked => {
                 if let Some(rest) = rest {
@@ -156,6 +173,10 @@ impl<I: Io> Worker<I> {
         }
         if is_partial_head {
             self.arm_deadline(id);
+        }
+        if is_multiplexed {
+            self.write_control(id);
+            self.update_request_flow(io, id);
         }
     }
 
@@ -197,6 +218,12 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.request_body_bytes += bytes.len() as u64;
         stream.last_activity = self.now;
+        if stream.is_call && stream.is_blocked() {
+            if let Some(chunk) = chunk {
+                self.collect_body(key, chunk, bytes);
+            }
+            return;
+        }
         let Some(upstream) = stream.attached() else { return };
         if stream.body.is_some()
             && let Some(chunk) = chunk
@@ -207,7 +234,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(upstream) else { return };
         let staged = conn.outbox.stage(&mut self.buffers);
         let grant = match &mut conn.codec {
-            Some(codec) => codec.encode_data(stream.attempt.stream, bytes.len(), staged),
+            Some(codec) => codec.encode_data(stream.attempt.stream, bytes, staged),
             // A CONNECT that ends here.
             None => Grant { allowed: bytes.len(), suffix: b"" },
         };
@@ -224,20 +251,22 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn end_request(&mut self, id: ConnId) {
-        let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get_mut(key)) else { return };
+    fn end_request(&mut self, io: &mut I, id: ConnId) {
+        let Some(key) = self.stream_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(key) else { return };
         stream.request = Progress::Ended;
         stream.request_relay = Relay::Off;
         let is_mirrored = stream.mirror.is_some();
         if stream.request_has_body {
             stream.request_ended = self.now;
             // The route's timeout begins, and may be the earlier one.
-            self.arm_deadline(id);
+            self.arm_stream(key);
         }
         self.with_upstream(id, |codec, stream, out| codec.encode_end(stream, out));
-        if is_mirrored && let Some(key) = self.stream_of(id) {
+        if is_mirrored {
             self.mirror_later(key);
         }
+        self.end_call_request(io, id, key);
     }
 
     /// What a chunk left for the upstream goes out, and the client is paused if the upstream cannot keep up.
@@ -245,7 +274,10 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get(key)) else { return };
         let Some(upstream) = stream.attached() else { return };
         let has_body = stream.request_has_body || stream.is_tunnel;
-        if let Some(conn) = self.conns.get_mut(upstream) {
+        if stream.is_call {
+            // Unless it is touched already: a body that streams.
+            self.touch(upstream);
+        } else if let Some(conn) = self.conns.get_mut(upstream) {
             conn.outbox.flush_staged(io, upstream, &mut self.buffers);
         }
         if has_body {
@@ -258,6 +290,10 @@ impl<I: Io> Worker<I> {
     pub(crate) fn handle_downstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.input_ended = true;
+        if conn.calls.is_some() && clean && conn.held.is_empty() {
+            self.end_calls_input(io, id);
+            return;
+        }
         let blocked = conn.stream.and_then(|key| self.streams.get(key)).is_some_and(Stream::is_blocked);
         if !clean {
             self.abort_downstream(io, id, "downstream_remote_disconnect");
@@ -273,6 +309,10 @@ impl<I: Io> Worker<I> {
             if conn.outbox.is_empty() {
                 self.close_conn(io, id, CloseMode::Graceful);
             }
+            return;
+        }
+        if conn.calls.is_some() {
+            self.end_calls_input(io, id);
             return;
         }
         let stream = conn.stream.and_then(|key| self.streams.get(key));
@@ -295,6 +335,11 @@ impl<I: Io> Worker<I> {
     pub(crate) fn abort_downstream(&mut self, io: &mut I, id: ConnId, details: &'static str) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.outbox.fail();
+        if conn.calls.is_some() {
+            self.give_up_calls(io, id, ResponseFlags::DOWNSTREAM_CONNECTION_TERMINATION, details);
+            self.close_conn(io, id, CloseMode::Graceful);
+            return;
+        }
         let mut mode = CloseMode::Graceful;
         if let Some(key) = conn.stream {
             // It may have closed only its own side, and would take a cut answer for a whole one.

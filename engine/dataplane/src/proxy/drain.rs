@@ -118,7 +118,9 @@ impl<I: Io> Worker<I> {
                 codec.close_after_current();
                 conn.announces_end = true;
             }
-            if conn.phase == Phase::Idle && !conn.head_started && conn.exchanges > 0 {
+            let ends = conn.phase == Phase::Idle && !conn.head_started && conn.exchanges > 0;
+            self.write_control(id);
+            if ends {
                 self.close_behind_answer(io, id, true);
             }
         }
@@ -140,6 +142,9 @@ impl<I: Io> Worker<I> {
         for id in &everyone {
             if let Some(key) = self.stream_of(*id) {
                 self.give_up_stream(io, key, ResponseFlags::LOCAL_RESET, "stopped");
+            }
+            if matches!(self.role(*id), Some(Role::Downstream { .. })) {
+                self.give_up_calls(io, *id, ResponseFlags::LOCAL_RESET, "stopped");
             }
         }
         // Waiting requests were given up as well: nobody is to be served any more.

@@ -145,7 +145,7 @@ impl<I: Io> Worker<I> {
         }
         self.reclaim_head(kept);
         self.work.push_back(Work::ResumeDownstream(id));
-        self.arm_deadline(id);
+        self.arm_stream(key);
     }
 
     fn act_later(

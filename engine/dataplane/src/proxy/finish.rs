@@ -17,6 +17,11 @@ impl<I: Io> Worker<I> {
         let id = stream.downstream;
         let request_ended = stream.request == Progress::Ended;
         self.reclaim(&mut stream);
+        if stream.is_call {
+            self.leave_downstream(key, &stream);
+            self.after_finished_call(io, id);
+            return;
+        }
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.stream = None;
         conn.since = self.now;
@@ -54,10 +59,19 @@ impl<I: Io> Worker<I> {
         let Some(mut stream) = self.streams.remove(key) else { return };
         stream.details = details.into();
         self.record_end(io, &mut stream);
-        self.reclaim(&mut stream);
-        if let Some(conn) = self.conns.get_mut(stream.downstream) {
+        if stream.is_call {
+            self.leave_downstream(key, &stream);
+            if let (Some(conn), Some(exchange)) =
+                (self.conns.get_mut(stream.downstream), stream.downstream_stream)
+                && let Some(codec) = &mut conn.codec
+            {
+                // Whoever gives up on an answer that has begun closes the connection.
+                codec.abandon(exchange);
+            }
+        } else if let Some(conn) = self.conns.get_mut(stream.downstream) {
             conn.stream = None;
         }
+        self.reclaim(&mut stream);
     }
 
     /// Parts the stream from whatever it has or waits for upstream. An exchange cut short cannot be reused.
@@ -67,7 +81,8 @@ impl<I: Io> Worker<I> {
         let (cluster, outcome) = (stream.cluster, outcome_of(stream));
         self.drop_hedges(io, key, outcome);
         self.leave_upstream(io, key, cluster, upstream, mode);
-        if !matches!(upstream, Upstream::Released) {
+        // A request that was never sent to its cluster has not begun there, either.
+        if !matches!(upstream, Upstream::Released | Upstream::Gathering) {
             self.record_upstream_end(key);
         }
     }
@@ -82,7 +97,11 @@ impl<I: Io> Worker<I> {
         mode: CloseMode,
     ) {
         match upstream {
-            Upstream::Unrouted | Upstream::Delayed | Upstream::Released | Upstream::BackingOff => {}
+            Upstream::Unrouted
+            | Upstream::Delayed
+            | Upstream::Gathering
+            | Upstream::Released
+            | Upstream::BackingOff => {}
             Upstream::Asking => self.end_ask(key),
             Upstream::Waiting => {
                 if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
@@ -90,10 +109,7 @@ impl<I: Io> Worker<I> {
                 }
             }
             Upstream::Connecting(id) | Upstream::Attached(id) => {
-                if let Some(conn) = self.conns.get_mut(id) {
-                    conn.stream = None;
-                }
-                self.close_conn(io, id, mode);
+                self.part_from(io, key, id, mode);
             }
         }
     }

@@ -9,12 +9,16 @@ impl<I: Io> Worker<I> {
     /// Pauses or resumes the client by what is queued for its upstream, and by what is held of its own bytes.
     pub(crate) fn update_request_flow(&mut self, io: &mut I, downstream: ConnId) {
         let Some(conn) = self.conns.get(downstream) else { return };
+        // A client that takes no answers sends no more requests.
+        let own = conn.calls.is_some().then_some(&conn.outbox);
+        let (own_high, own_low) = own.map_or((false, true), |outbox| (outbox.is_high(), outbox.is_low()));
         let stream = conn.stream.and_then(|key| self.streams.get(key));
         if stream.is_some_and(|stream| stream.request_relay != Relay::Off) || conn.input_ended {
             return;
         }
         let queue = stream.and_then(Stream::attached).and_then(|upstream| self.conns.get(upstream));
         let (high, low) = queue.map_or((false, true), |conn| (conn.outbox.is_high(), conn.outbox.is_low()));
+        let (high, low) = (high || own_high, low && own_low);
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         if high && !conn.paused {
             conn.paused = true;
@@ -41,7 +45,11 @@ impl<I: Io> Worker<I> {
         if high && !conn.paused {
             conn.paused = true;
             io.pause(upstream);
-        } else if low && conn.paused {
+            // Others may wait behind it for no longer than they have to.
+            if conn.calls.is_some() {
+                self.arm_deadline(upstream);
+            }
+        } else if low && conn.paused && conn.held.is_empty() {
             conn.paused = false;
             io.receive(upstream);
         }
@@ -71,6 +79,10 @@ impl<I: Io> Worker<I> {
             }
             return;
         }
+        if conn.calls.is_some() {
+            self.handle_calls_sent(io, id, bytes);
+            return;
+        }
         let Some(stream_key) = stream else { return };
         let Some(stream) = self.streams.get_mut(stream_key) else { return };
         stream.listener.counters.sent_bytes.add(bytes as u64);
@@ -89,7 +101,45 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    /// A connection with many exchanges has room again, perhaps.
+    fn handle_calls_sent(&mut self, io: &mut I, id: ConnId, bytes: usize) {
+        if let Some(Some(listener)) = self.listener_of(id) {
+            listener.counters.sent_bytes.add(bytes as u64);
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(calls) = &mut conn.calls else { return };
+        calls.taken = self.now;
+        let has_control = conn.codec.as_ref().is_some_and(|codec| codec.has_control());
+        let waits = has_control || !calls.waiting.is_empty();
+        let (is_low, is_paused) = (conn.outbox.is_low(), conn.paused);
+        if let Some(key) = calls.sender
+            && let Some(stream) = self.streams.get_mut(key)
+        {
+            stream.last_activity = self.now;
+            if let Some(upstream) = stream.attached() {
+                self.update_response_flow(io, key, upstream);
+            }
+        }
+        if is_low && waits {
+            self.work.push_back(Work::Deliver(id));
+        }
+        if is_low && is_paused {
+            self.update_request_flow(io, id);
+        }
+    }
+
     fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId) {
+        if let Some(calls) = self.conns.get(id).and_then(|conn| conn.calls.as_ref()) {
+            if let Some(key) = calls.sender
+                && let Some(stream) = self.streams.get_mut(key)
+            {
+                stream.last_activity = self.now;
+                let downstream = stream.downstream;
+                self.update_request_flow(io, downstream);
+            }
+            self.write_control(id);
+            return;
+        }
         let Some(key) = self.stream_of(id) else { return };
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.attempt_on(id).sent.get_or_insert(self.now);
@@ -111,6 +161,9 @@ impl<I: Io> Worker<I> {
         match conn.role {
             Role::Downstream { .. } => self.abort_downstream(io, id, "downstream_remote_disconnect"),
             // An upstream may refuse a request's body and still answer: its answer or its end decides.
+            Role::Upstream { .. } if conn.calls.is_some() => {
+                self.break_shared_unless_shadow(io, id);
+            }
             Role::Upstream { .. } => self.stop_request_body(io, id),
             Role::TunnelDownstream { .. } | Role::TunnelUpstream { .. } => {
                 if let Some(key) = self.stream_of(id) {

@@ -20,16 +20,20 @@ use std::rc::Rc;
 const MERGED_FORWARDED_FOR: usize = 8;
 
 impl<I: Io> Worker<I> {
-    /// Opens the stream of a request whose head has come, and sends the head on if it can go at once.
+    /// Opens the stream of a request whose head has come, and sends the head on if it can go at once. `is_body_here` tells
+    /// that all of its body has come, too.
     pub(crate) fn begin_request(
         &mut self,
         io: &mut I,
         id: ConnId,
         codec_stream: StreamId,
         head: &RequestHead<'_>,
+        is_body_here: bool,
     ) -> StreamKey {
         let key = self.open_stream(id, Some(codec_stream));
         let Some(stream) = self.streams.get_mut(key) else { return key };
+        stream.is_body_here = is_body_here;
+        stream.is_one_way = head.rpc.is_some_and(|rpc| rpc.is_one_way());
         stream.version = head.version;
         stream.request_has_body = head.body != BodyLength::None;
         stream.is_idempotent = head.method.is_idempotent();
@@ -43,7 +47,7 @@ impl<I: Io> Worker<I> {
         if let Some((status, flags, details)) = self.route(io, key, id, &listener, head) {
             self.reply_locally(key, LocalReply::new(status, flags, details));
         }
-        self.arm_deadline(id);
+        self.arm_stream(key);
         key
     }
 
@@ -58,8 +62,13 @@ impl<I: Io> Worker<I> {
         };
         let mut stream = Stream::new(listener, id, started, self.now);
         stream.downstream_stream = codec_stream;
+        stream.is_call =
+            codec_stream.is_some() && self.conns.get(id).is_some_and(|conn| conn.calls.is_some());
         let key = self.streams.insert(stream);
         if let Some(conn) = self.conns.get_mut(id) {
+            if let (Some(calls), Some(exchange)) = (&mut conn.calls, codec_stream) {
+                calls.insert(exchange, key);
+            }
             conn.stream = Some(key);
             conn.phase = Phase::Busy;
             conn.head_started = false;

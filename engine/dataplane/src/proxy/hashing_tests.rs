@@ -34,6 +34,7 @@ fn cookie(name: &str, ttl_seconds: Option<u64>) -> HashSource {
 fn combined(policies: &[HashPolicy], path: &str, lines: &[&str]) -> (Option<u64>, u16) {
     let (bytes, spans) = fields(lines);
     let head = RequestHead {
+        rpc: None,
         method: Method::Get,
         version: Version::Http11,
         authority: b"lyft",

@@ -11,7 +11,8 @@ impl<I: Io> Worker<I> {
     pub(crate) fn prepare_body(&mut self, key: StreamKey, head: &RequestHead<'_>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let is_wanted = !stream.retry.on.is_empty() || stream.mirror.is_some();
-        if !is_wanted || head.body == BodyLength::None {
+        // Of a call that had to wait, something may have been kept already.
+        if !is_wanted || head.body == BodyLength::None || stream.body.is_some() {
             return;
         }
         if matches!(head.body, BodyLength::Sized(length) if length > u64::from(stream.buffer_bytes)) {
@@ -50,7 +51,9 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.retry.is_final = true;
         // What is to be mirrored is needed until it is whole.
+        // Nor is a body released that has not been sent at all.
         if stream.mirror.is_none()
+            && !(stream.is_call && stream.is_blocked())
             && let Some(body) = stream.body.take()
         {
             self.bodies.release(body, &mut self.buffers);
@@ -62,7 +65,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(codec) = &mut conn.codec else { return };
         for piece in self.bodies.pieces(body) {
-            let grant = codec.encode_data(stream, piece.len(), conn.outbox.stage(&mut self.buffers));
+            let grant = codec.encode_data(stream, piece, conn.outbox.stage(&mut self.buffers));
             // No registered protocol has flow control, and what had room in the framing once has it again.
             debug_assert_eq!(grant.allowed, piece.len());
             conn.outbox.push_piece(io, id, piece, &mut self.buffers, &self.counters);

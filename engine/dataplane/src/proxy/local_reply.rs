@@ -1,5 +1,6 @@
 //! Answers of the proxy's own: errors, direct responses, and what to do when an answer has already begun.
 
+use super::answers::is_free;
 use crate::config::RouteAction;
 use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::Phase;
@@ -37,6 +38,9 @@ impl<I: Io> Worker<I> {
 
     /// Sends the reply that was left as work.
     pub(crate) fn send_local_reply(&mut self, io: &mut I, key: StreamKey) {
+        if !self.may_reply(key) {
+            return;
+        }
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(mut reply) = stream.reply.take() else { return };
         if stream.response == Progress::Ended && !stream.is_tunnel {
@@ -77,6 +81,11 @@ impl<I: Io> Worker<I> {
         }
         self.reclaim_lines(reply.lines);
         let Some(conn) = self.conns.get_mut(downstream) else { return };
+        if conn.calls.is_some() {
+            self.touch(downstream);
+            self.finish_stream(io, key);
+            return;
+        }
         conn.outbox.flush_staged(io, downstream, &mut self.buffers);
         if conn.outbox.is_empty() {
             self.finish_stream(io, key);
@@ -85,6 +94,30 @@ impl<I: Io> Worker<I> {
             // The timer may have fired for the very reason of this reply; a client that does not take it must not stay.
             self.arm_deadline(downstream);
         }
+    }
+
+    /// Whether the reply can go out now. Where many exchanges share the connection, it may have to wait for its turn; an
+    /// upstream's answer that still waits for its own is dropped for it.
+    fn may_reply(&mut self, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.get_mut(key) else { return false };
+        if !stream.is_call {
+            return true;
+        }
+        if let Some(answer) = stream.answer.take() {
+            self.bodies.release(answer.body, &mut self.buffers);
+            stream.response = Progress::Awaited;
+        }
+        let has_begun = stream.response == Progress::Open;
+        let Some(conn) = self.conns.get_mut(stream.downstream) else { return false };
+        if has_begun || is_free(conn) {
+            return true;
+        }
+        if let Some(calls) = &mut conn.calls
+            && !calls.waiting.contains(&key)
+        {
+            calls.waiting.push_back(key);
+        }
+        false
     }
 
     /// The answer has begun and cannot be finished: the client must see that.
@@ -97,11 +130,16 @@ impl<I: Io> Worker<I> {
     ) {
         let Some(stream) = self.streams.get(key) else { return };
         let downstream = stream.downstream;
-        let must_reset = stream.is_close_delimited || stream.is_tunnel;
+        let must_reset = stream.is_close_delimited || stream.is_tunnel || stream.is_call;
         let is_relayed = stream.response_relay == Relay::Running;
         self.give_up_stream(io, key, flags, details);
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         conn.phase = Phase::Busy;
+        let has_calls = conn.calls.is_some();
+        if has_calls {
+            // Nothing can follow the answer that was cut, whichever request it would answer.
+            self.give_up_calls(io, downstream, flags, "another_answer_was_cut_off");
+        }
         if must_reset {
             self.close_conn(io, downstream, CloseMode::Reset);
         } else if is_relayed {

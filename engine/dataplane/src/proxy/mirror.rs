@@ -124,6 +124,7 @@ impl<I: Io> Worker<I> {
         let id = cluster.connect(io, endpoint)?;
         let mut conn = Conn::new(id, Role::Upstream { cluster: key, endpoint }, Phase::Connecting, self.now);
         conn.codec = cluster.protocol.map(|protocol| (protocol.client)(CodecOptions::default()));
+        conn.calls = cluster.is_multiplexed().then(Box::default);
         self.conns.insert(conn);
         Ok(id)
     }
@@ -142,7 +143,12 @@ impl<I: Io> Worker<I> {
         }
         if let (Some(head), Some(codec)) = (&shadow.head, &mut conn.codec) {
             let lent = head.lend(&mut self.edits);
-            codec.encode_request(stream, &lent, &self.edits, conn.outbox.stage_head(&mut self.buffers));
+            let staged = conn.outbox.stage_head(&mut self.buffers);
+            if codec.encode_request(stream, &lent, &self.edits, staged).is_err() {
+                conn.shadow = Some(shadow);
+                self.close_conn(io, id, CloseMode::Graceful);
+                return;
+            }
         }
         let body = shadow.body;
         conn.shadow = Some(shadow);

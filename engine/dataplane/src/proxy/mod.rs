@@ -6,7 +6,9 @@
 
 mod accept;
 mod action;
+mod answers;
 mod attempts;
+mod calls;
 mod close;
 mod deadlines;
 mod downstream;
@@ -18,6 +20,7 @@ mod forwarding;
 mod handover;
 mod hashing;
 mod headers;
+mod heartbeat;
 mod hedge;
 mod kept_body;
 mod local_reply;
@@ -29,6 +32,7 @@ mod pick;
 mod race;
 mod relay;
 mod retry;
+mod shared;
 mod transforming;
 mod tunnel;
 mod upstream;

@@ -29,6 +29,10 @@ impl<I: Io> Worker<I> {
         head: &RequestHead<'_>,
         is_connect: bool,
     ) -> Option<Refusal> {
+        if self.is_gathered(key, head.body) {
+            self.gather(key, head);
+            return None;
+        }
         let random = self.next_random();
         let stream = self.streams.get_mut(key)?;
         let cluster_key = stream.cluster;
@@ -47,8 +51,11 @@ impl<I: Io> Worker<I> {
         if cluster.protocol.is_none() && !is_connect {
             return Some(NO_CLUSTER);
         }
-        let idle = if stream.terminates_connect { None } else { cluster.take_idle(endpoint) };
-        let may_go_again = stream.is_idempotent && !stream.request_has_body || stream.retry.is_on();
+        let (is_raw, may_go_again) = (
+            stream.terminates_connect,
+            stream.is_idempotent && !stream.request_has_body || stream.retry.is_on(),
+        );
+        let idle = if is_raw { None } else { self.take_conn(cluster_key, endpoint, key) };
         if idle.is_none() || may_go_again {
             self.keep_head(key, head);
         }
@@ -56,6 +63,7 @@ impl<I: Io> Worker<I> {
             Some(conn) => {
                 self.attach(key, conn);
                 self.encode_request(key, conn, head);
+                self.send_collected(io, key, conn);
                 None
             }
             None => self.ask_or_open(io, key, endpoint),
@@ -70,6 +78,15 @@ impl<I: Io> Worker<I> {
             return Some(NO_CLUSTER);
         };
         stream.attempt.host = cluster.hosts.get(endpoint).cloned();
+        // Many share the connection that is being opened.
+        if cluster.is_multiplexed()
+            && cluster.is_connecting(endpoint)
+            && !stream.needs_connection_alone()
+            && cluster.wait(key)
+        {
+            stream.attempt.upstream = Upstream::Waiting;
+            return None;
+        }
         if !cluster.has_room() {
             // None of them is of use to the request, or it would have got it.
             match cluster.victim() {
@@ -87,7 +104,13 @@ impl<I: Io> Worker<I> {
         self.open(io, key, cluster_key, endpoint)
     }
 
-    fn open(&mut self, io: &mut I, key: StreamKey, cluster_key: u32, endpoint: u32) -> Option<Refusal> {
+    pub(super) fn open(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        cluster_key: u32,
+        endpoint: u32,
+    ) -> Option<Refusal> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
@@ -112,8 +135,16 @@ impl<I: Io> Worker<I> {
     /// The connection carries the stream's request from now on.
     pub(crate) fn attach(&mut self, key: StreamKey, id: ConnId) {
         let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get_mut(key)) else { return };
+        let is_first = conn.calls.as_ref().is_some_and(|calls| calls.is_empty());
+        if is_first && let Role::Upstream { cluster, endpoint } = conn.role {
+            // It takes others from now on.
+            if let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) {
+                cluster.share(endpoint, id);
+            }
+        }
         conn.phase = Phase::Busy;
-        conn.stream = Some(key);
+        conn.stream =
+            if conn.calls.is_some() { conn.stream.filter(|before| *before != key) } else { Some(key) };
         conn.answer_started = false;
         conn.exchanges = conn.exchanges.saturating_add(1);
         stream.attempt.upstream = Upstream::Attached(id);
@@ -125,6 +156,10 @@ impl<I: Io> Worker<I> {
         }
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
             stream.attempt.stream = opened;
+            if let Some(calls) = &mut conn.calls {
+                calls.insert(opened, key);
+                stream.attempt.sent = Some(self.now);
+            }
         }
         if let Some(host) = &stream.attempt.host {
             host.counters.requests_total.add(1);
@@ -132,8 +167,7 @@ impl<I: Io> Worker<I> {
             stream.attempt.is_at_endpoint = true;
         }
         if stream.retry.per_try_timeout_ms > 0 {
-            let downstream = stream.downstream;
-            self.arm_deadline(downstream);
+            self.arm_stream(key);
         }
     }
 
@@ -142,7 +176,15 @@ impl<I: Io> Worker<I> {
         let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get(key)) else { return };
         if let Some(codec) = &mut conn.codec {
             let staged = conn.outbox.stage_head(&mut self.buffers);
-            codec.encode_request(stream.attempt.stream, head, &self.edits, staged);
+            let encoded = codec.encode_request(stream.attempt.stream, head, &self.edits, staged);
+            if let Err(error) = encoded {
+                self.fail_stream(key, error.status, ResponseFlags::NONE, error.reason);
+                return;
+            }
+        }
+        if let Some(calls) = &mut conn.calls {
+            calls.sender = Some(key);
+            self.touch(id);
         }
     }
 
@@ -166,7 +208,14 @@ impl<I: Io> Worker<I> {
         if is_whole && let Some(codec) = &mut conn.codec {
             codec.encode_end(upstream_stream, conn.outbox.stage(&mut self.buffers));
         }
-        conn.outbox.flush_staged(io, id, &mut self.buffers);
+        if conn.calls.is_none() {
+            conn.outbox.flush_staged(io, id, &mut self.buffers);
+            return;
+        }
+        if is_whole {
+            self.end_call_request_on(io, id, key);
+        }
+        self.release_collected(key);
     }
 
     /// A connection to an endpoint could not be established: another endpoint, or the end of the request.
@@ -238,6 +287,11 @@ impl<I: Io> Worker<I> {
 
     /// Serves requests that wait for a connection of the cluster, as far as there is one now.
     pub(crate) fn serve_waiting(&mut self, io: &mut I, cluster_key: u32) {
+        let cluster = self.clusters.get(cluster_key as usize).and_then(Option::as_ref);
+        if cluster.is_some_and(CoreCluster::is_multiplexed) {
+            self.serve_waiting_calls(io, cluster_key);
+            return;
+        }
         loop {
             let random = self.next_random();
             let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
@@ -307,6 +361,9 @@ impl<I: Io> Worker<I> {
         }
         if let Some(body) = stream.body.take() {
             self.bodies.release(body, &mut self.buffers);
+        }
+        if let Some(answer) = stream.answer.take() {
+            self.bodies.release(answer.body, &mut self.buffers);
         }
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS

@@ -7,6 +7,7 @@ use crate::net::race::{Part, Race, Racer};
 use crate::stream::{StreamKey, Upstream};
 use crate::worker::Worker;
 use sidering_codecs::registry::CodecOptions;
+use sidering_codecs::rpc::PoolMode;
 
 impl<I: Io> Worker<I> {
     /// A connection for the stream is under way.
@@ -26,6 +27,8 @@ impl<I: Io> Worker<I> {
         let mut conn = Conn::new(id, role, Phase::Connecting, self.now);
         conn.stream = Some(key);
         conn.codec = protocol.map(|protocol| (protocol.client)(CodecOptions::default()));
+        let is_multiplexed = protocol.is_some_and(|protocol| protocol.pool == PoolMode::Multiplex);
+        conn.calls = is_multiplexed.then(Box::default);
         conn.racer = racer;
         self.conns.insert(conn);
         if let Some(stream) = self.streams.get_mut(key) {

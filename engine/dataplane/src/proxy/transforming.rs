@@ -68,7 +68,7 @@ impl<I: Io> Worker<I> {
         let Some(codec) = &mut conn.codec else { return };
         for piece in body.chunks(PIECE_BYTES) {
             let staged = conn.outbox.stage(&mut self.buffers);
-            let grant = codec.encode_data(codec_stream, piece.len(), staged);
+            let grant = codec.encode_data(codec_stream, piece, staged);
             staged.extend_from_slice(&piece[..grant.allowed]);
             staged.extend_from_slice(grant.suffix);
             conn.outbox.flush_staged(io, downstream, &mut self.buffers);

@@ -80,6 +80,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         if let Some(codec) = &mut conn.codec {
             let head = ResponseHead {
+                rpc: None,
                 status: 200,
                 version: Version::Http11,
                 reason: b"OK",
@@ -91,7 +92,10 @@ impl<I: Io> Worker<I> {
             let mut none: &[u8] = &[];
             let _ = codec.decode(&mut self.scratch, &mut none);
             let staged = conn.outbox.stage(&mut self.buffers);
-            codec.encode_response(codec_stream, &head, &self.edits, staged);
+            if let Err(error) = codec.encode_response(codec_stream, &head, &self.edits, staged) {
+                self.fail_stream(key, error.status, ResponseFlags::NONE, error.reason);
+                return;
+            }
         }
         conn.outbox.flush_staged(io, downstream, &mut self.buffers);
         self.begin_upgraded(io, key, downstream);

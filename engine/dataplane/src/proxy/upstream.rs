@@ -38,13 +38,23 @@ impl<I: Io> Worker<I> {
         self.win_race(io, id);
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.since = self.now;
+        let is_multiplexed = conn.calls.is_some();
+        if let Role::Upstream { cluster, endpoint } | Role::TunnelUpstream { cluster, endpoint } = conn.role
+            && let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize)
+        {
+            cluster.on_established(endpoint);
+        }
         match (conn.role, conn.stream) {
             (Role::TunnelUpstream { .. }, Some(key)) => self.establish_tunnel(io, key, id),
             (_, Some(key)) => {
                 io.receive(id);
+                if is_multiplexed {
+                    conn.stream = None;
+                }
                 self.attach(key, id);
                 self.send_kept_head(io, key, id);
                 self.resume_after_attach(key);
+                self.serve_behind(id);
             }
             (_, None) if conn.shadow.is_some() => {
                 io.receive(id);
@@ -66,19 +76,23 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    pub(crate) fn handle_upstream_bytes(&mut self, io: &mut I, id: ConnId, chunk: &I::Chunk) {
+    pub(crate) fn handle_upstream_bytes(&mut self, io: &mut I, id: ConnId, chunk: I::Chunk) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.calls.is_some() && conn.shadow.is_none() {
+            self.handle_answer_bytes(io, id, chunk);
+            return;
+        }
         // Bytes nobody asked for: an answer to no request could be taken for the answer to the next one.
         let Some(key) = conn.stream else {
             if conn.shadow.is_some() {
-                self.handle_shadow_bytes(io, id, chunk);
+                self.handle_shadow_bytes(io, id, &chunk);
             } else {
                 self.close_conn(io, id, CloseMode::Graceful);
             }
             return;
         };
         conn.answer_started = true;
-        self.decode_upstream(io, id, key, Some(chunk));
+        self.decode_upstream(io, id, key, Some(&chunk));
     }
 
     /// Decodes a chunk; `None` only asks the codec for events that are due without more bytes.
@@ -126,7 +140,7 @@ impl<I: Io> Worker<I> {
                     Ok(()) => break Decoded::Ended { clean: input.is_empty() },
                     Err(reason) => break Decoded::Refused(reason),
                 },
-                Ok(Some(Event::Request { .. } | Event::Reset { .. })) => {}
+                Ok(Some(Event::Request { .. } | Event::Reset { .. } | Event::Control(_) | Event::Stray)) => {}
             }
         };
         self.scratch = scratch;
@@ -166,9 +180,22 @@ impl<I: Io> Worker<I> {
         if head.status == 101 && !stream.wants_upgrade {
             return Err(Decoded::Broken("upgrade_not_asked_for"));
         }
+        let mut head = *head;
+        self.prepare_answer(io, key, &mut head).map_err(Decoded::Refused)?;
+        self.encode_answer(key, &head).map_err(Decoded::Refused)
+    }
+
+    /// What rules, filters and the proxy itself change of an answer's head is in the edits at hand then. An error tells why
+    /// it cannot go out.
+    pub(super) fn prepare_answer(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        head: &mut ResponseHead<'_>,
+    ) -> Result<(), &'static str> {
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         stream.last_activity = self.now;
         self.edits.clear();
-        let mut head = *head;
         if !head.is_interim() {
             if stream.new_cookies.policies != 0 {
                 self.set_new_cookies(key);
@@ -177,10 +204,10 @@ impl<I: Io> Worker<I> {
             if stream.place.is_some()
                 && self.edit_answer_headers(io, key, head.status, VIA_UPSTREAM, head.fields).is_err()
             {
-                return Err(Decoded::Refused("response_headers_too_large_with_added"));
+                return Err("response_headers_too_large_with_added");
             }
             let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-            note_response(stream, &head, self.now);
+            note_response(stream, head, self.now);
             if stream.filters.is_some() {
                 self.filter_response(key, head.status, head.fields, head.body);
             }
@@ -197,6 +224,16 @@ impl<I: Io> Worker<I> {
                 self.edits.keep_upgrade();
             }
         }
+        Ok(())
+    }
+
+    /// Writes an answer's head, as the edits at hand change it. An error tells why it cannot go out; then nothing was
+    /// written.
+    pub(super) fn encode_answer(
+        &mut self,
+        key: StreamKey,
+        head: &ResponseHead<'_>,
+    ) -> Result<(), &'static str> {
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         let (downstream, Some(codec_stream)) = (stream.downstream, stream.downstream_stream) else {
             return Ok(());
@@ -204,13 +241,19 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(downstream) else { return Ok(()) };
         if let Some(codec) = &mut conn.codec {
             let staged = conn.outbox.stage_head(&mut self.buffers);
-            codec.encode_response(codec_stream, &head, &self.edits, staged);
+            codec.encode_response(codec_stream, head, &self.edits, staged).map_err(|error| error.reason)?;
             stream.is_tunnel |= codec.relayable_in() == Some(u64::MAX);
         }
         Ok(())
     }
 
-    fn forward_response_data(&mut self, io: &mut I, key: StreamKey, chunk: Option<&I::Chunk>, bytes: &[u8]) {
+    pub(super) fn forward_response_data(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        chunk: Option<&I::Chunk>,
+        bytes: &[u8],
+    ) {
         let (Some(stream), Some(chunk)) = (self.streams.get_mut(key), chunk) else { return };
         stream.response_body_bytes += bytes.len() as u64;
         stream.last_activity = self.now;
@@ -219,7 +262,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         let Some(codec) = &mut conn.codec else { return };
         let staged = conn.outbox.stage(&mut self.buffers);
-        let grant = codec.encode_data(codec_stream, bytes.len(), staged);
+        let grant = codec.encode_data(codec_stream, bytes, staged);
         // No registered protocol has flow control, so less than all means that the framing has no room for it.
         let bytes = &bytes[..grant.allowed];
         if bytes.is_empty() {
@@ -236,7 +279,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// Runs `encode` with the codec of the stream's downstream.
-    fn with_downstream(
+    pub(super) fn with_downstream(
         &mut self,
         key: StreamKey,
         encode: impl FnOnce(&mut dyn Codec, sidering_codecs::StreamId, &mut Vec<u8>),
@@ -321,6 +364,8 @@ impl<I: Io> Worker<I> {
         }
         conn.phase = Phase::Idle;
         conn.since = self.now;
+        conn.heard = self.now;
+        conn.pinged = None;
         conn.idle_position = cluster.park(endpoint, id);
         if cluster.has_waiting() {
             self.work.push_back(Work::ServeWaiting(key));
@@ -332,6 +377,10 @@ impl<I: Io> Worker<I> {
     pub(crate) fn handle_upstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.input_ended = true;
+        if conn.calls.is_some() && conn.shadow.is_none() {
+            self.end_answers(io, id, clean);
+            return;
+        }
         // A socket tells its error once: where a send has met it, receiving ends as if in order.
         let clean = clean && !conn.outbox.has_failed();
         let Some(key) = conn.stream else {
@@ -370,7 +419,13 @@ impl<I: Io> Worker<I> {
     }
 
     /// The upstream's bytes are no answer.
-    fn handle_answer_broken(&mut self, io: &mut I, key: StreamKey, id: ConnId, reason: &'static str) {
+    pub(super) fn handle_answer_broken(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        id: ConnId,
+        reason: &'static str,
+    ) {
         self.count_response_error(key);
         if !self.goes_on_after(io, key, id) {
             let refusal = (502, ResponseFlags::UPSTREAM_PROTOCOL_ERROR, reason);

@@ -15,8 +15,17 @@ pub(super) struct Domains {
     backward: Trie,
     any: Option<u32>,
     only_any: bool,
-    /// Some domain names a port: only then is what was sent looked up with its own.
+    /// Some domain names a port or a version: only then is what was sent looked up with its own.
     names_ports: bool,
+}
+
+/// What an authority is, and so what may stand behind its last colon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Authority {
+    /// A host: a port.
+    Host,
+    /// The service of a call: its version, of whatever form (SOFA's `com.example.Facade:1.0`).
+    Service,
 }
 
 impl Domains {
@@ -41,10 +50,7 @@ impl Domains {
             }
         }
         let only_any = forward.is_empty() && backward.is_empty();
-        let names_ports = hosts
-            .iter()
-            .flat_map(|host| &host.domains)
-            .any(|domain| without_port(domain.as_bytes()) != domain.as_bytes());
+        let names_ports = hosts.iter().flat_map(|host| &host.domains).any(|domain| domain.contains(':'));
         Domains {
             forward: Trie::build(merged(forward)),
             backward: Trie::build(merged(backward)),
@@ -54,8 +60,8 @@ impl Domains {
         }
     }
 
-    /// The virtual host. What was sent is looked up with its port first and without it then.
-    pub(super) fn find(&self, authority: &[u8]) -> Option<u32> {
+    /// The virtual host. What was sent is looked up with its port (or version) first and without it then.
+    pub(super) fn find(&self, authority: &[u8], what: Authority) -> Option<u32> {
         if self.only_any {
             return self.any;
         }
@@ -63,10 +69,10 @@ impl Domains {
         let Some(lower) = lower.get_mut(..authority.len()) else { return self.any };
         lower.copy_from_slice(authority);
         lower.make_ascii_lowercase();
-        let port = authority.len() - without_port(lower).len();
-        let bare = &lower[..lower.len() - port];
+        let port = authority.len() - bare(lower, what).len();
+        let short = &lower[..lower.len() - port];
         let mut prefix = None;
-        let exact = self.forward.walk(bare, |host, length| prefix = longer(bare, length, host).or(prefix));
+        let exact = self.forward.walk(short, |host, length| prefix = longer(short, length, host).or(prefix));
         let with_port = if port > 0 && self.names_ports { self.forward.walk(lower, |_, _| {}) } else { None };
         with_port.or(exact).or_else(|| self.suffix(lower, port)).or(prefix).or(self.any)
     }
@@ -102,9 +108,14 @@ fn merged(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-fn without_port(authority: &[u8]) -> &[u8] {
+/// The authority without its port or version.
+fn bare(authority: &[u8], what: Authority) -> &[u8] {
     match memchr::memrchr(b':', authority) {
-        Some(colon) if authority[colon + 1..].iter().all(u8::is_ascii_digit) => &authority[..colon],
+        Some(colon)
+            if what == Authority::Service || authority[colon + 1..].iter().all(u8::is_ascii_digit) =>
+        {
+            &authority[..colon]
+        }
         _ => authority,
     }
 }

@@ -55,7 +55,7 @@ impl fmt::Display for Mismatch<'_> {
             Mismatch::RuntimeFraction(fraction) => {
                 write!(out, "the request is not among the {} in a million by chance", fraction.0)
             }
-            Mismatch::Rpc(field) => write!(out, "the RPC's {field} is another"),
+            Mismatch::Rpc(field) => write!(out, "the call's {field} is another"),
         }
     }
 }

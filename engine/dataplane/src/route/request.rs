@@ -39,6 +39,12 @@ impl<'a> RequestView<'a> {
             method: head.method.as_bytes(),
             is_connect: head.method == Method::Connect,
             fields: head.fields,
+            rpc: head.rpc.map(|rpc| RpcView {
+                service: rpc.service(),
+                method: rpc.method(),
+                version: rpc.version(),
+                group: rpc.group(),
+            }),
             ..RequestView::default()
         }
     }

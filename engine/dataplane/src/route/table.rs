@@ -3,7 +3,7 @@
 //! them.
 
 use super::condition::mismatch;
-use super::domains::Domains;
+use super::domains::{Authority, Domains};
 use super::explain::{Considered, Explanation};
 use super::index::HostIndex;
 use super::request::RequestView;
@@ -103,7 +103,7 @@ impl RouteTable {
     }
 
     /// The route for a request: in the first table of the chain that does not pass it on, the virtual host by authority
-    /// (exact, longest suffix, longest prefix, `*`; with the port as sent first, then without), then its first route that
+    /// (exact, longest suffix, longest prefix, `*`; with the port, or a service's version, as sent first, then without), then its first route that
     /// takes the request. `serves` tells of a route that was found whether it has somewhere healthy to send requests; where
     /// none of the tables has one that does, the last one found stands. Allocates nothing.
     pub fn find_serving(
@@ -154,7 +154,8 @@ impl RouteTable {
 
     fn host_in(&self, table: usize, view: &RequestView<'_>) -> Option<usize> {
         let table = self.tables.get(table)?;
-        Some(table.hosts.start + table.domains.find(view.authority)? as usize)
+        let what = if view.rpc.is_some() { Authority::Service } else { Authority::Host };
+        Some(table.hosts.start + table.domains.find(view.authority, what)? as usize)
     }
 
     /// What [`RouteTable::find`] finds, asking one route after the other, and telling of each why it did not take the

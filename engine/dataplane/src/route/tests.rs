@@ -110,6 +110,37 @@ fn domains_exact_then_longest_suffix_then_longest_prefix_then_any() {
 }
 
 #[test]
+fn services_are_taken_with_their_version_first_and_without_it_then() {
+    let table = RouteTable::compile(vec![
+        host(&["*"], 1),
+        host(&["com.a.Facade"], 2),
+        host(&["com.a.Facade:2.0"], 3),
+        host(&["com.b.*"], 4),
+        host(&["*.Facade:3.0-beta"], 5),
+    ]);
+    for (service, line) in [
+        ("com.a.Facade", 2),
+        ("com.a.Facade:1.0", 2),
+        ("com.a.Facade:1", 2),
+        ("com.a.Facade:", 2),
+        ("com.a.Facade:2.0", 3),
+        ("COM.A.FACADE:2.0", 3),
+        ("com.b.Facade:1.0", 4),
+        ("com.b.Facade", 4),
+        ("com.c.Facade:3.0-beta", 5),
+        ("com.c.Facade:3.0", 1),
+        ("", 1),
+    ] {
+        let rpc = Some(RpcView { service: service.as_bytes(), ..RpcView::default() });
+        let view = RequestView { authority: service.as_bytes(), rpc, ..RequestView::default() };
+        assert_eq!(table.find(&view).unwrap().route.line, line, "{service}");
+        // What is behind the colon of a host is no port.
+        let host = RequestView { authority: b"com.a.Facade:1.0", ..RequestView::default() };
+        assert_eq!(table.find(&host).unwrap().route.line, 1);
+    }
+}
+
+#[test]
 fn an_authority_is_looked_up_until_it_is_too_long_to_be_one() {
     let table = RouteTable::compile(vec![host(&["*"], 1), host(&["a*.x"], 3), host(&["*.x"], 2)]);
     for (length, line) in [(LONGEST_AUTHORITY - 1, 2), (LONGEST_AUTHORITY, 2), (LONGEST_AUTHORITY + 1, 1)] {

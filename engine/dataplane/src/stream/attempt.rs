@@ -11,8 +11,8 @@ pub const HEDGED: usize = 3;
 /// Where an attempt goes, and whether it has got a connection.
 ///
 /// ```text
-/// Unrouted -> Delayed -> Asking -> Waiting -> Connecting -> Attached -> Released
-///                                     ^-------------------- BackingOff <-'
+/// Unrouted -> Delayed -> Gathering -> Asking -> Waiting -> Connecting -> Attached -> Released
+///                                                  ^-------------------- BackingOff <-'
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Upstream {
@@ -21,6 +21,8 @@ pub enum Upstream {
     Unrouted,
     /// Held back by a filter for a while.
     Delayed,
+    /// Held back until it is whole.
+    Gathering,
     /// Another core may have a connection for it.
     Asking,
     /// In the cluster's queue.

@@ -3,6 +3,7 @@
 mod attempt;
 mod bodies;
 mod details;
+mod held_answer;
 mod owned_head;
 mod retry;
 mod shadow;
@@ -11,6 +12,7 @@ mod table;
 pub use attempt::{Attempt, HEDGED, Upstream};
 pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
 pub use details::Details;
+pub use held_answer::{HELD_ANSWER_BYTES, HeldAnswer};
 pub use owned_head::OwnedHead;
 pub use retry::{NAMED_STATUS_CODES, Retry};
 pub use shadow::{SHADOW_BYTES, SHADOWS, Shadow, ShadowTotals};
@@ -114,6 +116,12 @@ pub struct Stream {
     pub is_tunnel_open: bool,
     /// CONNECT that ends here: the upstream gets the bytes only.
     pub terminates_connect: bool,
+    /// All of the body came together with the head.
+    pub is_body_here: bool,
+    /// Nobody waits for an answer.
+    pub is_one_way: bool,
+    /// One of many on its downstream connection.
+    pub is_call: bool,
     pub request_has_body: bool,
     pub is_idempotent: bool,
     pub wants_upgrade: bool,
@@ -131,6 +139,8 @@ pub struct Stream {
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
     pub reply: Option<LocalReply>,
+    /// An upstream's answer that waits for its turn on the downstream connection.
+    pub answer: Option<Box<HeldAnswer>>,
     /// `None` if it meets none.
     pub filters: Option<Box<StreamFilters>>,
     pub version: Version,
@@ -192,6 +202,9 @@ impl Stream {
             is_tunnel: false,
             is_tunnel_open: false,
             terminates_connect: false,
+            is_body_here: false,
+            is_one_way: false,
+            is_call: false,
             request_has_body: false,
             is_idempotent: false,
             wants_upgrade: false,
@@ -203,6 +216,7 @@ impl Stream {
             mirror: None,
             head: None,
             reply: None,
+            answer: None,
             filters: None,
             version: Version::Http11,
             status: 0,
@@ -262,9 +276,14 @@ impl Stream {
         self.is_tunnel || self.terminates_connect
     }
 
+    /// Whether its request takes so long to come that it gets a multiplexed connection for itself.
+    pub fn needs_connection_alone(&self) -> bool {
+        self.request != Progress::Ended && self.request_has_body && !self.is_body_here
+    }
+
     /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.
     pub fn is_blocked(&self) -> bool {
         use Upstream::*;
-        matches!(self.attempt.upstream, Delayed | Asking | Waiting | Connecting(_) | BackingOff)
+        matches!(self.attempt.upstream, Delayed | Gathering | Asking | Waiting | Connecting(_) | BackingOff)
     }
 }

@@ -1,5 +1,6 @@
 //! A request head that outlives the buffer it came in, for requests that wait for a connection or are sent again.
 
+use sidering_codecs::rpc::{Call, Frame, RpcHead};
 use sidering_codecs::{BodyLength, Edits, FieldSpan, Fields, Method, RequestHead, Version};
 use std::ops::Range;
 
@@ -18,6 +19,17 @@ pub struct OwnedHead {
     authority_overrides_host: bool,
     expects_continue: bool,
     keeps_upgrade: bool,
+    rpc: Option<OwnedFrame>,
+    /// What changes a call's frame, which can only be read as it came.
+    frame_edits: Edits,
+}
+
+/// The frame of a call.
+#[derive(Debug, Clone, Copy)]
+struct OwnedFrame {
+    frame: Frame,
+    taken_bytes: u32,
+    call: Call,
 }
 
 impl OwnedHead {
@@ -33,17 +45,40 @@ impl OwnedHead {
         self.authority_overrides_host = head.authority_overrides_host || edits.authority().is_some();
         self.expects_continue = head.expects_continue;
         self.keeps_upgrade = edits.keeps_upgrade();
-        self.keep_fields(head, edits);
+        self.rpc =
+            head.rpc.map(|rpc| OwnedFrame { frame: rpc.frame, taken_bytes: rpc.taken_bytes, call: rpc.call });
+        match head.rpc {
+            Some(rpc) => self.keep_frame(&rpc, head, edits),
+            None => self.keep_fields(head, edits),
+        }
     }
 
-    /// The head, lent again. `edits` is cleared and filled with what is needed to encode it (the upgrade).
+    fn keep_frame(&mut self, rpc: &RpcHead<'_>, head: &RequestHead<'_>, edits: &Edits) {
+        self.fields.clear();
+        self.fields.extend_from_slice(rpc.seen);
+        self.spans.clear();
+        self.spans.extend_from_slice(head.fields.spans());
+        self.frame_edits.clone_from(edits);
+    }
+
+    /// The head, lent again. `edits` is cleared and filled with what is needed to encode it (the upgrade; all that changes a
+    /// call's frame).
     pub fn lend(&self, edits: &mut Edits) -> RequestHead<'_> {
         edits.clear();
+        if self.rpc.is_some() && !self.frame_edits.is_empty() {
+            edits.clone_from(&self.frame_edits);
+        }
         if self.keeps_upgrade {
             edits.keep_upgrade();
         }
         RequestHead {
-            method: Method::from_bytes(&self.texts[self.method.clone()]),
+            rpc: self.rpc.map(|kept| RpcHead {
+                frame: kept.frame,
+                seen: &self.fields,
+                taken_bytes: kept.taken_bytes,
+                call: kept.call,
+            }),
+            method: self.lend_method(),
             version: self.version.unwrap_or(Version::Http11),
             authority: &self.texts[self.authority.clone()],
             path: &self.texts[self.path.clone()],
@@ -55,10 +90,19 @@ impl OwnedHead {
         }
     }
 
+    fn lend_method(&self) -> Method<'_> {
+        let name = &self.texts[self.method.clone()];
+        if self.rpc.is_some() { Method::Other(name) } else { Method::from_bytes(name) }
+    }
+
     /// Marks the authority as Envoy does those of mirrored requests, in front of its port.
     pub fn become_shadow(&mut self) {
         const SUFFIX: &[u8] = b"-shadow";
         self.expects_continue = false;
+        if self.rpc.is_some() {
+            // The service of a call is in its frame, and stays what it is.
+            return;
+        }
         let authority = self.authority.clone();
         if authority.is_empty() {
             return;

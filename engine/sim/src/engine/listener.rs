@@ -163,12 +163,13 @@ impl Engine {
             known.is_member[endpoint] || known.came_back,
             "a connect to endpoint {endpoint} of cluster {number}, which has lost it"
         );
-        let is_unwell = known.is_current && !known.came_back && known.is_unwell[endpoint];
+        let is_further = known.alternates.contains(address);
+        // A host is chosen with its first address; the others have their turn even if it has become unwell meanwhile.
+        let is_unwell = !is_further && known.is_current && !known.came_back && known.is_unwell[endpoint];
         assert!(
             !is_unwell || known.is_in_panic(),
             "a connect to endpoint {endpoint} of cluster {number}, which is unhealthy"
         );
-        let is_further = known.alternates.contains(address);
         if is_unwell {
             self.meet(Situation::Panic);
         }

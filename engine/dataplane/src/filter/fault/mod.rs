@@ -41,6 +41,12 @@ impl Settings for Config {
     fn looks_at_paths(&self) -> bool {
         self.headers.iter().any(HeaderMatch::looks_at_path)
     }
+
+    fn looks_at_fields(&self) -> bool {
+        self.headers.iter().any(HeaderMatch::looks_at_field)
+            || matches!(self.delay, Some(Delay::Header { .. }))
+            || matches!(self.abort, Some(Abort::Header { .. }))
+    }
 }
 
 impl Filter for Fault {

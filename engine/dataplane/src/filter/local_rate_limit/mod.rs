@@ -12,7 +12,7 @@ pub use config::{Action, Config, Descriptor, Limit, MOST_RULES};
 pub use keys::salt;
 
 use super::{Filter, Memory, Parts, Reply, RequestView, ResponseView, Settings, Verdict};
-use crate::config::HeaderMatch;
+use crate::config::{HeaderMatch, is_part};
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::counters::{Counter, ListenerCounters};
 use descriptor::Rule;
@@ -83,6 +83,14 @@ impl Settings for Config {
         self.rules.iter().flatten().any(|action| match action {
             Action::HeaderMatch { headers, .. } => headers.iter().any(HeaderMatch::looks_at_path),
             Action::RequestHeader { name, .. } => name == ":path",
+            _ => false,
+        })
+    }
+
+    fn looks_at_fields(&self) -> bool {
+        self.rules.iter().flatten().any(|action| match action {
+            Action::HeaderMatch { headers, .. } => headers.iter().any(HeaderMatch::looks_at_field),
+            Action::RequestHeader { name, .. } => !is_part(name),
             _ => false,
         })
     }

@@ -69,6 +69,15 @@ pub(super) fn looks_at_paths(condition: &Condition) -> bool {
     })
 }
 
+/// The client's address may stand in X-Forwarded-For.
+pub(super) fn looks_at_fields(condition: &Condition) -> bool {
+    any(condition, &|condition| match condition {
+        Condition::Header(header) => header.looks_at_field(),
+        Condition::RemoteIp(_) => true,
+        _ => false,
+    })
+}
+
 /// Whether the condition, or one that lies in it, is such a one.
 fn any(condition: &Condition, is_such: &dyn Fn(&Condition) -> bool) -> bool {
     match condition {

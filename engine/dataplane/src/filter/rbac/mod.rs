@@ -60,6 +60,10 @@ impl Settings for Config {
     fn looks_at_paths(&self) -> bool {
         self.conditions().any(condition::looks_at_paths)
     }
+
+    fn looks_at_fields(&self) -> bool {
+        self.conditions().any(condition::looks_at_fields)
+    }
 }
 
 impl Config {
