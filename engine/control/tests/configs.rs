@@ -1,7 +1,9 @@
 //! Every example in configs/ is a configuration without a single problem. (Its folders hold other things.)
 
-use sidering_control::config::{Overrides, load};
+use sidering_control::config::{Overrides, expectations, load};
+use sidering_control::explain::check;
 use std::path::Path;
+use std::sync::Arc;
 
 #[test]
 fn every_example_loads() {
@@ -33,6 +35,8 @@ fn every_example_loads() {
         "route-chain.yaml",
         "balancing.yaml",
         "zone-routing.yaml",
+        "bolt.yaml",
+        "dubbo.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");
@@ -50,4 +54,19 @@ fn the_commented_example_says_the_defaults() {
     assert_eq!(full.clusters[0].pool, small.clusters[0].pool);
     assert_eq!(full.clusters[0].connect_timeout_ms, small.clusters[0].connect_timeout_ms);
     assert_eq!(full.drain_timeout_ms, small.drain_timeout_ms);
+}
+
+#[test]
+fn calls_go_where_their_expectations_say() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
+    let loaded =
+        load(&folder.join("bolt.yaml"), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+    let text = std::fs::read_to_string(folder.join("expectations/bolt.yaml")).unwrap();
+    let expected = expectations("bolt.yaml", &text).unwrap_or_else(|report| panic!("{report}"));
+    let snapshot = Arc::new(loaded.snapshot);
+    for expectation in &expected {
+        let failures = check(&snapshot, expectation).unwrap_or_else(|error| panic!("{error}"));
+        assert!(failures.is_empty(), "{}: {failures:?}", expectation.question.words);
+    }
+    assert!(expected.len() >= 6);
 }

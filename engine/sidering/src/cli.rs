@@ -79,7 +79,8 @@ pub(crate) struct ExplainArguments {
     /// The configuration file
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: PathBuf,
-    /// METHOD and URL, or a URL alone for GET; nothing with the --listener of a TCP listener
+    /// METHOD and URL, or a URL alone for GET; of a call, bolt://ADDRESS/SERVICE/METHOD?version=V&group=G with the scheme of its
+    /// protocol, where ADDRESS is the listener's or nothing; nothing at all with the --listener of a TCP listener
     #[arg(value_name = "REQUEST", num_args = 0..=2, conflicts_with = "expect")]
     pub(crate) request: Vec<String>,
     /// A header of the request, `name: value`; may be repeated

@@ -9,6 +9,7 @@ use super::{dump_balancing, dump_chain, dump_match};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
+use sidering_codecs::registry::protocol;
 use sidering_dataplane::config::{
     CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, HttpListener, Listener, ListenerKind, LoadBalancing,
     RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
@@ -62,7 +63,9 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<
         if let Some(http) = http {
             json.key("header_bytes").text(&show_bytes(u64::from(http.codec.header_bytes)));
             json.key("headers").number(u64::from(http.codec.headers));
-            json.key("uri_bytes").text(&show_bytes(u64::from(http.codec.uri_bytes)));
+            if !is_rpc(http) {
+                json.key("uri_bytes").text(&show_bytes(u64::from(http.codec.uri_bytes)));
+            }
             json.key("request_headers_timeout").text(&show_ms(limits.request_headers_timeout_ms));
             json.key("request_timeout").text(&show_ms(limits.request_timeout_ms));
             json.key("stream_idle_timeout").text(&show_ms(limits.stream_idle_timeout_ms));
@@ -74,7 +77,25 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<
     }
 }
 
+fn is_rpc(http: &HttpListener) -> bool {
+    protocol(http.protocol).is_some_and(|protocol| protocol.is_rpc)
+}
+
 fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Arc<Cluster>]) {
+    if !is_rpc(http) {
+        write_options(json, http);
+    }
+    chain(json, &http.filters, workers);
+    rules(json, http.headers.as_deref());
+    if dump_chain::is_chain(&http.routes) {
+        dump_chain::write(json, &http.routes);
+    } else {
+        virtual_hosts(json, http.routes.virtual_hosts(), workers, clusters);
+    }
+}
+
+/// What calls have not.
+fn write_options(json: &mut Json, http: &HttpListener) {
     let options = &http.options;
     json.key("use_remote_address").boolean(options.use_remote_address);
     json.key("generate_request_id").boolean(options.generate_request_id);
@@ -95,13 +116,6 @@ fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Ar
         EnvoyHeaders::Strip => "strip",
     });
     json.key("lenient_line_ends").boolean(http.codec.lenient_line_ends);
-    chain(json, &http.filters, workers);
-    rules(json, http.headers.as_deref());
-    if dump_chain::is_chain(&http.routes) {
-        dump_chain::write(json, &http.routes);
-    } else {
-        virtual_hosts(json, http.routes.virtual_hosts(), workers, clusters);
-    }
 }
 
 pub(super) fn virtual_hosts(json: &mut Json, hosts: &[VirtualHost], workers: u32, clusters: &[Arc<Cluster>]) {

@@ -14,7 +14,9 @@ pub(super) fn action(json: &mut Json, action: &RouteAction, clusters: &[Arc<Clus
         RouteAction::Forward(forward) => write_forward(json, forward, clusters),
         RouteAction::DirectResponse { status, body } => json.key("direct_response").object(|json| {
             json.key("status").number(u64::from(*status));
-            json.key("body").text(&String::from_utf8_lossy(body));
+            if !body.is_empty() {
+                json.key("body").text(&String::from_utf8_lossy(body));
+            }
         }),
         RouteAction::Redirect(redirect) => json.key("redirect").object(|json| write_redirect(json, redirect)),
     }

@@ -2,7 +2,7 @@
 
 use super::dump_matcher::{cidr, header, string};
 use crate::json::Json;
-use sidering_dataplane::config::{Conditions, PathMatch, RouteMatch, Share};
+use sidering_dataplane::config::{Conditions, PathMatch, RouteMatch, RpcMatch, Share};
 
 pub(super) fn write(json: &mut Json, matcher: &RouteMatch) {
     match &matcher.path {
@@ -49,5 +49,14 @@ fn conditions(json: &mut Json, asked: &Conditions) {
             json.key("numerator").number(u64::from(millionths));
             json.key("denominator").text("million");
         });
+    }
+    if let Some(rpc) = asked.rpc.as_deref() {
+        let RpcMatch { service, method, version, group } = rpc;
+        for (key, test) in [("service", service), ("method", method), ("version", version), ("group", group)]
+        {
+            if let Some(test) = test {
+                json.key(key).object(|json| string(json, test));
+            }
+        }
     }
 }

@@ -80,6 +80,18 @@ listeners:
 - { name: chained, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: a, pass_on: [no_match, no_healthy_endpoint] },
     { table: b, pass_on: [] }] }
 - { name: also, address: 127.0.0.1:0, protocol: http, route_chain: [{ zones: users }, { table: b }] }
+- name: calls
+  address: 127.0.0.1:0
+  protocol: dubbo
+  limits: { header_bytes: 8KiB, headers: 20 }
+  virtual_hosts:
+  - domains: ['a.b:1.0', '*']
+    routes:
+    - match: { service: a.b, method: { prefix: get }, version: { regex: '1[.].*' }, group: { exact: G, ignore_case: true },
+               headers: [{ name: h, exact: i }] }
+      cluster: dubbo
+      hash: [{ header: ':authority' }, { header: h }]
+    - { match: {}, direct_response: { status: 404 } }
 - { name: db, address: 127.0.0.1:0, protocol: tcp, cluster: db }
 zone_routing:
 - name: users
@@ -95,6 +107,7 @@ route_tables:
 - { name: b, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9, share_idle_connections: true } }
+- { name: dubbo, endpoints: [127.0.0.1:3] }
 - { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
 - name: db
   endpoints: [\"unix:/run/db.sock\"]

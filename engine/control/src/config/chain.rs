@@ -74,6 +74,11 @@ pub(super) struct Tables<'r, 'a, 't> {
 }
 
 impl Tables<'_, '_, '_> {
+    /// What the listener speaks.
+    pub(super) fn protocol(&self) -> &'static str {
+        self.around.protocol
+    }
+
     /// The place of the table that `tree` names; read when it is named first.
     pub(super) fn place(&mut self, tree: &Tree, problems: &Problems) -> Option<usize> {
         let item = self.around.parts.tables.find(tree, problems)?;

@@ -8,6 +8,7 @@ use super::load_balancing;
 use super::node::Node;
 use super::outlier_detection::outlier_detection;
 use super::problem::{Place, Problems};
+use super::protocol::{self, TCP};
 use super::section::{Section, choice, list, name};
 use super::suggest::nearest;
 use super::tree::{Tree, Value};
@@ -17,9 +18,6 @@ use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Protocols of the format that this version does not speak.
-pub(super) const LATER_PROTOCOLS: &[&str] =
-    &["http2", "bolt", "dubbo", "dubbo_thrift", "tars", "auto", "grpc"];
 const LARGEST_COUNT: u64 = 10_000_000;
 
 /// The clusters of a file under reading.
@@ -58,7 +56,7 @@ impl Clusters {
 
     /// Any of them may be meant by a listener that speaks `protocol`.
     pub(super) fn refer_to_all(&mut self, protocol: &'static str) {
-        if protocol == "tcp" {
+        if protocol == TCP {
             return;
         }
         for (cluster, explicit) in self.clusters.iter_mut().zip(&self.explicit) {
@@ -81,7 +79,7 @@ impl Clusters {
             return ClusterIndex(0);
         };
         let cluster = &mut self.clusters[index as usize];
-        if protocol != "tcp" && cluster.protocol != protocol {
+        if protocol != TCP && cluster.protocol != protocol {
             if self.explicit[index as usize] {
                 let message =
                     format!("the cluster `{given}` speaks {}, the listener {protocol}", cluster.protocol);
@@ -111,8 +109,7 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
     let mut section = Section::open("a cluster", tree, problems);
     let name_tree = section.require("name", "a name that routes refer to");
     let given = section.find("protocol");
-    let protocol =
-        given.and_then(|tree| choice(tree, &[("http1", "http1"), ("tcp", "tcp")], LATER_PROTOCOLS, problems));
+    let protocol = given.and_then(|tree| choice(tree, &protocol::of_clusters(), protocol::LATER, problems));
     let (endpoints, source) = discovery::read(&mut section);
     let balancing = load_balancing::read(&mut section, node, problems);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
@@ -133,7 +130,7 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
     let name_place = name_tree.map_or(tree.place, |tree| tree.place);
     let name = name_tree.and_then(|tree| name(tree, problems)).unwrap_or_default();
     let explicit = protocol.is_some();
-    let protocol = protocol.unwrap_or("tcp");
+    let protocol = protocol.unwrap_or(TCP);
     let cluster = Cluster {
         name,
         protocol,

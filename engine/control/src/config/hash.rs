@@ -13,7 +13,7 @@ const PATH_BYTES: usize = 256;
 const SOURCES: [&str; 4] = ["header", "cookie", "query", "source"];
 
 /// Reads a list of policies.
-pub(super) fn policies(tree: &Tree, problems: &Problems) -> Vec<HashPolicy> {
+pub(super) fn policies(tree: &Tree, is_rpc: bool, problems: &Problems) -> Vec<HashPolicy> {
     let items =
         list(tree, "{ header: x-user }, { cookie: {} }, { query: user } or { source: true }", problems);
     if items.len() > MOST_POLICIES {
@@ -23,11 +23,14 @@ pub(super) fn policies(tree: &Tree, problems: &Problems) -> Vec<HashPolicy> {
             format!("at most {MOST_POLICIES}"),
         );
     }
-    items.iter().filter_map(|item| policy(item, problems)).collect()
+    items.iter().filter_map(|item| policy(item, is_rpc, problems)).collect()
 }
 
-fn policy(tree: &Tree, problems: &Problems) -> Option<HashPolicy> {
+fn policy(tree: &Tree, is_rpc: bool, problems: &Problems) -> Option<HashPolicy> {
     let mut section = Section::open("a hash policy", tree, problems);
+    if is_rpc {
+        section.misplaced(&["cookie", "query"], "HTTP; a call has headers, and :authority is its service");
+    }
     let header = section.find("header").map(|tree| header(tree, problems).map(HashSource::Header));
     let cookie = section.find("cookie").map(|tree| cookie(tree, problems).map(HashSource::Cookie));
     let query = section.find("query").map(|tree| name(tree, problems).map(HashSource::Query));

@@ -238,6 +238,8 @@ fn tcp_listeners_have_no_header() {
     let file = "listeners:\n- name: a\n  address: 127.0.0.1:1\n  protocol: tcp\n  cluster: c\n  request_headers: {}\nclusters:\n- name: c\n  endpoints: [127.0.0.1:2]\n";
     assert_eq!(
         problems(file),
-        ["6:3 `request_headers` has no meaning here | it belongs to listeners with `protocol: http`"]
+        [
+            "6:3 `request_headers` has no meaning here | it belongs to listeners with `protocol: http` or a protocol of calls"
+        ]
     );
 }

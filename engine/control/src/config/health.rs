@@ -6,6 +6,8 @@ use super::tree::{Tree, Value};
 use sidering_dataplane::config::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
 
 const KINDS: &str = "one of `http: { path: /healthz }`, `tcp: {}`";
+/// A heartbeat is that of a protocol of calls; connections that carry them answer those of their peers by now.
+const LATER_KINDS: &[&str] = &["grpc", "heartbeat"];
 const STATUSES: &str = "statuses such as 200 or 200-299";
 const BYTES: &str = "a text, or `{ hex: 00ff }`";
 /// Bytes of a payload: one segment, more or less.
@@ -31,7 +33,7 @@ pub(super) fn check(tree: &Tree, problems: &Problems) -> Option<HealthCheck> {
 }
 
 fn probe(section: &mut Section<'_>) -> Option<Probe> {
-    section.later(&["grpc"]);
+    section.later(LATER_KINDS);
     let problems = section.problems;
     match (section.find("http"), section.find("tcp")) {
         (Some(http), None) => self::http(http, problems).map(Probe::Http),
@@ -41,7 +43,7 @@ fn probe(section: &mut Section<'_>) -> Option<Probe> {
             None
         }
         (None, None) => {
-            if section.place_of("grpc").is_none() {
+            if !LATER_KINDS.iter().any(|kind| section.place_of(kind).is_some()) {
                 section.lacks(&["http", "tcp"], "a health check without a kind", KINDS);
             }
             None

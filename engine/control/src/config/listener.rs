@@ -1,10 +1,11 @@
 //! Reads listeners.
 
 use super::chain::{self, Parts};
-use super::cluster::{Clusters, LATER_PROTOCOLS};
+use super::cluster::Clusters;
 use super::filter;
 use super::header;
 use super::problem::{Place, Problems};
+use super::protocol::{self, Spoken, TCP};
 use super::section::{Section, address, choice, list, name, text};
 use super::settings::Settings;
 use super::tree::{Tree, Value};
@@ -25,12 +26,11 @@ const HEADER_BYTES: std::ops::RangeInclusive<u64> = 1024..=1024 * 1024;
 const URI_BYTES: std::ops::RangeInclusive<u64> = 64..=1024 * 1024;
 const CONNECTIONS: std::ops::RangeInclusive<u64> = 1..=10_000_000;
 
+/// Where messages are routed.
+const ROUTED_KEYS: &[&str] =
+    &["filters", "request_headers", "response_headers", "virtual_hosts", "route_chain"];
+/// Where the messages are those of HTTP.
 const HTTP_KEYS: &[&str] = &[
-    "filters",
-    "request_headers",
-    "response_headers",
-    "virtual_hosts",
-    "route_chain",
     "use_remote_address",
     "generate_request_id",
     "via",
@@ -41,21 +41,11 @@ const HTTP_KEYS: &[&str] = &[
     "envoy_headers",
     "lenient_line_ends",
 ];
-const HTTP_LIMITS: &[&str] = &[
-    "header_bytes",
-    "headers",
-    "uri_bytes",
-    "request_headers_timeout",
-    "request_timeout",
-    "stream_idle_timeout",
-];
-
-#[derive(Clone, Copy, PartialEq)]
-enum Protocol {
-    Tcp,
-    /// By the name of the codec.
-    Http(&'static str),
-}
+const ROUTED_LIMITS: &[&str] =
+    &["header_bytes", "headers", "request_headers_timeout", "request_timeout", "stream_idle_timeout"];
+const HTTP_LIMITS: &[&str] = &["uri_bytes"];
+const OF_ROUTED: &str = "listeners with `protocol: http` or a protocol of calls";
+const OF_HTTP: &str = "listeners with `protocol: http`";
 
 /// Reads all listeners. Their ids are their places in the list.
 pub(super) fn listeners(
@@ -110,15 +100,13 @@ fn listener(
     let name_tree = section.require("name", "a name for logs and metrics");
     let address_tree = section.require("address", units::ADDRESS);
     let read = address_tree.and_then(|tree| address(tree, problems));
-    let protocol = section.require("protocol", "tcp, http or http1").and_then(|tree| {
-        let now =
-            [("tcp", Protocol::Tcp), ("http", Protocol::Http("http1")), ("http1", Protocol::Http("http1"))];
-        choice(tree, &now, LATER_PROTOCOLS, problems)
-    });
+    let spoken = section
+        .require("protocol", "tcp, http, or a protocol of calls such as bolt")
+        .and_then(|tree| choice(tree, &Spoken::of_listeners(), protocol::LATER, problems));
     section.later(&["tls"]);
-    let protocol = protocol.or_else(|| guess(&section));
-    let (limits, codec) = limits(section.find("limits"), workers, protocol, problems);
-    let kind = kind(&mut section, protocol, codec, workers, clusters, parts);
+    let spoken = spoken.or_else(|| guess(&section));
+    let (limits, codec) = limits(section.find("limits"), workers, spoken, problems);
+    let kind = kind(&mut section, spoken, codec, workers, clusters, parts);
     section.finish();
     let places = Places {
         name: name_tree.map_or(tree.place, |tree| tree.place),
@@ -130,42 +118,50 @@ fn listener(
 }
 
 /// What a listener with a wrong protocol was probably meant to be, so that the rest of it is judged all the same.
-fn guess(section: &Section<'_>) -> Option<Protocol> {
+fn guess(section: &Section<'_>) -> Option<Spoken> {
     if section.place_of("virtual_hosts").or(section.place_of("route_chain")).is_some() {
-        return Some(Protocol::Http("http1"));
+        return Spoken::http();
     }
-    section.place_of("cluster").map(|_| Protocol::Tcp)
+    section.place_of("cluster").map(|_| Spoken::Bytes)
 }
 
 fn kind(
     section: &mut Section<'_>,
-    protocol: Option<Protocol>,
+    spoken: Option<Spoken>,
     mut codec: CodecOptions,
     workers: u32,
     clusters: &mut Clusters,
     parts: &Parts<'_>,
 ) -> ListenerKind {
     let problems = section.problems;
-    match protocol {
-        Some(Protocol::Tcp) => {
+    match spoken {
+        Some(Spoken::Bytes) => {
             let cluster = section.require("cluster", "the name of the cluster that takes the bytes");
-            section.misplaced(HTTP_KEYS, "listeners with `protocol: http`");
-            let cluster = cluster.map_or(ClusterIndex(0), |tree| clusters.refer(tree, "tcp", problems));
+            section.misplaced(ROUTED_KEYS, OF_ROUTED);
+            section.misplaced(HTTP_KEYS, OF_HTTP);
+            let cluster = cluster.map_or(ClusterIndex(0), |tree| clusters.refer(tree, TCP, problems));
             ListenerKind::Tcp { cluster }
         }
-        Some(Protocol::Http(protocol)) => {
+        Some(Spoken::Messages(spoken)) => {
+            let protocol = spoken.name;
             section.misplaced(&["cluster"], "routes; a listener with `protocol: tcp` has one of its own");
-            codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
             let filters = section.find("filters");
-            let filters = filters.map_or(vec![], |tree| filter::chain(tree, workers, problems));
+            let filters = filters.map_or(vec![], |tree| filter::chain(tree, protocol, workers, problems));
             let headers = header::rules(section);
-            let around =
-                chain::Around { protocol, filters: filter::Chain { filters: &filters, workers }, parts };
+            let chain = filter::Chain { filters: &filters, protocol, workers };
+            let around = chain::Around { protocol, filters: chain, parts };
             let routes = Arc::new(chain::routes(section, clusters, &around));
-            let options = http_options(section, &filters, routes.virtual_hosts());
+            let options = if spoken.is_rpc {
+                section.misplaced(HTTP_KEYS, OF_HTTP);
+                HttpOptions::default()
+            } else {
+                codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
+                http_options(section, &filters, routes.virtual_hosts())
+            };
             ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, headers, routes }))
         }
         None => {
+            section.settle(ROUTED_KEYS);
             section.settle(HTTP_KEYS);
             section.settle(&["cluster"]);
             ListenerKind::Tcp { cluster: ClusterIndex(0) }
@@ -176,15 +172,18 @@ fn kind(
 fn limits(
     tree: Option<&Tree>,
     workers: u32,
-    protocol: Option<Protocol>,
+    spoken: Option<Spoken>,
     problems: &Problems,
 ) -> (ListenerLimits, CodecOptions) {
     let nothing = Tree { place: Place::default(), value: Value::Mapping(vec![]) };
     let mut section = Section::open("limits", tree.unwrap_or(&nothing), problems);
     let max_connections = section.integer("max_connections", CONNECTIONS, 50_000);
     let idle_timeout_ms = section.duration_ms("idle_timeout", 0, 3_600_000);
-    if protocol == Some(Protocol::Tcp) {
-        section.misplaced(HTTP_LIMITS, "listeners with `protocol: http`");
+    if matches!(spoken, Some(Spoken::Bytes)) {
+        section.misplaced(ROUTED_LIMITS, OF_ROUTED);
+        section.misplaced(HTTP_LIMITS, OF_HTTP);
+    } else if spoken.is_some_and(Spoken::is_rpc) {
+        section.misplaced(HTTP_LIMITS, OF_HTTP);
     }
     let codec = CodecOptions::default();
     let header_bytes = section.size_bytes("header_bytes", HEADER_BYTES, u64::from(codec.header_bytes));
@@ -206,7 +205,7 @@ fn limits(
         header_bytes: header_bytes as u32,
         headers: headers as u16,
         uri_bytes: uri_bytes as u32,
-        lenient_line_ends: false,
+        ..CodecOptions::DEFAULT
     };
     (limits, codec)
 }

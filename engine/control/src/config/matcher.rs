@@ -11,6 +11,18 @@ use std::net::IpAddr;
 const PATTERNS: [&str; 5] = ["exact", "prefix", "suffix", "contains", "regex"];
 const ONE_PATTERN: &str = "one of `exact`, `prefix`, `suffix`, `contains`, `regex`";
 
+/// Reads a text, which is to be just that, or a condition on one.
+pub(super) fn text_or_pattern(tree: &Tree, problems: &Problems) -> StringMatch {
+    match scalar(tree) {
+        Some("") => {
+            problems.error(tree.place, "an empty text", "a text, or a condition on one");
+            StringMatch::exact("")
+        }
+        Some(exact) => StringMatch::exact(exact),
+        None => string(tree, problems),
+    }
+}
+
 /// Reads a condition on a text.
 pub(super) fn string(tree: &Tree, problems: &Problems) -> StringMatch {
     let mut section = Section::open("a condition on a text", tree, problems);

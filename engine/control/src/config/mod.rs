@@ -13,6 +13,7 @@ mod header;
 mod header_value;
 mod health;
 mod keepalive;
+mod late_fields;
 mod listener;
 mod load_balancing;
 mod matcher;
@@ -21,6 +22,7 @@ mod named;
 mod node;
 mod outlier_detection;
 mod problem;
+mod protocol;
 mod redirect;
 mod retry;
 mod rewrite;
@@ -129,10 +131,11 @@ fn read(
     let mut clusters = cluster::Clusters::read(root.find("clusters"), &node, problems);
     let local_cluster = node.local_cluster(&mut clusters, problems);
     let parts = chain::Parts::read(&mut root);
-    let listeners = listener::listeners(listeners, &settings, &mut clusters, &parts, problems);
+    let mut listeners = listener::listeners(listeners, &settings, &mut clusters, &parts, problems);
     parts.warn_of_unused(problems);
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
+    late_fields::settle(&mut listeners, access_log.as_ref());
     let (clusters, discoveries) = clusters.into_parts();
     let cores = settings.workers;
     let snapshot =
@@ -167,6 +170,8 @@ mod mistake_tests;
 mod resilience_tests;
 #[cfg(test)]
 mod route_tests;
+#[cfg(test)]
+mod rpc_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

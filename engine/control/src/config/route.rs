@@ -3,6 +3,7 @@
 use super::cluster::Clusters;
 use super::filter::Chain;
 use super::problem::Problems;
+use super::protocol::{TCP, is_rpc};
 use super::section::{Section, list, text};
 use super::tree::Tree;
 use super::{filter, header, route_action, route_match, shadow, units};
@@ -70,10 +71,15 @@ fn route(
     problems: &Problems,
 ) -> Route {
     let mut section = Section::open("a route", tree, problems);
-    let matcher = section.require("match", "{ path: /x }, { prefix: /x }, { connect: true } or {}");
-    let matcher = matcher.map_or_else(RouteMatch::default, |tree| route_match::read(tree, problems));
+    let expected = match is_rpc(protocol) {
+        true => "{ service: x }, { method: x } or {}",
+        false => "{ path: /x }, { prefix: /x }, { connect: true } or {}",
+    };
+    let matcher = section.require("match", expected);
+    let matcher =
+        matcher.map_or_else(RouteMatch::default, |tree| route_match::read(tree, protocol, problems));
     // Of a tunnel nothing but bytes reaches the cluster.
-    let protocol = if matcher.connect { "tcp" } else { protocol };
+    let protocol = if matcher.connect { TCP } else { protocol };
     let action = route_action::read(&mut section, &matcher, protocol, clusters);
     let filters = filter::overrides(&mut section, chain);
     let headers = header::rules(&mut section);

@@ -2,6 +2,7 @@
 
 use super::cluster::Clusters;
 use super::problem::Problems;
+use super::protocol::is_rpc;
 use super::section::{Section, integer, list, name, text};
 use super::tree::{Tree, Value};
 use super::{hash, mirror, redirect, retry, rewrite};
@@ -20,6 +21,8 @@ const LARGEST_WEIGHT: u64 = 1_000_000;
 const ACTIONS: [&str; 5] = ["cluster", "weighted_clusters", "cluster_header", "redirect", "direct_response"];
 /// What may be kept of a request's body.
 const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
+/// What only means something for requests of HTTP.
+const HTTP_KEYS: &[&str] = &["redirect", "rewrite"];
 /// What only means something for requests that are sent on.
 const FORWARD_KEYS: &[&str] =
     &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "subset", "mirror"];
@@ -32,12 +35,16 @@ pub(super) fn read(
     clusters: &mut Clusters,
 ) -> RouteAction {
     let problems = section.problems;
+    let is_rpc = is_rpc(protocol);
+    if is_rpc {
+        section.misplaced(HTTP_KEYS, "HTTP: a call has no path and no host of its own");
+    }
     let cluster = section.find("cluster").map(|tree| clusters.refer(tree, protocol, problems));
     let weighted = section.find("weighted_clusters");
     let weighted_clusters = weighted.map_or(vec![], |tree| weights(tree, protocol, clusters, problems));
     let cluster_header = cluster_header(section, protocol, clusters);
     let redirect = section.find("redirect").map(|tree| redirect::read(tree, problems));
-    let direct = section.find("direct_response").map(|tree| direct_response(tree, problems));
+    let direct = section.find("direct_response").map(|tree| direct_response(tree, is_rpc, problems));
     let given: Vec<_> = ACTIONS.iter().filter_map(|key| section.place_of(key)).collect();
     match given[..] {
         [] => section.lacks(&ACTIONS, "a route without an action", one_of_the_actions()),
@@ -58,7 +65,7 @@ pub(super) fn read(
         .find("buffer_bytes")
         .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
     let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
-    let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, problems));
+    let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, is_rpc, problems));
     let mirror = section.find("mirror").map(|tree| mirror::read(tree, matcher, protocol, clusters, problems));
     let subset = section.find("subset").map_or(vec![], |tree| subset(tree, problems));
     if redirect.is_some() || direct.is_some() {
@@ -169,10 +176,14 @@ fn weight(
     (cluster, weight.map(|weight| weight as u32))
 }
 
-fn direct_response(tree: &Tree, problems: &Problems) -> RouteAction {
+fn direct_response(tree: &Tree, is_rpc: bool, problems: &Problems) -> RouteAction {
     let mut section = Section::open("a direct response", tree, problems);
     let status = section.require("status", "a status from 200 to 599");
     let status = status.and_then(|tree| integer(tree, 200..=599, problems)).unwrap_or(200) as u16;
+    if is_rpc {
+        section
+            .misplaced(&["body"], "HTTP: what a call is answered with is its status in the protocol's terms");
+    }
     let body_tree = section.find("body");
     let body = body_tree.and_then(|tree| text(tree, "a text", problems)).unwrap_or("").as_bytes().to_vec();
     section.finish();

@@ -1,26 +1,38 @@
 //! Reads which requests a route takes.
 
 use super::problem::Problems;
+use super::protocol::is_rpc;
 use super::section::{Section, choice, integer, list, text};
 use super::tree::Tree;
 use super::{matcher, units};
-use sidering_dataplane::config::{Conditions, PathMatch, QueryMatch, RouteMatch, Share};
+use sidering_dataplane::config::{
+    Conditions, HeaderMatch, PathMatch, QueryMatch, RouteMatch, RpcMatch, Share,
+};
 use sidering_dataplane::route::Template;
 
-/// RPC listeners bring them.
-const LATER_MATCHES: &[&str] = &["service", "method", "version", "group"];
+/// What only calls have.
+const CALL_KEYS: &[&str] = &["service", "method", "version", "group"];
+/// What only requests of HTTP have; `method` is a call's.
+const HTTP_KEYS: &[&str] = &["path", "prefix", "regex", "template", "connect", "methods", "query", "grpc"];
 const PATHS: [&str; 4] = ["path", "prefix", "regex", "template"];
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "PATCH"];
 /// So many methods, headers, parameters or ranges are plenty for one route.
 const CONDITIONS: usize = 64;
 
 /// Reads a `match`.
-pub(super) fn read(tree: &Tree, problems: &Problems) -> RouteMatch {
+pub(super) fn read(tree: &Tree, protocol: &str, problems: &Problems) -> RouteMatch {
     let mut section = Section::open("a match", tree, problems);
+    if is_rpc(protocol) {
+        let conditions = of_calls(&mut section);
+        section
+            .misplaced(HTTP_KEYS, "HTTP; a call has `service`, `method`, `version`, `group` and `headers`");
+        section.finish();
+        return RouteMatch { conditions: boxed(conditions), ..RouteMatch::default() };
+    }
     let path = path_match(&mut section);
     let connect = section.boolean("connect", false);
     let conditions = conditions(&mut section);
-    section.later(LATER_MATCHES);
+    section.misplaced(CALL_KEYS, "listeners that speak a protocol of calls, such as bolt");
     let mut given: Vec<_> = PATHS.iter().filter_map(|key| section.place_of(key)).collect();
     given.sort_unstable();
     if let Some(second) = given.get(1) {
@@ -33,8 +45,32 @@ pub(super) fn read(tree: &Tree, problems: &Problems) -> RouteMatch {
         );
     }
     section.finish();
-    let conditions = (conditions != Conditions::default()).then(|| Box::new(conditions));
-    RouteMatch { path, connect, conditions }
+    RouteMatch { path, connect, conditions: boxed(conditions) }
+}
+
+/// Most routes ask nothing.
+fn boxed(conditions: Conditions) -> Option<Box<Conditions>> {
+    (conditions != Conditions::default()).then(|| Box::new(conditions))
+}
+
+/// What is asked of a call.
+fn of_calls(section: &mut Section<'_>) -> Conditions {
+    let problems = section.problems;
+    let mut part = |key| section.find(key).map(|tree| matcher::text_or_pattern(tree, problems));
+    let rpc = RpcMatch {
+        service: part("service"),
+        method: part("method"),
+        version: part("version"),
+        group: part("group"),
+    };
+    let rpc = (rpc != RpcMatch::default()).then(|| Box::new(rpc));
+    let asked = of_any(section);
+    if let Some(place) = section.place_of("headers")
+        && asked.headers.iter().any(HeaderMatch::looks_at_path)
+    {
+        problems.error(place, "a condition on the path of a call", "another header: calls have no path");
+    }
+    Conditions { rpc, ..asked }
 }
 
 fn path_match(section: &mut Section<'_>) -> PathMatch {
@@ -78,17 +114,24 @@ fn template(tree: &Tree, problems: &Problems) -> Option<Template> {
     Template::new(given).map_err(refused).ok()
 }
 
+/// What is asked of a request of HTTP beyond its path.
 fn conditions(section: &mut Section<'_>) -> Conditions {
     let problems = section.problems;
     let methods = section.find("methods").map_or(vec![], |tree| some(tree, "methods", problems, method));
+    let query = section.find("query").map_or(vec![], |tree| some(tree, "query parameters", problems, query));
+    let grpc = section.boolean("grpc", false);
+    Conditions { methods, query, grpc, ..of_any(section) }
+}
+
+/// What is asked of whatever is routed.
+fn of_any(section: &mut Section<'_>) -> Conditions {
+    let problems = section.problems;
     let header = |tree: &Tree, problems: &Problems| Some(matcher::header(tree, problems));
     let headers = section.find("headers").map_or(vec![], |tree| some(tree, "headers", problems, header));
-    let query = section.find("query").map_or(vec![], |tree| some(tree, "query parameters", problems, query));
     let block = |tree: &Tree, problems: &Problems| Some(matcher::cidr(tree, problems));
     let sources = section.find("source").map_or(vec![], |tree| some(tree, "address blocks", problems, block));
-    let grpc = section.boolean("grpc", false);
     let runtime_fraction = section.find("runtime_fraction").and_then(|tree| share(tree, problems));
-    Conditions { methods, headers, query, sources, grpc, runtime_fraction, rpc: None }
+    Conditions { headers, sources, runtime_fraction, ..Conditions::default() }
 }
 
 /// The items of a list that is not too long.

@@ -113,7 +113,7 @@ fn each_mistake_in_a_match_has_its_words() {
         ("{ runtime_fraction: {} }", "8:36 a runtime fraction without `numerator` | `numerator`: how many"),
         (
             "{ service: a }",
-            "8:18 `service` is in the format but not in this version | no such key yet: leave it out",
+            "8:18 `service` has no meaning here | it belongs to listeners that speak a protocol of calls, such as bolt",
         ),
     ] {
         let found = problems(&[text]);

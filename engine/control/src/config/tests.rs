@@ -208,7 +208,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "protocol: http",
         "protocol: htp",
-        "4:13 `htp` is not among the choices | tcp, http, http1; did you mean `http`?",
+        "4:13 `htp` is not among the choices | tcp, http, http1, bolt, dubbo, dubbo_thrift, tars, thrift; did you mean `http`?",
     ),
     (
         "protocol: http",
@@ -260,7 +260,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "prefix: /",
         "service: a",
-        "8:16 `service` is in the format but not in this version | no such key yet: leave it out",
+        "8:16 `service` has no meaning here | it belongs to listeners that speak a protocol of calls, such as bolt",
     ),
     ("match: { prefix: / }", "match:", "8:12 nothing where a match belongs | a mapping of `key: value`"),
     (

@@ -2,6 +2,7 @@
 
 use super::chain::Tables;
 use super::problem::Problems;
+use super::protocol::is_rpc;
 use super::section::{Section, integer, list, name, scalar, text};
 use super::suggest::nearest;
 use super::tree::Tree;
@@ -21,10 +22,11 @@ const LARGEST_WEIGHT: u64 = 1_000_000;
 pub(super) fn map(name: &str, tree: &Tree, tables: &mut Tables<'_, '_, '_>, problems: &Problems) -> ZoneMap {
     let mut section = Section::open("a zone map", tree, problems);
     section.find("name");
+    let is_rpc = is_rpc(tables.protocol());
     let mut table = |tree: &Tree| tables.place(tree, problems);
     let keys = section.require("key", "a list such as [{ header: x-user-id }, { cookie: uid }]");
     let keys = keys.map_or(&[][..], |tree| bounded(tree, "keys", MOST_KEYS, problems));
-    let keys = keys.iter().filter_map(|tree| key(tree, problems)).collect();
+    let keys = keys.iter().filter_map(|tree| key(tree, is_rpc, problems)).collect();
     let digits = section.find("digits").map_or_else(KeyDigits::default, |tree| digits(tree, problems));
     let cities = section.require("cities", "a list of { name, table }");
     let cities = cities.map_or(&[][..], |tree| bounded(tree, "cities", MOST_CITIES, problems));
@@ -63,8 +65,11 @@ fn unique<'n>(section: &Section<'_>, names: impl Iterator<Item = &'n str>, of: &
     }
 }
 
-fn key(tree: &Tree, problems: &Problems) -> Option<ZoneKey> {
+fn key(tree: &Tree, is_rpc: bool, problems: &Problems) -> Option<ZoneKey> {
     let mut section = Section::open("a key", tree, problems);
+    if is_rpc {
+        section.misplaced(&["cookie"], "HTTP; a call has headers");
+    }
     let mut token = |key| {
         let tree = section.find(key)?;
         let given = text(tree, "a name", problems)?;

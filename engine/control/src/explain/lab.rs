@@ -106,7 +106,8 @@ impl Lab {
             ListenerKind::Tcp { .. } => None,
         };
         let id = config.id;
-        let client = self.engine.client(Peer::client(protocol, &bytes), bytes);
+        let (peer, bytes) = Peer::client(protocol, bytes);
+        let client = self.engine.client(peer, bytes);
         let began = self.now;
         self.records.0.borrow_mut().clear();
         self.engine.take_exchanges();

@@ -3,7 +3,8 @@
 use super::ExplainError;
 use super::question::Question;
 use crate::config::nearest;
-use sidering_dataplane::config::{Listener, ListenerKind};
+use sidering_codecs::registry::protocol;
+use sidering_dataplane::config::{HttpListener, Listener, ListenerKind};
 use sidering_dataplane::io::Address;
 
 /// The index of the listener, and why it is this one.
@@ -11,21 +12,22 @@ pub(super) fn choose(listeners: &[Listener], question: &Question) -> Result<(usi
     if let Some(name) = &question.listener {
         return named(listeners, name, question).map(|at| (at, "as asked for".to_owned()));
     }
-    let http: Vec<usize> = (0..listeners.len()).filter(|&at| is_http(&listeners[at])).collect();
+    let http: Vec<usize> = (0..listeners.len()).filter(|&at| speaks(&listeners[at], question)).collect();
+    let what = question.call.as_ref().map_or("HTTP", |call| call.protocol);
     let (Some(first), Some((port, is_named))) = (http.first(), question.port().or(Some((0, false)))) else {
-        return Err(ExplainError::NoListener(
-            "no listener speaks HTTP: --listener NAME, without a request, explains a connection".to_owned(),
-        ));
+        return Err(ExplainError::NoListener(format!(
+            "no listener speaks {what}: --listener NAME, without a request, explains a connection"
+        )));
     };
     if let [only] = http[..] {
-        return Ok((only, "the only one that speaks HTTP".to_owned()));
+        return Ok((only, format!("the only one that speaks {what}")));
     }
     let on_port = |at: &&usize| port_of(&listeners[**at]) == Some(port);
     if let Some(found) = http.iter().find(on_port).filter(|_| port != 0) {
         let whose = if is_named { "the URL's" } else { "the scheme's" };
         return Ok((*found, format!("port {port} is {whose}")));
     }
-    Ok((*first, format!("the first of {} that speak HTTP; --listener NAME chooses another", http.len())))
+    Ok((*first, format!("the first of {} that speak {what}; --listener NAME chooses another", http.len())))
 }
 
 fn named(listeners: &[Listener], name: &str, question: &Question) -> Result<usize, ExplainError> {
@@ -37,19 +39,29 @@ fn named(listeners: &[Listener], name: &str, question: &Question) -> Result<usiz
         };
         return Err(ExplainError::NoListener(format!("there is no listener `{name}`: {hint}")));
     };
-    match (is_http(&listeners[at]), question.method.is_empty()) {
-        (true, true) => Err(ExplainError::NoListener(format!(
-            "`{name}` speaks HTTP: give a request, GET http://host/path"
-        ))),
-        (false, false) => Err(ExplainError::NoListener(format!(
-            "`{name}` is a TCP listener: it knows connections, no requests"
-        ))),
-        _ => Ok(at),
+    let refused = |why: &str| Err(ExplainError::NoListener(format!("`{name}` {why}")));
+    match (&listeners[at].kind, question.method.is_empty()) {
+        (ListenerKind::Tcp { .. }, true) => Ok(at),
+        (ListenerKind::Tcp { .. }, false) => refused("is a TCP listener: it knows connections, no requests"),
+        (ListenerKind::Http(_), false) if speaks(&listeners[at], question) => Ok(at),
+        (ListenerKind::Http(http), _) => match is_rpc(http) {
+            true => refused(&format!("speaks {0}: give a call, {0}://ADDRESS/SERVICE/METHOD", http.protocol)),
+            false => refused("speaks HTTP: give a request, GET http://host/path"),
+        },
     }
 }
 
-fn is_http(listener: &Listener) -> bool {
-    matches!(listener.kind, ListenerKind::Http(_))
+fn is_rpc(http: &HttpListener) -> bool {
+    protocol(http.protocol).is_some_and(|protocol| protocol.is_rpc)
+}
+
+/// Whether the listener speaks what is asked: HTTP, or the call's protocol.
+fn speaks(listener: &Listener, question: &Question) -> bool {
+    match (&listener.kind, &question.call) {
+        (ListenerKind::Tcp { .. }, _) => false,
+        (ListenerKind::Http(http), Some(call)) => http.protocol == call.protocol,
+        (ListenerKind::Http(http), None) => !is_rpc(http),
+    }
 }
 
 fn port_of(listener: &Listener) -> Option<u16> {

@@ -1,6 +1,6 @@
 //! What a request had where a route asked for something else, in words. Whether it matched is not decided here.
 
-use sidering_dataplane::route::{Mismatch, RequestView};
+use sidering_dataplane::route::{Mismatch, RequestView, RpcView};
 
 /// Longer values are cut.
 const SHOWN_BYTES: usize = 80;
@@ -30,7 +30,20 @@ pub(super) fn had(mismatch: &Mismatch<'_>, view: &RequestView<'_>) -> String {
             None => "it has none".to_owned(),
         },
         Mismatch::RuntimeFraction(_) => "--random N is another throw".to_owned(),
-        Mismatch::Rpc(_) => "the request is none".to_owned(),
+        Mismatch::Rpc(part) => match view.rpc.map(|rpc| part_of(&rpc, part)) {
+            None => "the request is none".to_owned(),
+            Some(b"") => "it says nothing of that".to_owned(),
+            Some(value) => format!("it is `{}`", shown(value)),
+        },
+    }
+}
+
+fn part_of<'v>(rpc: &RpcView<'v>, part: &str) -> &'v [u8] {
+    match part {
+        "service" => rpc.service,
+        "method" => rpc.method,
+        "version" => rpc.version,
+        _ => rpc.group,
     }
 }
 

@@ -170,7 +170,7 @@ fn way_of<'a>(
     Way {
         tables: explained.tables.iter().filter(|name| !name.is_empty()).map(ToString::to_string).collect(),
         passed_on: passed_on.map(|found| Place { index: found.index, line: found.route.line }).collect(),
-        virtual_host: explained.virtual_host.and_then(|host| domain(&http.routes, host, head.authority)),
+        virtual_host: explained.virtual_host.and_then(|host| domain(&http.routes, host, &view)),
         refused: refused.collect(),
         route: explained.found.map(|found| Place { index: found.index, line: found.route.line }),
         found: explained.found.map(|found| found.route),
@@ -193,14 +193,14 @@ fn serves(snapshot: &Snapshot, route: &Route) -> bool {
 }
 
 /// Which of a virtual host's domains took the authority: the same lookup, over a table of one domain each.
-fn domain(routes: &RouteTable, host: usize, authority: &[u8]) -> Option<String> {
+fn domain(routes: &RouteTable, host: usize, view: &RequestView<'_>) -> Option<String> {
     let domains = &routes.virtual_hosts().get(host)?.domains;
     let alone = |domain: &String| sidering_dataplane::config::VirtualHost {
         domains: vec![domain.clone()],
         ..Default::default()
     };
     let table = RouteTable::compile(domains.iter().map(alone).collect());
-    let taken = table.explain(&RequestView::get(authority, b"/")).virtual_host?;
+    let taken = table.explain(view).virtual_host?;
     domains.get(taken).cloned()
 }
 

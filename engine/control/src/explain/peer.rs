@@ -2,7 +2,7 @@
 //! asked and answers as it was told to. Both read with the project's own codecs, so that they speak what those speak.
 
 use super::engine::Endpoints;
-use sidering_codecs::registry::Protocol;
+use sidering_codecs::registry::{CodecOptions, Protocol};
 use sidering_codecs::{Codec, Edits, Event, Fields, Method, Scratch, StreamId};
 use sidering_dataplane::config::Cluster;
 use sidering_dataplane::io::Address;
@@ -29,7 +29,9 @@ pub enum Reached {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
     pub method: String,
+    /// Empty of a call.
     pub path: String,
+    /// Of a call, its service.
     pub authority: String,
     pub headers: Vec<(String, String)>,
     pub body_bytes: usize,
@@ -86,14 +88,23 @@ pub(super) struct Endpoint {
 }
 
 impl Peer {
-    /// A client that has sent `request`.
-    pub(super) fn client(protocol: Option<&'static Protocol>, request: &[u8]) -> Peer {
-        let codec = protocol.map(|protocol| client_codec(protocol, request));
-        Peer::Client(Client { codec, unread: vec![], answer: vec![], body: vec![] })
+    /// A client that is going to send `request`, and what it sends.
+    pub(super) fn client(protocol: Option<&'static Protocol>, request: Vec<u8>) -> (Peer, Vec<u8>) {
+        let (codec, sent) = match protocol {
+            Some(protocol) if protocol.is_rpc => {
+                let (codec, sent) = calling(protocol, &request);
+                (Some(codec), sent)
+            }
+            Some(protocol) => (Some(client_codec(protocol, &request)), request),
+            None => (None, request),
+        };
+        (Peer::Client(Client { codec, unread: vec![], answer: vec![], body: vec![] }), sent)
     }
 
     pub(super) fn endpoint(address: Address, protocol: Option<&'static Protocol>) -> Peer {
-        let codec = protocol.map(|protocol| (protocol.server)(Default::default()));
+        // It tells all that there is to tell of a call.
+        let options = CodecOptions { late_fields: true, ..CodecOptions::DEFAULT };
+        let codec = protocol.map(|protocol| (protocol.server)(options));
         Peer::Endpoint(Endpoint { address, codec, unread: vec![], current: 0 })
     }
 
@@ -118,6 +129,29 @@ impl fmt::Debug for Peer {
     }
 }
 
+/// A codec that makes this call, and the call with the id that the codec gave it, by which it knows its answer.
+fn calling(protocol: &'static Protocol, request: &[u8]) -> (Box<dyn Codec>, Vec<u8>) {
+    let (mut reader, mut codec) =
+        ((protocol.server)(Default::default()), (protocol.client)(Default::default()));
+    let (mut scratch, mut input, mut sent) = (Scratch::default(), request, vec![]);
+    let stream = codec.open().unwrap_or_default();
+    while let Ok(Some(event)) = reader.decode(&mut scratch, &mut input) {
+        match event {
+            Event::Request { head, .. } => {
+                // A call that was just read can be written.
+                let _ = codec.encode_request(stream, &head, &Edits::default(), &mut sent);
+            }
+            Event::Data { bytes, .. } => {
+                codec.encode_data(stream, bytes, &mut sent);
+                sent.extend_from_slice(bytes);
+            }
+            Event::End { .. } => codec.encode_end(stream, &mut sent),
+            _ => {}
+        }
+    }
+    (codec, sent)
+}
+
 /// A codec that knows what was asked, as it needs to in order to read the answer. What nobody can read is answered like a
 /// GET.
 fn client_codec(protocol: &'static Protocol, request: &[u8]) -> Box<dyn Codec> {
@@ -127,9 +161,10 @@ fn client_codec(protocol: &'static Protocol, request: &[u8]) -> Box<dyn Codec> {
         let mut reader = (protocol.server)(Default::default());
         if let Ok(Some(Event::Request { head, .. })) = reader.decode(&mut scratch, &mut input) {
             let stream = codec.open().unwrap_or_default();
-            codec.encode_request(stream, &head, &Edits::default(), &mut unused);
-            codec.encode_end(stream, &mut unused);
-            break;
+            if codec.encode_request(stream, &head, &Edits::default(), &mut unused).is_ok() {
+                codec.encode_end(stream, &mut unused);
+                break;
+            }
         }
     }
     codec
@@ -164,7 +199,7 @@ impl Endpoint {
                     self.current = endpoints.exchanges.len();
                     let seen = Seen {
                         method: text(head.method.as_bytes()),
-                        path: text(head.path),
+                        path: if head.rpc.is_some() { String::new() } else { text(head.path) },
                         authority: text(head.authority),
                         headers: texts(&head.fields),
                         body_bytes: 0,

@@ -1,5 +1,8 @@
-//! A request to be explained, and the world it is asked in: read from words, written as HTTP/1.1. It routes nothing.
+//! A request to be explained, and the world it is asked in: read from words, written as HTTP/1.1 or as a call of its
+//! protocol. It routes nothing.
 
+use sidering_codecs::registry::protocol;
+use sidering_codecs::rpc::NewCall;
 use sidering_dataplane::config::{HealthFlags, Snapshot};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::worker::first_random;
@@ -20,9 +23,21 @@ pub struct Question {
     pub is_https: bool,
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// What is asked for, if it is a call and no request of HTTP.
+    pub call: Option<Asked>,
     /// The listener to ask, instead of the one that the URL suggests.
     pub listener: Option<String>,
     pub world: World,
+}
+
+/// A call, as a URL names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// A name of the codec registry.
+    pub protocol: &'static str,
+    pub service: String,
+    pub version: String,
+    pub group: String,
 }
 
 /// What the request meets, beside the configuration.
@@ -90,6 +105,10 @@ impl Question {
         if url.is_empty() || url.bytes().any(|byte| !byte.is_ascii_graphic()) {
             return Err(format!("`{}` is not a URL: percent-encode what is not ASCII", url.escape_debug()));
         }
+        if let Some((protocol, rest)) = of_calls(url) {
+            let expected = format!("`{url}` names its method itself: expected {}", call_form(protocol));
+            return if method == "GET" { Question::call(protocol, rest, headers) } else { Err(expected) };
+        }
         let (is_https, authority, target) = split(method, url)?;
         let has_host = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
         if authority.is_none() && !has_host {
@@ -103,6 +122,39 @@ impl Question {
             is_https,
             headers,
             body: String::new(),
+            call: None,
+            listener: None,
+            world: World::default(),
+        })
+    }
+
+    /// What stands behind the scheme: `ADDRESS/SERVICE/METHOD?version=V&group=G`.
+    fn call(protocol: &'static str, url: &str, headers: Vec<(String, String)>) -> Result<Question, String> {
+        let wrong = || format!("`{protocol}://{url}` is not a call: expected {}", call_form(protocol));
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let parts: Vec<&str> = path.split('/').collect();
+        let [address, service, method] = parts[..] else { return Err(wrong()) };
+        if method.is_empty() || service.is_empty() {
+            return Err(wrong());
+        }
+        let mut asked =
+            Asked { protocol, service: service.to_owned(), version: String::new(), group: String::new() };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            match pair.split_once('=').ok_or_else(wrong)? {
+                ("version", version) => asked.version = version.to_owned(),
+                ("group", group) => asked.group = group.to_owned(),
+                _ => return Err(wrong()),
+            }
+        }
+        Ok(Question {
+            words: format!("{protocol}://{url}"),
+            method: method.to_owned(),
+            target: String::new(),
+            authority: (!address.is_empty()).then(|| address.to_owned()),
+            is_https: false,
+            headers,
+            body: String::new(),
+            call: Some(asked),
             listener: None,
             world: World::default(),
         })
@@ -131,6 +183,7 @@ impl Question {
             is_https: false,
             headers: vec![],
             body: String::new(),
+            call: None,
             listener: Some(listener.to_owned()),
             world: World::default(),
         }
@@ -155,6 +208,9 @@ impl Question {
         if self.method.is_empty() {
             return vec![];
         }
+        if let Some(call) = &self.call {
+            return self.frame(call);
+        }
         let mut text = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
         let named = |wanted: &str| self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
         if let Some(authority) = self.authority.as_ref().filter(|_| !named("host")) {
@@ -171,10 +227,26 @@ impl Question {
         text.into_bytes()
     }
 
+    fn frame(&self, call: &Asked) -> Vec<u8> {
+        let new = NewCall {
+            service: &call.service,
+            method: &self.method,
+            version: &call.version,
+            group: &call.group,
+            fields: &self.headers,
+            payload: self.body.as_bytes(),
+        };
+        let mut frame = vec![];
+        if let Some(protocol) = protocol(call.protocol) {
+            (protocol.write_call)(&new, 1, &mut frame);
+        }
+        frame
+    }
+
     /// Whether what follows is bytes, without an end of its own.
     #[must_use]
     pub fn is_tunnel(&self) -> bool {
-        self.method.is_empty() || self.method == "CONNECT"
+        self.method.is_empty() || (self.method == "CONNECT" && self.call.is_none())
     }
 
     /// The port of the URL, or the one that goes with its scheme, and whether it was named.
@@ -185,9 +257,21 @@ impl Question {
             authority.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
         match named {
             Some((_, port)) => port.parse().ok().map(|port| (port, true)),
+            None if self.call.is_some() => None,
             None => Some((if self.is_https { 443 } else { 80 }, false)),
         }
     }
+}
+
+/// The protocol of calls whose URL this is, and what stands behind its scheme.
+fn of_calls(url: &str) -> Option<(&'static str, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    let protocol = protocol(scheme).filter(|protocol| protocol.is_rpc)?;
+    Some((protocol.name, rest))
+}
+
+fn call_form(protocol: &str) -> String {
+    format!("{protocol}://ADDRESS/SERVICE/METHOD, with ?version=V&group=G where there are some")
 }
 
 /// Whether it is https, the authority, and what stands in the request line.
@@ -256,6 +340,36 @@ mod tests {
         }
         assert!(Question::new("GET", "http://a/b c", vec![]).is_err());
         assert!(Question::new("GET", "http://ä/", vec![]).is_err());
+    }
+
+    #[test]
+    fn calls() {
+        let call = |words: &str| Question::from_words(words, vec![]);
+        let question = call("dubbo://127.0.0.1:20880/com.a.Facade/get?version=1.0&group=g").unwrap();
+        let asked = question.call.clone().unwrap();
+        assert_eq!(
+            (asked.protocol, asked.service.as_str(), question.method.as_str()),
+            ("dubbo", "com.a.Facade", "get")
+        );
+        assert_eq!(
+            (asked.version.as_str(), asked.group.as_str(), question.port()),
+            ("1.0", "g", Some((20880, true)))
+        );
+        let question = call("bolt:///com.a.Facade:1.0/get").unwrap();
+        assert_eq!((question.authority.as_deref(), question.port()), (None, None));
+        for bad in [
+            "bolt://a",
+            "bolt://a/b",
+            "bolt://a/b/",
+            "bolt://a//c",
+            "bolt://a/b/c/d",
+            "bolt://a/b/c?x=1",
+            "bolt://a/b/c?version",
+            "POST bolt://a/b/c",
+            "smtp://a/b/c",
+        ] {
+            assert!(call(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -366,3 +366,61 @@ fn mistakes_in_expectations_have_places() {
     assert!(expectations("expected.yaml", "a: b").is_err());
     assert!(expectations("expected.yaml", "- [").is_err());
 }
+
+const CALLS: &str = r#"
+listeners:
+- name: calls
+  address: 127.0.0.1:12200
+  protocol: bolt
+  virtual_hosts:
+  - domains: ["com.a.Facade"]
+    routes:
+    - match: { version: "2.0" }
+      cluster: two
+    - match: { method: { prefix: get }, headers: [{ name: x-zone, exact: gz }] }
+      cluster: one
+    - match: { method: drop }
+      direct_response: { status: 503 }
+- name: dubbo
+  address: 127.0.0.1:20880
+  protocol: dubbo
+  virtual_hosts:
+  - domains: ["*"]
+    routes: [{ match: { group: g, version: "1.0" }, cluster: three }]
+- name: web
+  address: 127.0.0.1:80
+  protocol: http
+  virtual_hosts: [{ domains: ["*"], routes: [{ match: {}, direct_response: { status: 200 } }] }]
+clusters:
+- { name: one, endpoints: [127.0.0.1:8000] }
+- { name: two, endpoints: [127.0.0.1:8001] }
+- { name: three, endpoints: [127.0.0.1:8002] }
+"#;
+
+#[test]
+fn calls_are_explained() {
+    let parsed = parse("test.yaml", CALLS, &Overrides { workers: Some(2), engine: None });
+    let snapshot = Arc::new(parsed.unwrap_or_else(|report| panic!("{report}")).snapshot);
+    let told = |words: &str, headers: &[&str]| {
+        let headers = headers.iter().map(|line| Question::header(line).unwrap()).collect();
+        explain(&snapshot, &Question::from_words(words, headers).unwrap()).unwrap()
+    };
+    let found = told("bolt://127.0.0.1:12200/com.a.Facade:1.0/getAll", &["x-zone: gz"]);
+    assert_eq!((found.listener.as_str(), found.cluster.as_deref()), ("calls", Some("one")));
+    assert_eq!((found.virtual_host.as_deref(), found.status), (Some("com.a.facade"), 200));
+    assert_eq!((found.refused.len(), found.refused[0].had.as_str()), (1, "it is `1.0`"));
+    let seen = found.exchanges[0].seen().unwrap();
+    assert_eq!((seen.method.as_str(), seen.authority.as_str()), ("getAll", "com.a.Facade:1.0"));
+    assert!(seen.headers.contains(&("x-zone".to_owned(), "gz".to_owned())));
+    let found = told("bolt:///com.a.Facade/getAll?version=2.0", &[]);
+    assert_eq!(found.cluster.as_deref(), Some("two"));
+    let found = told("bolt:///com.a.Facade/drop", &[]);
+    assert_eq!((found.action, found.status), ("direct_response", 503));
+    let found = told("bolt:///com.b.Facade/get", &[]);
+    assert_eq!((found.action, found.virtual_host, found.status), ("none", None, 404));
+    let found = told("dubbo:///com.a.Facade/get?version=1.0&group=g", &[]);
+    assert_eq!((found.listener.as_str(), found.cluster.as_deref()), ("dubbo", Some("three")));
+    let error = explain(&snapshot, &Question::from_words("tars:///a/b", vec![]).unwrap()).unwrap_err();
+    assert!(error.to_string().contains("no listener speaks tars"), "{error}");
+    assert_eq!(told("http://a/", &[]).listener, "web");
+}

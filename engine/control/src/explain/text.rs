@@ -103,7 +103,8 @@ fn write_exchange(text: &mut Text, exchange: &Exchange) {
         Reached::Bytes => text.line("connected", &format!("{address}, which gets the client's bytes")),
         Reached::Asked(seen) => {
             text.line("asked", &format!("{address}, which answers {} (--answer STATUS)", seen.status));
-            text.more(&format!("  {} {}", seen.method, seen.path));
+            let target = if seen.path.is_empty() { &seen.authority } else { &seen.path };
+            text.more(&format!("  {} {target}", seen.method));
             for (name, value) in &seen.headers {
                 text.more(&format!("  {name}: {value}"));
             }

@@ -257,6 +257,27 @@ pub(super) const CLUSTER: Numbers<ClusterCounters> = &[
         |c| &c.requests_retried_stale,
     ),
     (
+        "cluster_upstream_rq_stray",
+        "upstream_rq_stray",
+        Kind::Counter,
+        "Answers to requests that were not under way, or no longer.",
+        |c| &c.stray_answers,
+    ),
+    (
+        "cluster_upstream_heartbeat",
+        "upstream_heartbeat",
+        Kind::Counter,
+        "Heartbeats sent on idle connections.",
+        |c| &c.heartbeats,
+    ),
+    (
+        "cluster_upstream_heartbeat_missed",
+        "upstream_heartbeat_missed",
+        Kind::Counter,
+        "Heartbeats that were not answered in time.",
+        |c| &c.heartbeats_missed,
+    ),
+    (
         "cluster_upstream_rq_per_try_timeout",
         "upstream_rq_per_try_timeout",
         Kind::Counter,
@@ -382,6 +403,13 @@ pub(super) const CORE: Numbers<CoreCounters> = &[
         Kind::Counter,
         "Body bytes of requests that were copied to be sent again if need be; long ones are held instead.",
         |c| &c.replay_bytes_copied,
+    ),
+    (
+        "held_bytes_copied",
+        "held_bytes_copied",
+        Kind::Counter,
+        "Body bytes copied because their message had to wait for a connection or its turn; long ones are held instead.",
+        |c| &c.held_bytes_copied,
     ),
     (
         "body_bytes_relayed",

@@ -88,7 +88,11 @@ fn several_workers_serve_side_by_side() {
     let nginx = Nginx::start();
     let proxy = Proxy::start(&Config::http_to(nginx.address()).set("workers: 2"));
     assert_no_errors(&wrk(&proxy.url("/hello"), || ()));
-    let metrics = proxy.metrics();
+    // Counters are read one after the other: only at rest do they fit together.
+    let metrics = until("the last requests to end", || {
+        let metrics = proxy.metrics();
+        (metrics.sum_where("sidering_http_downstream_rq_active", "") == 0.0).then_some(metrics)
+    });
     let turns = |core: u32| metrics.sum_where("sidering_core_turns", &format!("=\"{core}\""));
     assert!(turns(0) > 100.0 && turns(1) > 100.0, "both have worked: {} and {}", turns(0), turns(1));
     let (requests, answers) = (

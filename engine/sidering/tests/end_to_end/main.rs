@@ -43,6 +43,7 @@ mod reload;
 mod retries;
 mod route_chain;
 mod routes;
+mod rpc;
 mod seccomp;
 mod slow_peers;
 mod support;

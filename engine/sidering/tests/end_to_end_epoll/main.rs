@@ -64,6 +64,8 @@ mod retries;
 mod route_chain;
 #[path = "../end_to_end/routes.rs"]
 mod routes;
+#[path = "../end_to_end/rpc/mod.rs"]
+mod rpc;
 #[path = "../end_to_end/slow_peers.rs"]
 mod slow_peers;
 // What only tests need that choose an engine by themselves is not used here.

@@ -8,6 +8,7 @@ mod local_rate_limit;
 mod rbac;
 
 use super::problem::Problems;
+use super::protocol::is_rpc;
 use super::section::{Section, choice, list, scalar};
 use super::suggest::nearest;
 use super::tree::{Entry, Tree, Value};
@@ -27,20 +28,30 @@ const FILTERS: &[(&str, Read)] = &[
     ("compressor", compression::read_compressor),
     ("decompressor", compression::read_decompressor),
 ];
+/// They are about browsers, or about codings that only HTTP has names for.
+const HTTP_FILTERS: &[&str] = &["cors", "compressor", "decompressor"];
 const LATER_FILTERS: &[&str] = &["ext_proc", "lua", "wasm"];
 
 /// The filters that a listener has, for what is said of them further down.
 #[derive(Clone, Copy)]
 pub(super) struct Chain<'c> {
     pub(super) filters: &'c [ChainedFilter],
+    /// What the listener speaks.
+    pub(super) protocol: &'static str,
     pub(super) workers: u32,
 }
 
 /// Reads the chain of a listener.
-pub(super) fn chain(tree: &Tree, workers: u32, problems: &Problems) -> Vec<ChainedFilter> {
+pub(super) fn chain(
+    tree: &Tree,
+    protocol: &'static str,
+    workers: u32,
+    problems: &Problems,
+) -> Vec<ChainedFilter> {
     let mut chain: Vec<(ChainedFilter, u32)> = vec![];
     for item in list(tree, "{ name, ... }", problems) {
         let Some(filter) = member(item, workers, problems) else { continue };
+        check_meaning(&filter.config, item, protocol, problems);
         let name = filter.config.name();
         match chain.iter().find(|(known, _)| known.config.name() == name) {
             Some((_, line)) => {
@@ -116,7 +127,23 @@ fn special(entry: &Entry, chain: Chain<'_>, problems: &Problems) -> Option<Filte
     let mut section = Section::open("a filter", &entry.value, problems);
     let config = read(&mut section, chain.workers);
     section.finish();
+    check_meaning(&config, &entry.value, chain.protocol, problems);
     Some(FilterOverride { filter, config: Some(config) })
+}
+
+/// Refuses what means nothing on calls.
+fn check_meaning(config: &FilterConfig, tree: &Tree, protocol: &str, problems: &Problems) {
+    if !is_rpc(protocol) {
+        return;
+    }
+    let name = config.name();
+    if HTTP_FILTERS.contains(&name) {
+        let message = format!("the filter `{name}` has no meaning in {protocol}");
+        problems.error(tree.place, message, "it belongs to listeners with `protocol: http`");
+    } else if config.looks_at_paths() {
+        let message = format!("a condition on paths, which {protocol} has not");
+        problems.error(tree.place, message, "conditions on headers, :authority (the service) or :method");
+    }
 }
 
 #[cfg(test)]

@@ -51,6 +51,7 @@ fn request(text: String) -> Request {
         authority: (host != "-").then(|| unescape(host)),
         is_https: false,
         headers: headers.collect(),
+        call: None,
         body: String::new(),
         listener: Some(listener.to_owned()),
         world: World::default(),

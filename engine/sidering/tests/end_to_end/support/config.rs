@@ -51,6 +51,16 @@ impl Config {
         self.listener(name, "http", &format!("route_chain: [{chain}]"))
     }
 
+    /// A listener for calls with further keys and the routes of its only virtual host.
+    pub(crate) fn rpc(self, name: &str, protocol: &str, keys: &str, routes: &str) -> Self {
+        self.rpc_hosts(name, protocol, keys, &format!("{{ domains: [\"*\"], routes: [{routes}] }}"))
+    }
+
+    /// A listener for calls with further keys and its virtual hosts.
+    pub(crate) fn rpc_hosts(self, name: &str, protocol: &str, keys: &str, hosts: &str) -> Self {
+        self.listener(name, protocol, &join(keys, &format!("virtual_hosts: [{hosts}]")))
+    }
+
     /// A TCP listener with further keys, in front of the cluster `api`.
     pub(crate) fn tcp(self, name: &str, keys: &str) -> Self {
         self.listener(name, "tcp", &join(keys, "cluster: api"))

@@ -14,13 +14,21 @@ pub(crate) fn program(name: &str) -> PathBuf {
     })
 }
 
-/// The folder that `npm` installed `ws` into.
+/// The Python that has the clients and servers of RPC protocols.
+#[track_caller]
+pub(crate) fn python_with_rpc_peers() -> PathBuf {
+    let python = repository().join("target/peers/rpc-venv/bin/python");
+    assert!(python.is_file(), "{} is not there: run scripts/test-peers", python.display());
+    python
+}
+
+/// The folder that `npm` installed its packages into.
 #[track_caller]
 pub(crate) fn node_modules() -> PathBuf {
     let folder = repository().join("target/peers/node/node_modules");
     assert!(
-        folder.join("ws/package.json").is_file(),
-        "npm's ws is not in {}: run scripts/test-peers",
+        ["ws", "sofa-rpc-node"].iter().all(|name| folder.join(name).is_dir()),
+        "npm's packages are not all in {}: run scripts/test-peers",
         folder.display()
     );
     folder

@@ -1,0 +1,149 @@
+//! What listeners, routes and clusters of protocols of calls are read as, and what of HTTP is refused there.
+
+use super::tests::{http, load, problems};
+use sidering_codecs::registry::PROTOCOLS;
+use sidering_dataplane::config::*;
+
+/// A listener with further keys, and the routes of its only virtual host.
+fn file(protocol: &str, keys: &str, routes: &str) -> String {
+    format!(
+        "listeners:\n- name: calls\n  address: 127.0.0.1:0\n  protocol: {protocol}\n{keys}  virtual_hosts:\n  \
+         - domains: ['com.a.Facade:1.0', '*']\n    routes:\n    - {routes}\n\
+         clusters: [{{ name: api, endpoints: [127.0.0.1:1] }}]\n"
+    )
+}
+
+const TO_API: &str = "{ match: {}, cluster: api }";
+
+#[test]
+fn every_protocol_of_the_registry_may_be_spoken() {
+    for protocol in PROTOCOLS {
+        let loaded = load(&file(protocol.name, "", TO_API)).unwrap_or_else(|report| panic!("{report}"));
+        let listener = http(&loaded.snapshot.listeners[0]);
+        let cluster = &loaded.snapshot.clusters[0];
+        assert_eq!((listener.protocol, cluster.protocol), (protocol.name, protocol.name));
+        assert_eq!(listener.options.generate_request_id, !protocol.is_rpc, "nothing is added to a call");
+        let explicit = file(protocol.name, "", TO_API)
+            .replace("{ name", &format!("{{ protocol: {}, name", protocol.name));
+        assert_eq!(load(&explicit).unwrap().snapshot.clusters[0].protocol, protocol.name);
+    }
+}
+
+#[test]
+fn calls_are_matched_by_what_they_say_of_themselves() {
+    let routes = "{ match: { service: a.b, method: { prefix: get, ignore_case: true }, version: 1.0, group: { regex: 'g.' }, \
+                  headers: [{ name: X-A }], source: [10.0.0.0/8], runtime_fraction: { numerator: 5 } }, cluster: api }";
+    let loaded = load(&file("dubbo", "", routes)).unwrap_or_else(|report| panic!("{report}"));
+    let route = &http(&loaded.snapshot.listeners[0]).routes.virtual_hosts()[0].routes[0];
+    let conditions = route.matcher.conditions.as_deref().unwrap();
+    let rpc = conditions.rpc.as_deref().unwrap();
+    assert_eq!(rpc.service, Some(StringMatch::exact("a.b")));
+    let prefix = StringMatch { pattern: StringPattern::Prefix("get".into()), ignore_case: true };
+    assert_eq!((&rpc.method, &rpc.version), (&Some(prefix), &Some(StringMatch::exact("1.0"))));
+    assert!(matches!(&rpc.group, Some(StringMatch { pattern: StringPattern::Regex(_), .. })));
+    assert_eq!((conditions.headers.len(), conditions.sources.len()), (1, 1));
+    assert!(conditions.runtime_fraction.is_some());
+}
+
+#[test]
+fn what_only_http_has_is_refused() {
+    for (keys, routes, expected) in [
+        ("  via: me\n", TO_API, "5:3 `via` has no meaning here"),
+        ("  use_remote_address: true\n", TO_API, "5:3 `use_remote_address` has no meaning here"),
+        ("  upgrades: []\n", TO_API, "5:3 `upgrades` has no meaning here"),
+        ("  normalize_path: true\n", TO_API, "5:3 `normalize_path` has no meaning here"),
+        ("  merge_slashes: true\n", TO_API, "5:3 `merge_slashes` has no meaning here"),
+        ("  lenient_line_ends: true\n", TO_API, "5:3 `lenient_line_ends` has no meaning here"),
+        ("  envoy_headers: obey\n", TO_API, "5:3 `envoy_headers` has no meaning here"),
+        ("  generate_request_id: true\n", TO_API, "5:3 `generate_request_id` has no meaning here"),
+        ("  limits: { uri_bytes: 1KiB }\n", TO_API, "5:13 `uri_bytes` has no meaning here"),
+        ("  filters: [{ name: cors }]\n", TO_API, "5:13 the filter `cors` has no meaning in bolt"),
+        (
+            "  filters: [{ name: compressor }]\n",
+            TO_API,
+            "5:13 the filter `compressor` has no meaning in bolt",
+        ),
+        (
+            "  filters: [{ name: fault, headers: [{ name: ':path', prefix: /a }] }]\n",
+            TO_API,
+            "5:13 a condition on paths, which bolt has not",
+        ),
+        ("", "{ match: { prefix: / }, cluster: api }", "8:18 `prefix` has no meaning here"),
+        ("", "{ match: { methods: [GET] }, cluster: api }", "8:18 `methods` has no meaning here"),
+        ("", "{ match: { connect: true }, cluster: api }", "8:18 `connect` has no meaning here"),
+        ("", "{ match: { query: [{ name: a }] }, cluster: api }", "8:18 `query` has no meaning here"),
+        (
+            "",
+            "{ match: { headers: [{ name: ':path', prefix: /a }] }, cluster: api }",
+            "8:18 a condition on the path of a call",
+        ),
+        ("", "{ match: { service: '' }, cluster: api }", "8:27 an empty text"),
+        ("", "{ match: {}, cluster: api, rewrite: { host: a } }", "8:34 `rewrite` has no meaning here"),
+        ("", "{ match: {}, redirect: { path: /a } }", "8:20 `redirect` has no meaning here"),
+        ("", "{ match: {}, direct_response: { status: 503, body: a } }", "8:52 `body` has no meaning here"),
+        (
+            "",
+            "{ match: {}, cluster: api, hash: [{ cookie: { name: a } }] }",
+            "8:43 `cookie` has no meaning here",
+        ),
+        ("", "{ match: {}, cluster: api, hash: [{ query: a }] }", "8:43 `query` has no meaning here"),
+    ] {
+        let found = problems(&file("bolt", keys, routes));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
+    }
+    let calls = problems(&file("http", "", "{ match: { service: a }, cluster: api }"));
+    assert!(calls[0].starts_with("8:18 `service` has no meaning here"), "{calls:?}");
+    let heartbeat =
+        file("bolt", "", TO_API).replace("[127.0.0.1:1]", "[127.0.0.1:1], health_check: { heartbeat: {} }");
+    assert!(problems(&heartbeat)[0].contains("`heartbeat` is in the format but not in this version"));
+    let other = file("bolt", "", TO_API).replace("{ name: api", "{ protocol: dubbo, name: api");
+    assert!(problems(&other)[0].contains("the cluster `api` speaks dubbo, the listener bolt"));
+}
+
+#[test]
+fn headers_behind_the_payload_are_looked_for_where_something_asks() {
+    let is_on = |file: &str| {
+        let loaded = load(file).unwrap_or_else(|report| panic!("{report}"));
+        http(&loaded.snapshot.listeners[0]).codec.late_fields
+    };
+    let rate = "  filters: [{ name: local_rate_limit, rate_limits: [{ actions: [{ request_headers: { header_name: a, \
+                descriptor_key: b } }] }], descriptors: [{ entries: [{ key: b }], token_bucket: { max_tokens: 1, \
+                fill_interval: 1s } }] }]\n";
+    let rbac = |condition: &str| {
+        format!(
+            "  filters: [{{ name: rbac, rules: {{ action: deny, policies: {{ p: {{ permissions: [{condition}], \
+             principals: [{{ any: true }}] }} }} }} }}]\n"
+        )
+    };
+    let by_method = rbac("{ header: { name: ':method', exact: a } }");
+    let by_field = rbac("{ not_rule: { header: { name: a } } }");
+    for (keys, routes, expected) in [
+        ("", TO_API, false),
+        ("", "{ match: { service: a, method: b, version: c }, cluster: api }", false),
+        ("", "{ match: { headers: [{ name: ':authority', exact: a }] }, cluster: api }", false),
+        ("", "{ match: {}, cluster: api, hash: [{ header: ':method' }, { source: true }] }", false),
+        ("  filters: [{ name: fault, abort: { http_status: 500, percentage: 1 } }]\n", TO_API, false),
+        (by_method.as_str(), TO_API, false),
+        ("", "{ match: { group: a }, cluster: api }", true),
+        ("", "{ match: { headers: [{ name: a }] }, cluster: api }", true),
+        ("", "{ match: {}, cluster: api, hash: [{ header: a }] }", true),
+        ("", "{ match: {}, cluster_header: a }", true),
+        ("", "{ match: {}, cluster: api, response_headers: { set: { b: '%REQ(a)%' } } }", true),
+        ("  filters: [{ name: fault, abort: { header_abort: {}, percentage: 1 } }]\n", TO_API, true),
+        (rate, TO_API, true),
+        (by_field.as_str(), TO_API, true),
+    ] {
+        assert_eq!(is_on(&file("dubbo", keys, routes)), expected, "{keys}{routes}");
+        assert!(!is_on(&file("http", if keys.contains("fault") { keys } else { "" }, TO_API)));
+    }
+    let logged = format!("access_log: {{ format: '%REQ(a)%' }}\n{}", file("tars", "", TO_API));
+    assert!(is_on(&logged));
+    let chain = "listeners: [{ name: calls, address: 127.0.0.1:0, protocol: tars, route_chain: [{ zones: users }] }]\n\
+                 zone_routing: [{ name: users, key: [{ header: uid }], cities: [{ name: hz, table: a }], \
+                 zones: [{ name: r0, city: hz, table: a }], ranges: [{ keys: 00-99, zones: [{ name: r0 }] }] }]\n\
+                 route_tables: [{ name: a, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }]\n\
+                 clusters: [{ name: api, endpoints: [127.0.0.1:1] }]\n";
+    assert!(is_on(chain));
+    let cookie = chain.replace("{ header: uid }", "{ cookie: uid }");
+    assert!(problems(&cookie)[0].contains("`cookie` has no meaning here"), "{:?}", problems(&cookie));
+}

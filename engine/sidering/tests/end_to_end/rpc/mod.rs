@@ -1,0 +1,17 @@
+//! Protocols of calls: many exchanges on one connection, what each is answered with, and what becomes of the others.
+
+mod bolt;
+mod calls;
+mod failures;
+mod flow;
+mod others;
+mod real_peers;
+mod routing;
+
+use crate::support::Config;
+use std::fmt::Display;
+
+/// One listener `calls` that sends every call to `address`.
+fn calls_to(protocol: &str, address: impl Display) -> Config {
+    Config::new().rpc("calls", protocol, "", "{ match: {}, cluster: api }").cluster("api", address, "")
+}
