@@ -1,6 +1,7 @@
 //! Measurements of Sidering: a load generator, origin servers, the comparison with other proxies, and flame graphs.
 #![allow(clippy::print_stderr, reason = "a command-line tool tells its user what it is doing")]
 
+mod call;
 mod chaos;
 mod compare;
 mod flamegraph;
@@ -21,7 +22,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Puts load on an HTTP/1 server or a TCP stream and reports latencies.
+    /// Puts load on an HTTP/1, bolt or Dubbo server or a TCP stream and reports latencies.
     Load(load::LoadOptions),
     /// Serves cheap answers or bytes, for a proxy to stand in front of.
     Origin(origin::OriginOptions),

@@ -1,6 +1,6 @@
 //! The load generator against the origin, both as a user runs them, for a bounded number of requests.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -74,6 +74,72 @@ fn every_request_is_answered_rightly() {
         "7",
     ]);
     assert_eq!(posted["requests"], 20, "{posted}");
+}
+
+#[test]
+fn every_call_is_answered_rightly_whatever_is_in_flight() {
+    let origin = Origin::start(&["--calls"]);
+    for protocol in ["bolt", "dubbo"] {
+        let url = format!("{protocol}://{}", origin.address);
+        for (body_bytes, calls) in [("0", "5"), ("100", "20000"), ("300000", "300")] {
+            let report = load(&[
+                &url,
+                "--requests",
+                calls,
+                "--connections",
+                "3",
+                "--depth",
+                "8",
+                "--body-bytes",
+                body_bytes,
+            ]);
+            assert_eq!(report["requests"].to_string(), calls, "{report}");
+            let kinds = ["connect", "read", "status", "short", "wrong", "stray", "lost"];
+            assert!(kinds.iter().all(|kind| error_count(&report, kind) == 0), "{report}");
+        }
+    }
+}
+
+/// Answers the first two calls of a connection as it is told to, and ends it; `answers` are numbers of calls.
+fn answer_calls_with(answers: &'static [usize]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    std::thread::spawn(move || {
+        let (mut conn, _) = listener.accept().expect("the load generator connects");
+        let mut head = [0; 22];
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            conn.read_exact(&mut head).expect("a call comes");
+            ids.push([head[5], head[6], head[7], head[8]]);
+            let length = |at| usize::from(head[at]) << 8 | usize::from(head[at + 1]);
+            let mut rest = vec![0; length(14) + length(16)];
+            conn.read_exact(&mut rest).expect("the call goes on");
+        }
+        for &answer in answers {
+            let mut frame =
+                b"\x01\x00\x00\x02\x01\x00\x00\x00\x00\x01\x00\x00\x00\x2e\x00\x00\x00\x00\x00\x00".to_vec();
+            frame[5..9].copy_from_slice(&ids[answer]);
+            frame.extend_from_slice(b"com.alipay.sofa.rpc.core.response.SofaResponse");
+            conn.write_all(&frame).expect("it takes answers");
+        }
+        // So that nothing is thrown away because something was not read.
+        conn.shutdown(std::net::Shutdown::Write).expect("it is connected");
+        let _ = conn.read_to_end(&mut Vec::new());
+    });
+    address
+}
+
+#[test]
+fn calls_that_are_lost_or_answered_twice_are_counted() {
+    let counts = |answers: &'static [usize]| {
+        let url = format!("bolt://{}", answer_calls_with(answers));
+        let report = load(&[&url, "--requests", "2", "--connections", "1", "--depth", "2"]);
+        ["lost", "stray"].map(|kind| error_count(&report, kind))
+    };
+    assert_eq!(counts(&[1, 0]), [0, 0]);
+    assert_eq!(counts(&[1]), [1, 0]);
+    assert_eq!(counts(&[1, 1]), [1, 1]);
+    assert_eq!(counts(&[]), [2, 0]);
 }
 
 #[test]

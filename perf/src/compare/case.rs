@@ -1,9 +1,13 @@
 //! The cases: what is put on the proxies, who takes part, and the goals.
 
 use super::configs::Setup;
-use super::figures::{BYTES_PER_CONNECTION, CPU_US, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS};
+use super::figures::{
+    BYTES_COPIED, BYTES_PER_CONNECTION, CPU_US, ERRORS, GB_PER_CPU_SECOND, MEMORY_BYTES, P99_US, STARTUP_MS,
+    USER_US,
+};
 use super::goal::Goal;
 use super::peer::{Peer, Peer::*};
+use crate::call::Protocol;
 
 /// One comparison.
 pub(crate) struct Case {
@@ -22,12 +26,32 @@ pub(crate) struct Case {
 /// What is done to a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    Http { connections: u32, body_bytes: u64, new_connection_per_request: bool },
-    Stream { connections: u32 },
-    IdleConnections { connections: u32 },
+    Http {
+        connections: u32,
+        body_bytes: u64,
+        new_connection_per_request: bool,
+    },
+    Stream {
+        connections: u32,
+    },
+    /// As many calls in flight on each connection; they are answered with the body that they bring.
+    Calls {
+        protocol: Protocol,
+        connections: u32,
+        depth: u32,
+        body_bytes: u64,
+    },
+    IdleConnections {
+        connections: u32,
+    },
     IdleMemory,
-    Startup { starts: u32 },
-    HalfRate { connections: u32, body_bytes: u64 },
+    Startup {
+        starts: u32,
+    },
+    HalfRate {
+        connections: u32,
+        body_bytes: u64,
+    },
 }
 
 /// Clusters, and as many routes.
@@ -43,7 +67,17 @@ const STREAM_GOALS: &[Goal] = &[
     Goal::ratio_at_least(GB_PER_CPU_SECOND, Haproxy, 1.5),
 ];
 
-pub(crate) static CASES: [Case; 17] = [
+/// The relay sees the same load, and does nothing with it: the kernel's work is in both.
+const SMALL_CALL_GOALS: &[Goal] = &[
+    Goal::ratio_at_most(CPU_US, OursTcp, 1.5),
+    Goal::at_most(USER_US, 3.0),
+    Goal::at_most(BYTES_COPIED, 0.0),
+    Goal::at_most(ERRORS, 0.0),
+];
+const LARGE_CALL_GOALS: &[Goal] =
+    &[Goal::at_least(GB_PER_CPU_SECOND, 1.5), Goal::at_most(BYTES_COPIED, 0.0), Goal::at_most(ERRORS, 0.0)];
+
+pub(crate) static CASES: [Case; 21] = [
     Case {
         goals: &[
             Goal::ratio_at_most(CPU_US, Nginx, 0.75),
@@ -77,6 +111,40 @@ pub(crate) static CASES: [Case; 17] = [
     },
     stream("tcp-c1", "plain TCP stream, 1 connection", 1),
     stream("tcp-c8", "plain TCP stream, 8 connections", 8),
+    Case {
+        goals: SMALL_CALL_GOALS,
+        ..calls(
+            "bolt-c16-d32",
+            "bolt, 100-byte bodies both ways, 16 connections with 32 calls in flight each; ours-tcp: our TCP listener in front of the same origin",
+            Shape::Calls { protocol: Protocol::Bolt, connections: 16, depth: 32, body_bytes: 100 },
+        )
+    },
+    Case {
+        goals: LARGE_CALL_GOALS,
+        main_figure: GB_PER_CPU_SECOND,
+        ..calls(
+            "bolt-64k",
+            "bolt, 64 KiB bodies both ways (both count), 16 connections with 4 calls in flight each",
+            Shape::Calls { protocol: Protocol::Bolt, connections: 16, depth: 4, body_bytes: 64 * 1024 },
+        )
+    },
+    Case {
+        goals: SMALL_CALL_GOALS,
+        ..calls(
+            "dubbo-c16-d32",
+            "Dubbo, 100-byte bodies both ways, 16 connections with 32 calls in flight each; ours-tcp as with bolt",
+            Shape::Calls { protocol: Protocol::Dubbo, connections: 16, depth: 32, body_bytes: 100 },
+        )
+    },
+    Case {
+        goals: LARGE_CALL_GOALS,
+        main_figure: GB_PER_CPU_SECOND,
+        ..calls(
+            "dubbo-64k",
+            "Dubbo, 64 KiB bodies both ways (both count), 16 connections with 4 calls in flight each",
+            Shape::Calls { protocol: Protocol::Dubbo, connections: 16, depth: 4, body_bytes: 64 * 1024 },
+        )
+    },
     Case {
         name: "idle-10k",
         about: "own memory of each of 10,000 connections that made one request and idle",
@@ -186,17 +254,26 @@ const fn stream(name: &'static str, about: &'static str, connections: u32) -> Ca
     }
 }
 
-impl Shape {
-    /// Plain TCP rather than HTTP.
-    pub(crate) fn is_stream(self) -> bool {
-        matches!(self, Self::Stream { .. })
+const fn calls(name: &'static str, about: &'static str, shape: Shape) -> Case {
+    let Shape::Calls { protocol, .. } = shape else { panic!("a shape of calls") };
+    Case {
+        name,
+        about,
+        shape,
+        setup: Setup::Calls(protocol),
+        peers: &[Ours, OursAgain, OursEpoll, OursTcp],
+        main_figure: CPU_US,
+        goals: &[],
     }
+}
 
+impl Shape {
     /// Downstream connections that a proxy must be able to hold.
     pub(crate) fn connections(self) -> u32 {
         match self {
             Self::Http { connections, .. }
             | Self::Stream { connections }
+            | Self::Calls { connections, .. }
             | Self::IdleConnections { connections }
             | Self::HalfRate { connections, .. } => connections,
             Self::IdleMemory | Self::Startup { .. } => 1,

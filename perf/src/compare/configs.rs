@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::{brain, many};
+use crate::call::Protocol;
 
 /// What a proxy is to do: listen here, forward there.
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct Task {
     /// The same answers from another port.
     pub(crate) second_origin: SocketAddr,
     pub(crate) setup: Setup,
+    /// Where ours is asked for its counters; the others have none.
+    pub(crate) admin: Option<SocketAddr>,
     /// Downstream connections to hold at once.
     pub(crate) connections: u32,
 }
@@ -22,6 +25,8 @@ pub(crate) struct Task {
 pub(crate) enum Setup {
     /// Plain TCP to the origin.
     Stream,
+    /// Calls of this protocol to an origin that echoes, nothing else.
+    Calls(Protocol),
     /// HTTP/1 to the origin, nothing else.
     Plain,
     /// HTTP/1 with what a mesh asks for on every request; see [`super::brain`].
@@ -41,14 +46,11 @@ pub(crate) fn ours(task: &Task) -> String {
     match setup {
         Setup::Brain => return brain::ours(task),
         Setup::Many { count, is_last } => return many::ours(task, *count, *is_last),
-        Setup::Plain | Setup::Stream => {}
+        Setup::Calls(protocol) => return calls(task, *protocol),
+        Setup::Stream => return relay(task),
+        Setup::Plain => {}
     }
-    let clusters = format!("clusters:\n- name: origin\n  endpoints: [\"{origin}\"]\n");
-    if *setup == Setup::Stream {
-        return format!(
-            "{ADMIN_OFF}listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
-        );
-    }
+    let clusters = our_cluster(*origin);
     format!(
         r#"{ADMIN_OFF}listeners:
 - name: web
@@ -61,6 +63,42 @@ pub(crate) fn ours(task: &Task) -> String {
       cluster: origin
 {clusters}"#
     )
+}
+
+/// Bytes to the origin, whatever they are.
+pub(crate) fn relay(task: &Task) -> String {
+    let Task { listen, origin, .. } = task;
+    let (admin, clusters) = (our_admin(task), our_cluster(*origin));
+    format!(
+        "{admin}listeners:\n- name: stream\n  address: {listen}\n  protocol: tcp\n  cluster: origin\n{clusters}"
+    )
+}
+
+/// Every call to the origin, whatever its service.
+fn calls(task: &Task, protocol: Protocol) -> String {
+    let Task { listen, origin, .. } = task;
+    let (admin, clusters, protocol) = (our_admin(task), our_cluster(*origin), protocol.name());
+    format!(
+        r#"{admin}listeners:
+- name: calls
+  address: {listen}
+  protocol: {protocol}
+  virtual_hosts:
+  - domains: ["*"]
+    routes:
+    - match: {{}}
+      cluster: origin
+{clusters}"#
+    )
+}
+
+fn our_admin(task: &Task) -> String {
+    task.admin
+        .map_or_else(|| ADMIN_OFF.to_owned(), |address| format!("admin: {{ address: \"{address}\" }}\n"))
+}
+
+fn our_cluster(origin: SocketAddr) -> String {
+    format!("clusters:\n- name: origin\n  endpoints: [\"{origin}\"]\n")
 }
 
 /// Debian's nginx.conf with one worker, no access log, upstream connections kept, and room for the connections.
@@ -80,7 +118,8 @@ pub(crate) fn nginx(task: &Task, folder: &Path) -> String {
     let server = match setup {
         Setup::Brain => brain::nginx(task),
         Setup::Many { count, is_last } => many::nginx(task, *count, *is_last),
-        Setup::Plain | Setup::Stream => {
+        // Nobody but ours takes part in cases of calls.
+        Setup::Plain | Setup::Stream | Setup::Calls(_) => {
             let upstream = nginx_upstream("origin", "", &[*origin]);
             let location = nginx_location("/", "origin", "");
             format!("{upstream}  server {{\n    listen {listen} backlog=16384;\n{location}  }}\n")
@@ -143,7 +182,7 @@ pub(crate) fn envoy(task: &Task) -> String {
     match setup {
         Setup::Brain => return brain::envoy(task),
         Setup::Many { count, is_last } => return many::envoy(task, *count, *is_last),
-        Setup::Plain | Setup::Stream => {}
+        Setup::Plain | Setup::Stream | Setup::Calls(_) => {}
     }
     let filter = if *setup == Setup::Stream { ENVOY_STREAM } else { ENVOY_HTTP };
     format!(
@@ -234,7 +273,7 @@ mod tests {
         let listen = SocketAddr::from(([127, 0, 0, 1], 4001));
         let origin = SocketAddr::from(([127, 0, 0, 1], 4002));
         let second_origin = SocketAddr::from(([127, 0, 0, 1], 4003));
-        Task { listen, origin, second_origin, setup, connections }
+        Task { listen, origin, second_origin, setup, admin: None, connections }
     }
 
     #[test]

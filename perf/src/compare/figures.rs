@@ -19,6 +19,8 @@ pub(crate) const GB_PER_SECOND: &str = "gigabytes_per_second";
 /// How much of its core the proxy used; one that is far from 1 waited for the load or the origin.
 pub(crate) const BUSY_SHARE: &str = "busy_share";
 pub(crate) const BYTES_PER_CONNECTION: &str = "bytes_per_connection";
+/// Body bytes that the proxy says it copied in user space, since it started.
+pub(crate) const BYTES_COPIED: &str = "body_bytes_copied";
 pub(crate) const STARTUP_MS: &str = "startup_ms";
 
 /// A ratio taken within each round, where both sides saw the same machine.

@@ -41,6 +41,10 @@ impl Goal {
         Self { figure, of: Peer::Ours, against: None, bound: Bound::AtMost(bound) }
     }
 
+    pub(crate) const fn at_least(figure: &'static str, bound: f64) -> Self {
+        Self { figure, of: Peer::Ours, against: None, bound: Bound::AtLeast(bound) }
+    }
+
     /// The same bound for another proxy than ours.
     pub(crate) const fn of(self, of: Peer) -> Self {
         Self { of, ..self }

@@ -32,9 +32,11 @@ pub(crate) struct Lab {
     http_origin: Group,
     second_origin: Group,
     stream_origin: Group,
+    call_origin: Group,
     http_address: SocketAddr,
     second_address: SocketAddr,
     stream_address: SocketAddr,
+    call_address: SocketAddr,
     this_program: PathBuf,
     binaries: Binaries,
     folder: Folder,
@@ -44,6 +46,8 @@ pub(crate) struct Lab {
 pub(crate) struct Proxy {
     group: Group,
     pub(crate) address: SocketAddr,
+    /// Ours, where counters are asked for.
+    pub(crate) admin: Option<SocketAddr>,
     /// From the start of the process to its first proxied answer.
     pub(crate) started_in: Duration,
 }
@@ -59,13 +63,16 @@ impl Lab {
         let (http_origin, http_address) = origin(&["origin"], "http-origin.log")?;
         let (second_origin, second_address) = origin(&["origin"], "second-origin.log")?;
         let (stream_origin, stream_address) = origin(&["origin", "--tcp", "source"], "stream-origin.log")?;
+        let (call_origin, call_address) = origin(&["origin", "--calls"], "call-origin.log")?;
         Ok(Self {
             http_origin,
             second_origin,
             stream_origin,
+            call_origin,
             http_address,
             second_address,
             stream_address,
+            call_address,
             this_program,
             binaries,
             folder,
@@ -84,10 +91,14 @@ impl Lab {
 
     fn start(&self, peer: Peer, setup: Setup, connections: u32, guarded: bool) -> anyhow::Result<Proxy> {
         let address = free_address()?;
-        let is_stream = setup == Setup::Stream;
-        let origin = if is_stream { self.stream_address } else { self.http_address };
+        let origin = match setup {
+            Setup::Stream => self.stream_address,
+            Setup::Calls(_) => self.call_address,
+            Setup::Plain | Setup::Brain | Setup::Many { .. } => self.http_address,
+        };
         let second_origin = self.second_address;
-        let task = Task { listen: address, origin, second_origin, setup, connections };
+        let admin = matches!(setup, Setup::Calls(_)).then(free_address).transpose()?;
+        let task = Task { listen: address, origin, second_origin, setup, admin, connections };
         let invocation = peer.invocation(&self.binaries, &task, self.folder.path());
         if !invocation.program.exists() {
             bail!("{} is not there", invocation.program.display());
@@ -106,8 +117,8 @@ impl Lab {
             pipe_input: false,
             guarded,
         })?;
-        let mut proxy = Proxy { group, address, started_in: Duration::ZERO };
-        proxy.wait_until_ready(is_stream, began)?;
+        let mut proxy = Proxy { group, address, admin, started_in: Duration::ZERO };
+        proxy.wait_until_ready(setup, began)?;
         Ok(proxy)
     }
 
@@ -146,7 +157,9 @@ impl Lab {
 
     /// Fails if an origin has ended: nothing measured after that means anything.
     pub(crate) fn check_origins(&mut self) -> anyhow::Result<()> {
-        for origin in [&mut self.http_origin, &mut self.second_origin, &mut self.stream_origin] {
+        for origin in
+            [&mut self.http_origin, &mut self.second_origin, &mut self.stream_origin, &mut self.call_origin]
+        {
             if let Some(status) = origin.has_ended() {
                 bail!("the origin ended with {status}; its log: {}", origin.log_end());
             }
@@ -171,16 +184,17 @@ impl Proxy {
         anyhow::anyhow!("{what}; {state}; it wrote: {}", if log.is_empty() { "nothing" } else { &log })
     }
 
-    fn wait_until_ready(&mut self, stream: bool, began: Instant) -> anyhow::Result<()> {
+    fn wait_until_ready(&mut self, setup: Setup, began: Instant) -> anyhow::Result<()> {
         loop {
-            let fault =
-                match if stream { probe::receive(self.address) } else { probe::fetch(self.address, 100) } {
-                    Ok(()) => {
-                        self.started_in = began.elapsed();
-                        return Ok(());
-                    }
-                    Err(fault) => fault,
-                };
+            let probed = match setup {
+                Setup::Stream => probe::receive(self.address),
+                Setup::Calls(protocol) => probe::call(self.address, protocol),
+                Setup::Plain | Setup::Brain | Setup::Many { .. } => probe::fetch(self.address, 100),
+            };
+            let Err(fault) = probed else {
+                self.started_in = began.elapsed();
+                return Ok(());
+            };
             let wrong = matches!(fault, probe::ProbeFault::Wrong(_));
             if wrong || self.group.has_ended().is_some() || began.elapsed() > START_PATIENCE {
                 return Err(self.complaint(&format!("on {}: {fault}", self.address)));

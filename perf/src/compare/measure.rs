@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::case::Shape;
 use super::figures::*;
 use super::lab::{Lab, Proxy};
+use super::probe;
 use crate::process::memory::anonymous_bytes;
 
 /// Seconds of load before each window: long enough for connections, pools and caches to be there.
@@ -29,8 +30,17 @@ pub(crate) fn under_load(
         arguments.extend(["--rate".to_owned(), format!("{rate:.0}")]);
     }
     let report = run_load(lab, &arguments).map_err(|error| proxy.complaint(&format!("{error:#}")))?;
-    let mut figures = if shape.is_stream() { stream_figures(&report) } else { http_figures(&report) }
-        .context("the load generator's report lacks a figure")?;
+    let mut figures = match shape {
+        Shape::Stream { .. } => stream_figures(&report),
+        Shape::Calls { .. } => call_figures(&report),
+        _ => http_figures(&report),
+    }
+    .context("the load generator's report lacks a figure")?;
+    if let Some(admin) = proxy.admin {
+        let copied = probe::counter(admin, "sidering_body_bytes_copied")
+            .map_err(|fault| proxy.complaint(&format!("on {admin}: {fault}")))?;
+        figures.insert(BYTES_COPIED, copied);
+    }
     figures.insert(MEMORY_BYTES, anonymous_bytes(&processes) as f64);
     figures.insert(ERRORS, errors(&report));
     Ok(figures)
@@ -82,6 +92,13 @@ pub(crate) fn load_arguments(shape: Shape, proxy: &Proxy, seconds: f64) -> Vec<S
                 body_bytes.to_string(),
             ]
         }
+        Shape::Calls { protocol, depth, body_bytes, .. } => vec![
+            format!("{}://{address}", protocol.name()),
+            "--body-bytes".into(),
+            body_bytes.to_string(),
+            "--depth".into(),
+            depth.to_string(),
+        ],
         _ => vec![format!("tcp://{address}"), "--flow".into(), "receive".into()],
     };
     let mut arguments = target;
@@ -128,6 +145,13 @@ fn http_figures(report: &Value) -> Option<Figures> {
         (P99_9_US, report["p99_9_us"].as_f64()?),
         (BUSY_SHARE, (user_us + system_us) * requests / elapsed_us(report)?),
     ]))
+}
+
+/// Those of requests, and those of the bytes that they bring and get.
+fn call_figures(report: &Value) -> Option<Figures> {
+    let mut figures = stream_figures(report)?;
+    figures.extend(http_figures(report)?);
+    Some(figures)
 }
 
 fn stream_figures(report: &Value) -> Option<Figures> {

@@ -14,6 +14,8 @@ pub(crate) enum Peer {
     OursAgain,
     /// The same binary on its epoll engine.
     OursEpoll,
+    /// The same binary on its ring with a listener of `protocol: tcp`, which does not look at the bytes.
+    OursTcp,
     Nginx,
     Haproxy,
     Envoy,
@@ -49,6 +51,7 @@ impl Peer {
             Self::Ours => "ours",
             Self::OursAgain => "ours-again",
             Self::OursEpoll => "ours-epoll",
+            Self::OursTcp => "ours-tcp",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
@@ -58,7 +61,9 @@ impl Peer {
 
     fn program(self, binaries: &Binaries) -> PathBuf {
         match self {
-            Self::Ours | Self::OursAgain | Self::OursEpoll => binaries.binaries.join("sidering"),
+            Self::Ours | Self::OursAgain | Self::OursEpoll | Self::OursTcp => {
+                binaries.binaries.join("sidering")
+            }
             Self::Floor => binaries.binaries.join("sidering-floor"),
             Self::Nginx => binaries.nginx.clone(),
             Self::Haproxy => binaries.haproxy.clone(),
@@ -75,13 +80,14 @@ impl Peer {
                 let arguments = vec![task.listen.to_string().into(), task.origin.to_string().into()];
                 return Invocation { program, arguments, config: None };
             }
-            Self::Ours | Self::OursAgain | Self::OursEpoll => {
+            Self::Ours | Self::OursAgain | Self::OursEpoll | Self::OursTcp => {
                 let path = file("yaml");
                 // Named, so that a machine without io_uring fails rather than compares epoll with itself.
                 let engine = if self == Self::OursEpoll { "epoll" } else { "uring" };
                 let flags = ["run", "--workers", "1", "--engine", engine, "-c"];
                 let arguments = flags.into_iter().map(OsString::from).chain([path.clone().into()]).collect();
-                (path, configs::ours(task), arguments)
+                let text = if self == Self::OursTcp { configs::relay(task) } else { configs::ours(task) };
+                (path, text, arguments)
             }
             Self::Nginx => {
                 let path = file("conf");

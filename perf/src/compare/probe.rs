@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use crate::call::{Exchange, Protocol};
 use crate::http::head;
 use crate::origin::body_byte;
 
@@ -58,6 +59,31 @@ fn read_answer(conn: &mut TcpStream) -> io::Result<Vec<u8>> {
             bytes => answer.extend_from_slice(&block[..bytes]),
         }
     }
+}
+
+/// Makes one call and compares every byte of its answer.
+pub(crate) fn call(proxy: SocketAddr, protocol: Protocol) -> Result<(), ProbeFault> {
+    let exchange = Exchange::new(protocol, 100);
+    let mut conn = connect(proxy)?;
+    let mut request = Vec::new();
+    exchange.write_request(1, &mut request);
+    conn.write_all(&request)?;
+    let mut answer = vec![0; exchange.answer_bytes()];
+    conn.read_exact(&mut answer)?;
+    exchange.check(&answer).map_err(|fault| ProbeFault::Wrong(format!("{fault:?} of the answer to a call")))
+}
+
+/// The sum of one of our counters over its labels.
+pub(crate) fn counter(admin: SocketAddr, name: &str) -> Result<f64, ProbeFault> {
+    let mut conn = connect(admin)?;
+    write!(conn, "GET /stats/prometheus HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    conn.read_to_string(&mut text)?;
+    let values = text.lines().filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        (series.split('{').next() == Some(name)).then(|| value.parse::<f64>().ok())?
+    });
+    values.reduce(|sum, value| sum + value).ok_or_else(|| ProbeFault::Wrong(format!("no counter {name}")))
 }
 
 /// Receives some bytes of the stream that a source sends.

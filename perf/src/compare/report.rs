@@ -14,7 +14,7 @@ struct Column(&'static str, &'static str, f64, usize);
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     Column("CPU µs/req", CPU_US, 1.0, 2),
     Column("user", USER_US, 1.0, 2),
     Column("system", SYSTEM_US, 1.0, 2),
@@ -28,6 +28,7 @@ const COLUMNS: [Column; 14] = [
     Column("busy %", BUSY_SHARE, 0.01, 0),
     Column("start ms", STARTUP_MS, 1.0, 2),
     Column("own MiB", MEMORY_BYTES, MIB, 2),
+    Column("copied", BYTES_COPIED, 1.0, 0),
     Column("errors", ERRORS, 1.0, 0),
 ];
 

@@ -44,7 +44,7 @@ pub(crate) fn run(
     match case.shape {
         Shape::Startup { starts } => time_starts(lab, &mut outcome, &peers, starts),
         Shape::IdleMemory | Shape::IdleConnections { .. } => one_at_a_time(lab, &mut outcome, &peers),
-        Shape::Http { .. } | Shape::Stream { .. } | Shape::HalfRate { .. } => {
+        Shape::Http { .. } | Shape::Stream { .. } | Shape::Calls { .. } | Shape::HalfRate { .. } => {
             side_by_side(lab, &mut outcome, &peers, effort);
         }
     }

@@ -49,9 +49,9 @@ pub(crate) struct FlamegraphOptions {
 pub(crate) fn run(options: FlamegraphOptions) -> anyhow::Result<()> {
     let case = case::find(&options.case)
         .with_context(|| format!("flamegraph: there is no case '{}'; compare --cases list", options.case))?;
-    if !matches!(case.shape, Shape::Http { .. } | Shape::Stream { .. }) {
+    if !matches!(case.shape, Shape::Http { .. } | Shape::Stream { .. } | Shape::Calls { .. }) {
         bail!(
-            "flamegraph: the case {} puts no load on a proxy; take an http1, body, newconn or tcp one",
+            "flamegraph: the case {} puts no load on a proxy; take an http1, body, newconn, tcp, bolt or dubbo one",
             case.name
         );
     }

@@ -1,5 +1,6 @@
-//! The load generator: closed or open loop over HTTP/1, a plain TCP stream, or connections held idle.
+//! The load generator: closed or open loop over HTTP/1, bolt and Dubbo calls, a plain TCP stream, or connections held idle.
 
+mod calls;
 mod connect;
 mod hold;
 mod http;
@@ -19,6 +20,7 @@ use clap::{Args, ValueEnum};
 use self::recorder::{Recorder, Watched};
 use self::report::Report;
 use self::target::{Scheme, Target};
+use crate::call::Exchange;
 use crate::process::cpu::CpuTime;
 
 /// How long after its end a run may take to wind up before it is reported as it stands.
@@ -26,11 +28,14 @@ const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Args, Clone)]
 pub(crate) struct LoadOptions {
-    /// http://host:port/path or tcp://host:port
+    /// http://host:port/path, or tcp://, bolt:// or dubbo://host:port
     target: String,
     /// Connections that carry requests at the same time.
     #[arg(long, short, default_value_t = 16)]
     pub(crate) connections: u32,
+    /// Calls in flight on each connection (bolt, Dubbo).
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    depth: u32,
     /// Open loop: requests started per second, whether or not earlier ones were answered. Latency then counts from
     /// the intended start, so that a stall is charged to every request it delays.
     #[arg(long)]
@@ -46,7 +51,7 @@ pub(crate) struct LoadOptions {
     pub(crate) requests: Option<u64>,
     #[arg(long, default_value = "GET")]
     pub(crate) method: String,
-    /// Bytes of body in each request.
+    /// Bytes of body in each request. Calls are answered with the same.
     #[arg(long, default_value_t = 0)]
     body_bytes: usize,
     /// Counts an answer of any other status as an error.
@@ -92,8 +97,8 @@ pub(crate) fn run(options: LoadOptions) -> anyhow::Result<()> {
     {
         bail!("load: --rate {rate} is no number of requests per second; give one above 0");
     }
-    if target.scheme == Scheme::Tcp && (options.rate.is_some() || options.hold.is_some()) {
-        bail!("load: --rate and --hold need requests; use an http:// target");
+    if target.scheme != Scheme::Http && (options.rate.is_some() || options.hold.is_some()) {
+        bail!("load: --rate and --hold need HTTP; use an http:// target");
     }
     let json = options.json;
     crate::runtime::block_on(async move {
@@ -121,6 +126,12 @@ async fn measure(options: &LoadOptions, target: &Target) -> Report {
         tokio::time::sleep(Duration::from_secs_f64(options.warmup)).await;
         recorder.begin();
         tokio::time::sleep(Duration::from_secs_f64(options.duration)).await;
+        recorder.end();
+        // Calls that are under way at the end must be answered, too.
+        if matches!(target.scheme, Scheme::Calls(_)) {
+            let _ = tokio::time::timeout(calls::LATE, all).await;
+        }
+        return Report::of(&recorder);
     }
     recorder.end();
     Report::of(&recorder)
@@ -139,12 +150,19 @@ fn start(
     if let Some(schedule) = &schedule {
         tasks.push(tokio_uring::spawn(schedule::run_clock(Rc::clone(schedule))));
     }
+    let exchange = match target.scheme {
+        Scheme::Calls(protocol) => Some(Rc::new(Exchange::new(protocol, options.body_bytes))),
+        Scheme::Http | Scheme::Tcp => None,
+    };
     for _ in 0..options.connections {
         let (connector, recorder) = (Rc::clone(&connector), Rc::clone(recorder));
-        tasks.push(match (target.scheme, &schedule) {
-            (Scheme::Tcp, _) => tokio_uring::spawn(stream::run(connector, recorder, options.flow)),
-            (Scheme::Http, None) => tokio_uring::spawn(http::closed_loop(connector, recorder, request)),
-            (Scheme::Http, Some(schedule)) => {
+        tasks.push(match (target.scheme, &exchange, &schedule) {
+            (_, Some(exchange), _) => {
+                tokio_uring::spawn(calls::run(connector, recorder, Rc::clone(exchange), options.depth))
+            }
+            (Scheme::Tcp, ..) => tokio_uring::spawn(stream::run(connector, recorder, options.flow)),
+            (_, None, None) => tokio_uring::spawn(http::closed_loop(connector, recorder, request)),
+            (_, None, Some(schedule)) => {
                 tokio_uring::spawn(http::open_loop(connector, recorder, request, Rc::clone(schedule)))
             }
         });

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use super::{LoadOptions, sample};
+use crate::call;
 use crate::http::answer::{Answer, AnswerFault};
 use crate::process::cpu::CpuTime;
 
@@ -26,6 +27,12 @@ pub(crate) enum Failure {
     Status,
     /// A body of another size than announced or expected.
     Short,
+    /// A call's answer of the right size with wrong bytes.
+    Wrong,
+    /// An answer to no call that is under way: nobody asked for it, or it is the second one.
+    Stray,
+    /// A call that was never answered.
+    Lost,
 }
 
 /// Failed requests by kind.
@@ -35,6 +42,9 @@ pub(crate) struct Errors {
     pub(crate) read: u64,
     pub(crate) status: u64,
     pub(crate) short: u64,
+    pub(crate) wrong: u64,
+    pub(crate) stray: u64,
+    pub(crate) lost: u64,
 }
 
 /// Processes whose CPU time is taken at both ends of the window.
@@ -57,6 +67,7 @@ pub(crate) struct Recorder {
     began: Cell<Instant>,
     elapsed: Cell<Duration>,
     requests_left: Cell<Option<u64>>,
+    calls_under_way: Cell<u64>,
     requests: Cell<u64>,
     bytes: Cell<u64>,
     errors: Cell<Errors>,
@@ -83,6 +94,7 @@ impl Recorder {
             began: Cell::new(Instant::now()),
             elapsed: Cell::default(),
             requests_left: Cell::new(options.requests),
+            calls_under_way: Cell::new(0),
             requests: Cell::new(0),
             bytes: Cell::new(0),
             errors: Cell::default(),
@@ -137,9 +149,16 @@ impl Recorder {
             self.failed(Failure::Status);
         } else if self.expect_bytes.is_some_and(|expected| expected != answer.body_bytes) {
             self.failed(Failure::Short);
-        } else if self.phase.get() == Phase::Window {
+        } else {
+            self.succeeded(answer.body_bytes, latency);
+        }
+    }
+
+    /// Counts what was answered rightly.
+    pub(crate) fn succeeded(&self, body_bytes: u64, latency: Duration) {
+        if self.phase.get() == Phase::Window {
             self.requests.set(self.requests.get() + 1);
-            self.bytes.set(self.bytes.get() + answer.body_bytes);
+            self.bytes.set(self.bytes.get() + body_bytes);
             let nanoseconds = u64::try_from(latency.as_nanos()).unwrap_or(MAX_LATENCY_NS);
             self.latency_ns.borrow_mut().saturating_record(nanoseconds.max(1));
         }
@@ -152,17 +171,17 @@ impl Recorder {
         }
     }
 
-    /// Counts a failure. Those of the warm-up count too: there should be none at all.
+    /// Counts a failure. Those outside the window count too: there should be none at all.
     pub(crate) fn failed(&self, failure: Failure) {
-        if self.is_over() {
-            return;
-        }
         let mut errors = self.errors.get();
         match failure {
             Failure::Connect => errors.connect += 1,
             Failure::Read => errors.read += 1,
             Failure::Status => errors.status += 1,
             Failure::Short => errors.short += 1,
+            Failure::Wrong => errors.wrong += 1,
+            Failure::Stray => errors.stray += 1,
+            Failure::Lost => errors.lost += 1,
         }
         self.errors.set(errors);
     }
@@ -175,8 +194,20 @@ impl Recorder {
         self.bytes.get()
     }
 
+    /// Counts a call that waits for its answer.
+    pub(crate) fn call_began(&self) {
+        self.calls_under_way.set(self.calls_under_way.get() + 1);
+    }
+
+    /// Takes it off again: it was answered or given up.
+    pub(crate) fn call_ended(&self) {
+        self.calls_under_way.set(self.calls_under_way.get() - 1);
+    }
+
+    /// What went wrong. Calls that still wait for their answers are lost: whoever asks will not wait longer.
     pub(crate) fn errors(&self) -> Errors {
-        self.errors.get()
+        let errors = self.errors.get();
+        Errors { lost: errors.lost + self.calls_under_way.get(), ..errors }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -195,7 +226,7 @@ impl Recorder {
 
 impl Errors {
     pub(crate) fn total(&self) -> u64 {
-        self.connect + self.read + self.status + self.short
+        self.connect + self.read + self.status + self.short + self.wrong + self.stray + self.lost
     }
 }
 
@@ -204,6 +235,16 @@ impl From<AnswerFault> for Failure {
         match fault {
             AnswerFault::Malformed => Self::Read,
             AnswerFault::Excess | AnswerFault::Short => Self::Short,
+        }
+    }
+}
+
+impl From<call::AnswerFault> for Failure {
+    fn from(fault: call::AnswerFault) -> Self {
+        match fault {
+            call::AnswerFault::Status => Self::Status,
+            call::AnswerFault::Length => Self::Short,
+            call::AnswerFault::Bytes => Self::Wrong,
         }
     }
 }

@@ -53,6 +53,9 @@ impl Report {
                 "read": self.errors.read,
                 "status": self.errors.status,
                 "short": self.errors.short,
+                "wrong": self.errors.wrong,
+                "stray": self.errors.stray,
+                "lost": self.errors.lost,
             },
             "p50_us": self.p50_us,
             "p90_us": self.p90_us,
@@ -74,7 +77,7 @@ impl Report {
         let _ = writeln!(
             table,
             "requests   {} in {:.2} s, {:.0} per second\nbytes      {}, {:.1} MB per second\n\
-             errors     {} (connect {}, read {}, status {}, short {})\n\
+             errors     {} (connect {}, read {}, status {}, short {}, wrong {}, stray {}, lost {})\n\
              latency    p50 {:.0} µs, p90 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}",
             self.requests,
             self.elapsed_s,
@@ -86,6 +89,9 @@ impl Report {
             errors.read,
             errors.status,
             errors.short,
+            errors.wrong,
+            errors.stray,
+            errors.lost,
             self.p50_us,
             self.p90_us,
             self.p99_us,

@@ -4,11 +4,14 @@ use std::net::{SocketAddr, ToSocketAddrs};
 
 use anyhow::{Context, bail};
 
+use crate::call::Protocol;
+
 /// What is spoken with the target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
     Http,
     Tcp,
+    Calls(Protocol),
 }
 
 /// A resolved target.
@@ -21,12 +24,16 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Reads `http://host:port/path` or `tcp://host:port`.
+    /// Reads `http://host:port/path`, `tcp://host:port`, `bolt://host:port` or `dubbo://host:port`.
     pub(crate) fn resolve(url: &str) -> anyhow::Result<Self> {
         let (scheme, rest) = match url.split_once("://") {
             Some(("http", rest)) => (Scheme::Http, rest),
             Some(("tcp", rest)) => (Scheme::Tcp, rest),
-            _ => bail!("load: cannot use '{url}'; write http://host:port/path or tcp://host:port"),
+            Some(("bolt", rest)) => (Scheme::Calls(Protocol::Bolt), rest),
+            Some(("dubbo", rest)) => (Scheme::Calls(Protocol::Dubbo), rest),
+            _ => bail!(
+                "load: cannot use '{url}'; write http://host:port/path, or tcp://, bolt:// or dubbo://host:port"
+            ),
         };
         let (host, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
@@ -82,6 +89,8 @@ mod tests {
     fn other_schemes_are_refused() {
         assert!(Target::resolve("https://127.0.0.1/").is_err());
         assert!(Target::resolve("127.0.0.1:80").is_err());
+        let dubbo = Target::resolve("dubbo://127.0.0.1:9").expect("a sound URL");
+        assert_eq!(dubbo.scheme, Scheme::Calls(Protocol::Dubbo));
         assert_eq!(Target::resolve("tcp://[::1]:9").expect("a sound URL").scheme, Scheme::Tcp);
     }
 }

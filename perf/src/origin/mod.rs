@@ -1,6 +1,7 @@
 //! Origin servers for measurements: cheap, deterministic, and able to notice nothing but what they are asked for.
 
 mod answers;
+mod calls;
 mod http;
 mod stream;
 
@@ -32,6 +33,9 @@ pub(crate) struct OriginOptions {
     /// Serves a plain TCP stream instead of HTTP.
     #[arg(long, value_enum)]
     tcp: Option<StreamMode>,
+    /// Answers bolt and Dubbo calls with what they brought.
+    #[arg(long, conflicts_with_all = ["tcp", "delay_ms"])]
+    calls: bool,
 }
 
 /// What a plain TCP origin does with a connection.
@@ -50,33 +54,44 @@ pub(crate) fn run(options: &OriginOptions) -> anyhow::Result<()> {
     let listener = listen(options.listen)?;
     let address = listener.local_addr()?;
     writeln!(std::io::stdout(), "listening on {address}")?;
-    crate::runtime::block_on(serve(listener, options.tcp, Duration::from_millis(options.delay_ms)))
+    let delay = Duration::from_millis(options.delay_ms);
+    let service = match options.tcp {
+        _ if options.calls => Service::Calls,
+        Some(mode) => Service::Stream(mode),
+        None => Service::Http { delay },
+    };
+    crate::runtime::block_on(serve(listener, service))
 }
 
-async fn serve(
-    listener: std::net::TcpListener,
-    mode: Option<StreamMode>,
-    delay: Duration,
-) -> anyhow::Result<()> {
+/// What is done with every connection.
+#[derive(Clone, Copy)]
+enum Service {
+    Http { delay: Duration },
+    Stream(StreamMode),
+    Calls,
+}
+
+async fn serve(listener: std::net::TcpListener, service: Service) -> anyhow::Result<()> {
     let listener = TcpListener::from_std(listener);
     let answers = Rc::new(Answers::new());
     loop {
         match listener.accept().await {
-            Ok((conn, _)) => begin(conn, mode, delay, &answers),
+            Ok((conn, _)) => begin(conn, service, &answers),
             // Out of descriptors, or a connection that died in the queue: the next may do better.
             Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
         }
     }
 }
 
-fn begin(conn: TcpStream, mode: Option<StreamMode>, delay: Duration, answers: &Rc<Answers>) {
+fn begin(conn: TcpStream, service: Service, answers: &Rc<Answers>) {
     // A connection that is already gone cannot take the option; its first receive will say so.
     let _ = conn.set_nodelay(true);
-    match mode {
-        None => drop(tokio_uring::spawn(http::serve(conn, Rc::clone(answers), delay))),
-        Some(StreamMode::Echo) => drop(tokio_uring::spawn(stream::echo(conn))),
-        Some(StreamMode::Sink) => drop(tokio_uring::spawn(stream::sink(conn))),
-        Some(StreamMode::Source) => drop(tokio_uring::spawn(stream::source(conn))),
+    match service {
+        Service::Http { delay } => drop(tokio_uring::spawn(http::serve(conn, Rc::clone(answers), delay))),
+        Service::Calls => drop(tokio_uring::spawn(calls::serve(conn))),
+        Service::Stream(StreamMode::Echo) => drop(tokio_uring::spawn(stream::echo(conn))),
+        Service::Stream(StreamMode::Sink) => drop(tokio_uring::spawn(stream::sink(conn))),
+        Service::Stream(StreamMode::Source) => drop(tokio_uring::spawn(stream::source(conn))),
     }
 }
 
