@@ -138,6 +138,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         request_timeout_ms: 0,
         stream_idle_timeout_ms: 300_000,
         idle_timeout_ms: 3_600_000,
+        held_up_timeout_ms: 1_000,
     };
     let cluster = Cluster {
         name: "origin".into(),

@@ -67,6 +67,21 @@ pub struct Protocol {
 }
 
 impl Protocol {
+    /// Whether its clients can ask a silent peer whether it is still there.
+    pub fn has_heartbeats(&self) -> bool {
+        (self.client)(CodecOptions::DEFAULT).encode_ping(&mut Vec::new())
+    }
+
+    /// Whether it is for [`CodecOptions::go_away`] to say that the end of a connection is announced by a message of its own.
+    pub fn has_optional_go_away(&self) -> bool {
+        let announces = |go_away| {
+            let mut codec = (self.server)(CodecOptions { go_away, ..CodecOptions::DEFAULT });
+            codec.close_after_current();
+            codec.has_control()
+        };
+        announces(true) && !announces(false)
+    }
+
     /// A protocol of framed calls.
     pub const fn of_layout<L: Layout>() -> Self {
         Protocol {
@@ -102,4 +117,26 @@ pub static PROTOCOLS: &[Protocol] = &[
 /// The protocol of this name, if there is one.
 pub fn protocol(name: &str) -> Option<&'static Protocol> {
     PROTOCOLS.iter().find(|protocol| protocol.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PROTOCOLS;
+
+    #[test]
+    fn what_protocols_can_say_of_a_connection() {
+        let told = PROTOCOLS.iter().map(|it| (it.name, it.has_heartbeats(), it.has_optional_go_away()));
+        let told: Vec<_> = told.collect();
+        for expected in [
+            ("http1", false, false),
+            ("bolt", true, true),
+            // Its read-only event is as old as its heartbeats: it is always sent.
+            ("dubbo", true, false),
+            ("dubbo_thrift", false, false),
+            ("tars", true, false),
+            ("thrift", false, false),
+        ] {
+            assert!(told.contains(&expected), "{told:?}");
+        }
+    }
 }

@@ -1,11 +1,9 @@
 //! Connections that carry many calls at a time: bolt on both sides of the worker.
 
-use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
-use sidering_dataplane::io::{ConnId, IoError, ListenerId};
+use sidering_dataplane::io::{ConnId, IoError};
 use sidering_dataplane::message::Message;
-use sidering_dataplane::route::RouteTable;
-use support::{Bench, cluster, forward, http, limits, route};
+use support::{Bench, cluster_mut};
 
 mod bolt;
 mod support;
@@ -13,30 +11,7 @@ mod support;
 use bolt::{ONE_WAY, REQUEST, frames, heartbeat, number, request, request_of, response};
 
 fn snapshot(endpoints: u16) -> Snapshot {
-    snapshot_of("bolt", endpoints)
-}
-
-fn snapshot_of(protocol: &'static str, endpoints: u16) -> Snapshot {
-    let mut snapshot = http(endpoints);
-    let listener = HttpListener {
-        protocol,
-        codec: CodecOptions::default(),
-        routes: RouteTable::compile(vec![VirtualHost {
-            domains: vec!["*".into()],
-            routes: vec![route("/", forward())],
-            ..VirtualHost::default()
-        }])
-        .into(),
-        ..HttpListener::default()
-    };
-    snapshot.listeners[0].kind = ListenerKind::Http(Box::new(listener));
-    snapshot.listeners[0].limits = ListenerLimits { request_timeout_ms: 2_000, ..limits() };
-    snapshot.clusters = vec![{
-        let mut cluster = cluster(endpoints, protocol);
-        cluster.pool.max_pending = 100;
-        cluster.into()
-    }];
-    snapshot
+    bolt::snapshot_of("bolt", endpoints)
 }
 
 /// A worker with a client whose first call has an upstream connection, and what it was called there.
@@ -103,6 +78,43 @@ fn every_cut_of_a_call_and_its_answer_passes() {
         bench.receive(upstream, &answer[cut..]);
         assert_eq!(frames(&bench.flush(client)), [(7, 0, b"an answer with some content".to_vec())], "{cut}");
         bench.assert_empty();
+    }
+}
+
+#[test]
+fn connections_carry_as_many_calls_as_they_may() {
+    for (calls, most_calls, most_connections, expected) in [
+        (1, 2, 2, vec![1]),
+        (2, 2, 2, vec![2]),
+        // One more than the first may carry.
+        (3, 2, 2, vec![1, 2]),
+        (4, 2, 2, vec![2, 2]),
+        // More than all of them: whoever has the fewest takes it.
+        (5, 2, 2, vec![2, 3]),
+        (4, 2, 3, vec![2, 2]),
+        (5, 2, 3, vec![1, 2, 2]),
+        (7, 2, 3, vec![2, 2, 3]),
+        (3, 1, 1, vec![3]),
+    ] {
+        let mut snapshot = snapshot(1);
+        let cluster = cluster_mut(&mut snapshot, 0);
+        cluster.pool.max_connections = 10;
+        cluster.shared = SharedLimits {
+            max_calls_per_connection: most_calls,
+            max_connections_per_endpoint: most_connections,
+        };
+        let mut bench = Bench::new(snapshot);
+        let client = bench.client();
+        let mut upstreams = vec![];
+        for id in 0..calls {
+            bench.receive(client, &request(id, b""));
+            if bench.io.connects.len() > upstreams.len() {
+                upstreams.push(bench.connected());
+            }
+        }
+        let mut carried: Vec<_> = upstreams.iter().map(|id| frames(&bench.flush(*id)).len()).collect();
+        carried.sort_unstable();
+        assert_eq!(carried, expected, "{calls} calls, {most_calls} on each of {most_connections}");
     }
 }
 
@@ -210,7 +222,7 @@ fn thrift(kind: u8, sequence: u8) -> Vec<u8> {
 
 #[test]
 fn one_way_calls_end_where_a_connection_has_one_call_at_a_time() {
-    let mut bench = Bench::new(snapshot_of("thrift", 1));
+    let mut bench = Bench::new(bolt::snapshot_of("thrift", 1));
     let client = bench.client();
     bench.receive(client, &[thrift(4, 1), thrift(4, 2), thrift(1, 3)].concat());
     let upstream = bench.connected();
@@ -485,97 +497,4 @@ fn a_client_that_takes_no_answers_stops_being_read_and_stops_nobody_else() {
     assert!(answered > 30, "{answered}");
     assert!(bench.io.socket(greedy).receiving);
     bench.assert_empty();
-    let _ = ListenerId(0);
-}
-
-fn with_heartbeats() -> Snapshot {
-    let mut snapshot = snapshot(1);
-    let cluster = std::sync::Arc::make_mut(&mut snapshot.clusters[0]);
-    cluster.pool.idle_timeout_ms = 600_000;
-    cluster.heartbeat = Some(Heartbeat { interval_ms: 4_000, max_interval_ms: 6_000, timeout_ms: 500 });
-    snapshot
-}
-
-/// A worker with an idle upstream connection.
-fn idle() -> (Bench, ConnId) {
-    let mut bench = Bench::new(with_heartbeats());
-    let client = bench.client();
-    bench.receive(client, &request(7, b"first"));
-    let upstream = bench.connected();
-    let (id, ..) = frames(&bench.flush(upstream))[0];
-    bench.receive(upstream, &response(id, b"1"));
-    bench.flush(client);
-    (bench, upstream)
-}
-
-/// The id of the heartbeat that was sent, if one was.
-fn pinged(bench: &mut Bench, upstream: ConnId) -> Option<u32> {
-    let sent = bench.flush(upstream);
-    (!sent.is_empty()).then(|| {
-        assert_eq!(sent[1..4], [REQUEST, 0, 0], "a heartbeat");
-        number(&sent[5..9]) as u32
-    })
-}
-
-fn pong(id: u32) -> Vec<u8> {
-    let mut frame = vec![1, 0, 0, 0, 1];
-    frame.extend_from_slice(&id.to_be_bytes());
-    frame.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    frame
-}
-
-#[test]
-fn idle_connections_are_asked_less_often_while_they_answer() {
-    let (mut bench, upstream) = idle();
-    for interval_ms in [4_000, 5_000, 6_000, 6_000] {
-        bench.advance_ms(interval_ms - 200);
-        assert_eq!(pinged(&mut bench, upstream), None, "{interval_ms}");
-        bench.advance_ms(300);
-        let id = pinged(&mut bench, upstream).expect("a heartbeat is due");
-        bench.receive(upstream, &pong(id));
-        assert!(!bench.is_closed(upstream));
-    }
-    assert_eq!(bench.cluster.heartbeats.get(), 4);
-    assert_eq!(bench.cluster.connections_idle.get(), 1);
-}
-
-#[test]
-fn a_heartbeat_without_an_answer_ends_the_connection() {
-    let (mut bench, upstream) = idle();
-    bench.advance_ms(4_100);
-    assert!(pinged(&mut bench, upstream).is_some());
-    bench.advance_ms(400);
-    assert!(!bench.is_closed(upstream));
-    bench.advance_ms(200);
-    assert!(bench.is_closed(upstream));
-    assert_eq!(bench.cluster.heartbeats_missed.get(), 1);
-    assert_eq!(bench.cluster.connections_active.get(), 0);
-}
-
-#[test]
-fn a_connection_that_is_cut_in_its_silence_makes_the_next_one_less_silent() {
-    let (mut bench, upstream) = idle();
-    bench.advance_ms(3_000);
-    bench.end(upstream, Err(IoError::Reset));
-    let client = bench.client();
-    bench.receive(client, &request(7, b"first"));
-    let upstream = bench.connected();
-    let (id, ..) = frames(&bench.flush(upstream))[0];
-    bench.receive(upstream, &response(id, b"1"));
-    bench.advance_ms(1_400);
-    assert_eq!(pinged(&mut bench, upstream), None);
-    bench.advance_ms(200);
-    assert!(pinged(&mut bench, upstream).is_some(), "half of what it did not stand");
-}
-
-#[test]
-fn heartbeats_alone_keep_a_client_and_begin_no_request() {
-    let (mut bench, _) = idle();
-    let client = bench.client();
-    for id in 0..4 {
-        bench.advance_ms(900);
-        bench.receive(client, &heartbeat(id));
-        assert_eq!(bench.flush(client).len(), 20);
-    }
-    assert!(!bench.is_closed(client));
 }

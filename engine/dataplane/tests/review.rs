@@ -152,6 +152,7 @@ fn an_idle_deadline_is_armed_when_the_client_is_resumed_after_its_exchange() {
         request_timeout_ms: 0,
         stream_idle_timeout_ms: 0,
         idle_timeout_ms: 1_000,
+        held_up_timeout_ms: 0,
     };
     let mut bench = Bench::new(snapshot);
     let client = bench.client();

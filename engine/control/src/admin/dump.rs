@@ -9,7 +9,8 @@ use super::{dump_balancing, dump_chain, dump_match};
 use crate::config::{Settings, show_address, show_bytes, show_ms};
 use crate::discovery::{Discovery, EndpointSearch};
 use crate::json::Json;
-use sidering_codecs::registry::protocol;
+use sidering_codecs::registry::{Protocol, protocol};
+use sidering_codecs::rpc::PoolMode;
 use sidering_dataplane::config::{
     CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, HttpListener, Listener, ListenerKind, LoadBalancing,
     RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
@@ -63,7 +64,9 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<
         if let Some(http) = http {
             json.key("header_bytes").text(&show_bytes(u64::from(http.codec.header_bytes)));
             json.key("headers").number(u64::from(http.codec.headers));
-            if !is_rpc(http) {
+            if is_rpc(http) {
+                json.key("held_up_timeout").text(&show_ms(limits.held_up_timeout_ms));
+            } else {
                 json.key("uri_bytes").text(&show_bytes(u64::from(http.codec.uri_bytes)));
             }
             json.key("request_headers_timeout").text(&show_ms(limits.request_headers_timeout_ms));
@@ -84,6 +87,9 @@ fn is_rpc(http: &HttpListener) -> bool {
 fn write_http(json: &mut Json, http: &HttpListener, workers: u32, clusters: &[Arc<Cluster>]) {
     if !is_rpc(http) {
         write_options(json, http);
+    }
+    if protocol(http.protocol).is_some_and(Protocol::has_optional_go_away) {
+        json.key("go_away").boolean(http.codec.go_away);
     }
     chain(json, &http.filters, workers);
     rules(json, http.headers.as_deref());
@@ -186,7 +192,15 @@ fn cluster(json: &mut Json, cluster: &Cluster, discovery: Option<&Discovery>) {
         json.key("max_connections").number(u64::from(cluster.pool.max_connections));
         json.key("max_pending").number(u64::from(cluster.pool.max_pending));
         json.key("idle_timeout").text(&show_ms(cluster.pool.idle_timeout_ms));
-        json.key("share_idle_connections").boolean(cluster.pool.shares_idle);
+        let spoken = protocol(cluster.protocol);
+        if spoken.is_some_and(|spoken| spoken.pool == PoolMode::Multiplex) {
+            let shared = &cluster.shared;
+            json.key("max_calls_per_connection").number(u64::from(shared.max_calls_per_connection));
+            json.key("max_connections_per_endpoint").number(u64::from(shared.max_connections_per_endpoint));
+        }
+        if spoken.is_some_and(|spoken| !spoken.is_rpc) {
+            json.key("share_idle_connections").boolean(cluster.pool.shares_idle);
+        }
     });
     health(json, cluster);
 }

@@ -2,14 +2,29 @@
 
 use crate::config::show_ms;
 use crate::json::Json;
-use sidering_dataplane::config::{Cluster, HealthCheck, HttpProbe, OutlierDetection, Probe, TcpProbe};
+use sidering_codecs::registry::{Protocol, protocol};
+use sidering_dataplane::config::{
+    Cluster, HealthCheck, Heartbeat, HttpProbe, OutlierDetection, Probe, TcpProbe,
+};
 
 pub(super) fn health(json: &mut Json, cluster: &Cluster) {
+    let known = protocol(cluster.protocol);
+    if known.is_some_and(Protocol::has_heartbeats) {
+        json.key("heartbeat").object(|json| write_heartbeat(json, cluster.heartbeat.as_ref()));
+    }
     if let Some(check) = &cluster.health_check {
         json.key("health_check").object(|json| write_check(json, check));
     }
     if let Some(detection) = &cluster.outlier_detection {
         json.key("outlier_detection").object(|json| write_detection(json, detection));
+    }
+}
+
+fn write_heartbeat(json: &mut Json, heartbeat: Option<&Heartbeat>) {
+    json.key("interval").text(&show_ms(heartbeat.map_or(0, |heartbeat| heartbeat.interval_ms)));
+    if let Some(heartbeat) = heartbeat {
+        json.key("max_interval").text(&show_ms(heartbeat.max_interval_ms));
+        json.key("timeout").text(&show_ms(heartbeat.timeout_ms));
     }
 }
 
@@ -55,6 +70,7 @@ fn write_check(json: &mut Json, check: &HealthCheck) {
     match &check.probe {
         Probe::Http(http) => json.key("http").object(|json| write_http(json, http)),
         Probe::Tcp(tcp) => json.key("tcp").object(|json| write_tcp(json, tcp)),
+        Probe::Heartbeat(_) => json.key("heartbeat").object(|_| {}),
     }
     let pace = &check.pace;
     for (key, ms) in [

@@ -3,6 +3,7 @@
 use super::circuit_breaker;
 use super::discovery;
 use super::health;
+use super::heartbeat::heartbeat;
 use super::keepalive::connect_options;
 use super::load_balancing;
 use super::node::Node;
@@ -10,29 +11,35 @@ use super::outlier_detection::outlier_detection;
 use super::problem::{Place, Problems};
 use super::protocol::{self, TCP};
 use super::section::{Section, choice, list, name};
+use super::spoken::Asked;
 use super::suggest::nearest;
-use super::tree::{Tree, Value};
+use super::tree::Tree;
 use crate::discovery::{Discovery, EndpointSource};
-use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, PoolLimits};
+use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, PoolLimits, SharedLimits};
 use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 const LARGEST_COUNT: u64 = 10_000_000;
+/// The exchanges that a connection's codec can name.
+const MOST_CALLS: u64 = 4_095;
+/// They are looked through for each call.
+const MOST_SHARED: u64 = 256;
 
 /// The clusters of a file under reading.
+#[derive(Default)]
 pub(super) struct Clusters {
     clusters: Vec<Cluster>,
     /// Of each cluster: whether the file says its protocol.
     explicit: Vec<bool>,
+    asked: Vec<Asked>,
     names: HashMap<String, u32>,
     discoveries: Vec<Discovery>,
 }
 
 impl Clusters {
     pub(super) fn read(tree: Option<&Tree>, node: &Node<'_>, problems: &Problems) -> Clusters {
-        let mut read =
-            Clusters { clusters: vec![], explicit: vec![], names: HashMap::new(), discoveries: vec![] };
+        let mut read = Clusters::default();
         let mut lines: HashMap<String, u32> = HashMap::new();
         for item in tree.map_or(&[][..], |tree| list(tree, "clusters", problems)) {
             let ReadCluster { cluster, name_place, explicit, source } = cluster(item, node, problems);
@@ -50,6 +57,7 @@ impl Clusters {
             read.names.insert(cluster.name.clone(), read.clusters.len() as u32);
             read.clusters.push(cluster);
             read.explicit.push(explicit);
+            read.asked.push(Asked::of(item));
         }
         read
     }
@@ -92,7 +100,10 @@ impl Clusters {
     }
 
     /// The clusters, and how the endpoints of those are found that do not list them.
-    pub(super) fn into_parts(self) -> (Vec<Arc<Cluster>>, Vec<Discovery>) {
+    pub(super) fn into_parts(mut self, problems: &Problems) -> (Vec<Arc<Cluster>>, Vec<Discovery>) {
+        for (cluster, asked) in self.clusters.iter_mut().zip(&self.asked) {
+            asked.settle(cluster, problems);
+        }
         (self.clusters.into_iter().map(Arc::new).collect(), self.discoveries)
     }
 }
@@ -113,8 +124,11 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
     let (endpoints, source) = discovery::read(&mut section);
     let balancing = load_balancing::read(&mut section, node, problems);
     let connect_timeout_ms = section.duration_ms("connect_timeout", 1, 5000);
-    let mut pool = section.find("pool").map_or_else(default_pool, |tree| pool(tree, problems));
-    let pool_pending = section.find("pool").and_then(|tree| key_place(tree, "max_pending"));
+    let (mut pool, shared) = section
+        .find("pool")
+        .map_or_else(|| (default_pool(), SharedLimits::default()), |tree| pool(tree, problems));
+    let pool_pending =
+        section.find("pool").and_then(|tree| tree.entry("max_pending")).map(|entry| entry.place);
     let circuit_breaker = section.find("circuit_breaker").map_or_else(CircuitBreaker::default, |tree| {
         circuit_breaker::read(tree, &mut pool, pool_pending, problems)
     });
@@ -125,6 +139,7 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
         section.find("health_check").and_then(|tree| health::check(tree, problems)).map(Arc::new);
     let outlier_detection =
         section.find("outlier_detection").map(|tree| Arc::new(outlier_detection(tree, problems)));
+    let heartbeat = section.find("heartbeat").and_then(|tree| heartbeat(tree, problems));
     section.later(&["tls"]);
     section.finish();
     let name_place = name_tree.map_or(tree.place, |tree| tree.place);
@@ -140,6 +155,8 @@ fn cluster(tree: &Tree, node: &Node<'_>, problems: &Problems) -> ReadCluster {
         pool,
         circuit_breaker,
         health_check,
+        heartbeat,
+        shared,
         outlier_detection,
         ..balancing
     };
@@ -150,7 +167,7 @@ fn default_pool() -> PoolLimits {
     PoolLimits { max_connections: 1024, max_pending: 1024, idle_timeout_ms: 60_000, shares_idle: false }
 }
 
-fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
+fn pool(tree: &Tree, problems: &Problems) -> (PoolLimits, SharedLimits) {
     let default = default_pool();
     let mut section = Section::open("a pool", tree, problems);
     let max_connections =
@@ -158,18 +175,24 @@ fn pool(tree: &Tree, problems: &Problems) -> PoolLimits {
     let max_pending = section.integer("max_pending", 0..=LARGEST_COUNT, u64::from(default.max_pending));
     let idle_timeout_ms = section.duration_ms("idle_timeout", 0, default.idle_timeout_ms);
     let shares_idle = section.boolean("share_idle_connections", default.shares_idle);
+    let shared = SharedLimits::default();
+    let most_calls = u64::from(shared.max_calls_per_connection);
+    let most_connections = u64::from(shared.max_connections_per_endpoint);
+    let shared = SharedLimits {
+        max_calls_per_connection: section.integer("max_calls_per_connection", 1..=MOST_CALLS, most_calls)
+            as u32,
+        max_connections_per_endpoint: section.integer(
+            "max_connections_per_endpoint",
+            1..=MOST_SHARED,
+            most_connections,
+        ) as u32,
+    };
     section.finish();
-    PoolLimits {
+    let pool = PoolLimits {
         max_connections: max_connections as u32,
         max_pending: max_pending as u32,
         idle_timeout_ms,
         shares_idle,
-    }
-}
-
-fn key_place(tree: &Tree, key: &str) -> Option<Place> {
-    match &tree.value {
-        Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| entry.place),
-        _ => None,
-    }
+    };
+    (pool, shared)
 }

@@ -1,13 +1,13 @@
 //! Reads how the endpoints of a cluster are checked: `health_check`.
 
 use super::problem::Problems;
+use super::protocol::TCP;
 use super::section::{Section, integer, list, scalar, text};
 use super::tree::{Tree, Value};
 use sidering_dataplane::config::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
 
-const KINDS: &str = "one of `http: { path: /healthz }`, `tcp: {}`";
-/// A heartbeat is that of a protocol of calls; connections that carry them answer those of their peers by now.
-const LATER_KINDS: &[&str] = &["grpc", "heartbeat"];
+const KINDS: &str = "one of `http: { path: /healthz }`, `tcp: {}`, `heartbeat: {}`";
+const LATER_KINDS: &[&str] = &["grpc"];
 const STATUSES: &str = "statuses such as 200 or 200-299";
 const BYTES: &str = "a text, or `{ hex: 00ff }`";
 /// Bytes of a payload: one segment, more or less.
@@ -35,16 +35,21 @@ pub(super) fn check(tree: &Tree, problems: &Problems) -> Option<HealthCheck> {
 fn probe(section: &mut Section<'_>) -> Option<Probe> {
     section.later(LATER_KINDS);
     let problems = section.problems;
-    match (section.find("http"), section.find("tcp")) {
-        (Some(http), None) => self::http(http, problems).map(Probe::Http),
-        (None, Some(tcp)) => Some(Probe::Tcp(self::tcp(tcp, problems))),
-        (Some(_), Some(tcp)) => {
-            problems.error(tcp.place, "two kinds of checks", KINDS);
+    match (section.find("http"), section.find("tcp"), section.find("heartbeat")) {
+        (Some(http), None, None) => self::http(http, problems).map(Probe::Http),
+        (None, Some(tcp), None) => Some(Probe::Tcp(self::tcp(tcp, problems))),
+        (None, None, Some(heartbeat)) => {
+            Section::open("a heartbeat check", heartbeat, problems).finish();
+            // Which protocol's is settled once all listeners have been read.
+            Some(Probe::Heartbeat(TCP))
+        }
+        (_, Some(second), _) | (_, None, Some(second)) => {
+            problems.error(second.place, "two kinds of checks", KINDS);
             None
         }
-        (None, None) => {
+        (None, None, None) => {
             if !LATER_KINDS.iter().any(|kind| section.place_of(kind).is_some()) {
-                section.lacks(&["http", "tcp"], "a health check without a kind", KINDS);
+                section.lacks(&["http", "tcp", "heartbeat"], "a health check without a kind", KINDS);
             }
             None
         }
@@ -252,8 +257,11 @@ mod tests {
     fn mistakes_are_named() {
         for (check, words) in [
             ("{}", "a health check without a kind"),
-            ("{ interval: 5s }", "one of `http: { path: /healthz }`, `tcp: {}`"),
+            ("{ interval: 5s }", "one of `http: { path: /healthz }`, `tcp: {}`, `heartbeat: {}`"),
             ("{ http: { path: / }, tcp: {} }", "two kinds of checks"),
+            ("{ tcp: {}, heartbeat: {} }", "two kinds of checks"),
+            ("{ heartbeat: {} }", "a heartbeat of tcp, which has none"),
+            ("{ heartbeat: { a: 1 } }", "unknown key `a`"),
             ("{ grpc: {} }", "`grpc` is in the format but not in this version"),
             ("{ http: {} }", "an HTTP check without `path`"),
             ("{ http: { path: healthz } }", "is not a path"),

@@ -41,11 +41,16 @@ const HTTP_KEYS: &[&str] = &[
     "envoy_headers",
     "lenient_line_ends",
 ];
+/// Where not every client knows the message.
+const RPC_KEYS: &[&str] = &["go_away"];
+const OF_GO_AWAY: &str = "listeners with `protocol: bolt`: only there it is a matter of choice";
 const ROUTED_LIMITS: &[&str] =
     &["header_bytes", "headers", "request_headers_timeout", "request_timeout", "stream_idle_timeout"];
 const HTTP_LIMITS: &[&str] = &["uri_bytes"];
+const RPC_LIMITS: &[&str] = &["held_up_timeout"];
 const OF_ROUTED: &str = "listeners with `protocol: http` or a protocol of calls";
 const OF_HTTP: &str = "listeners with `protocol: http`";
+const OF_RPC: &str = "listeners with a protocol of calls";
 
 /// Reads all listeners. Their ids are their places in the list.
 pub(super) fn listeners(
@@ -139,6 +144,7 @@ fn kind(
             let cluster = section.require("cluster", "the name of the cluster that takes the bytes");
             section.misplaced(ROUTED_KEYS, OF_ROUTED);
             section.misplaced(HTTP_KEYS, OF_HTTP);
+            section.misplaced(RPC_KEYS, OF_GO_AWAY);
             let cluster = cluster.map_or(ClusterIndex(0), |tree| clusters.refer(tree, TCP, problems));
             ListenerKind::Tcp { cluster }
         }
@@ -151,6 +157,11 @@ fn kind(
             let chain = filter::Chain { filters: &filters, protocol, workers };
             let around = chain::Around { protocol, filters: chain, parts };
             let routes = Arc::new(chain::routes(section, clusters, &around));
+            if spoken.has_optional_go_away() {
+                codec.go_away = section.boolean("go_away", false);
+            } else {
+                section.misplaced(RPC_KEYS, OF_GO_AWAY);
+            }
             let options = if spoken.is_rpc {
                 section.misplaced(HTTP_KEYS, OF_HTTP);
                 HttpOptions::default()
@@ -163,6 +174,7 @@ fn kind(
         None => {
             section.settle(ROUTED_KEYS);
             section.settle(HTTP_KEYS);
+            section.settle(RPC_KEYS);
             section.settle(&["cluster"]);
             ListenerKind::Tcp { cluster: ClusterIndex(0) }
         }
@@ -185,6 +197,9 @@ fn limits(
     } else if spoken.is_some_and(Spoken::is_rpc) {
         section.misplaced(HTTP_LIMITS, OF_HTTP);
     }
+    if spoken.is_some_and(|spoken| !spoken.is_rpc()) {
+        section.misplaced(RPC_LIMITS, OF_RPC);
+    }
     let codec = CodecOptions::default();
     let header_bytes = section.size_bytes("header_bytes", HEADER_BYTES, u64::from(codec.header_bytes));
     let headers = section.integer("headers", 1..=u64::from(MAX_HEADERS), u64::from(codec.headers));
@@ -199,6 +214,7 @@ fn limits(
         request_timeout_ms: section.duration_ms("request_timeout", 0, 0),
         stream_idle_timeout_ms: section.duration_ms("stream_idle_timeout", 0, 300_000),
         idle_timeout_ms,
+        held_up_timeout_ms: section.duration_ms("held_up_timeout", 0, 1_000),
     };
     section.finish();
     let codec = CodecOptions {

@@ -12,6 +12,7 @@ mod hash;
 mod header;
 mod header_value;
 mod health;
+mod heartbeat;
 mod keepalive;
 mod late_fields;
 mod listener;
@@ -32,6 +33,7 @@ mod route_match;
 mod section;
 mod settings;
 mod shadow;
+mod spoken;
 mod subsets;
 mod substitution;
 mod suggest;
@@ -136,7 +138,7 @@ fn read(
     root.finish();
     let access_log = settings.access_log.as_ref().map(|log| log.format.fields.clone());
     late_fields::settle(&mut listeners, access_log.as_ref());
-    let (clusters, discoveries) = clusters.into_parts();
+    let (clusters, discoveries) = clusters.into_parts(problems);
     let cores = settings.workers;
     let snapshot =
         Snapshot { version: 0, listeners, clusters, local_cluster, drain_timeout_ms, access_log, cores };

@@ -93,9 +93,6 @@ fn what_only_http_has_is_refused() {
     }
     let calls = problems(&file("http", "", "{ match: { service: a }, cluster: api }"));
     assert!(calls[0].starts_with("8:18 `service` has no meaning here"), "{calls:?}");
-    let heartbeat =
-        file("bolt", "", TO_API).replace("[127.0.0.1:1]", "[127.0.0.1:1], health_check: { heartbeat: {} }");
-    assert!(problems(&heartbeat)[0].contains("`heartbeat` is in the format but not in this version"));
     let other = file("bolt", "", TO_API).replace("{ name: api", "{ protocol: dubbo, name: api");
     assert!(problems(&other)[0].contains("the cluster `api` speaks dubbo, the listener bolt"));
 }
@@ -146,4 +143,102 @@ fn headers_behind_the_payload_are_looked_for_where_something_asks() {
     assert!(is_on(chain));
     let cookie = chain.replace("{ header: uid }", "{ cookie: uid }");
     assert!(problems(&cookie)[0].contains("`cookie` has no meaning here"), "{:?}", problems(&cookie));
+}
+
+/// One listener of this protocol, and a cluster with these keys.
+fn with_cluster(protocol: &str, keys: &str) -> String {
+    file(protocol, "", TO_API).replace("{ name: api", &format!("{{ name: api, {keys}"))
+}
+
+fn cluster_of(protocol: &str, keys: &str) -> Cluster {
+    let loaded = load(&with_cluster(protocol, keys)).unwrap_or_else(|report| panic!("{report}"));
+    Cluster::clone(&loaded.snapshot.clusters[0])
+}
+
+#[test]
+fn idle_connections_of_calls_have_heartbeats_unless_told_otherwise() {
+    for (protocol, has_heartbeats) in [
+        ("bolt", true),
+        ("dubbo", true),
+        ("tars", true),
+        ("thrift", false),
+        ("dubbo_thrift", false),
+        ("http", false),
+    ] {
+        let default = cluster_of(protocol, "lb: random").heartbeat;
+        assert_eq!(default, has_heartbeats.then(Heartbeat::default), "{protocol}");
+    }
+    assert_eq!(cluster_of("bolt", "heartbeat: { interval: 0s }").heartbeat, None);
+    let heartbeat = |keys: &str| cluster_of("dubbo", &format!("heartbeat: {{ {keys} }}")).heartbeat.unwrap();
+    let expected = Heartbeat { interval_ms: 90_000, max_interval_ms: 90_000, timeout_ms: 5_000 };
+    assert_eq!(heartbeat("interval: 90s"), expected);
+    let expected = Heartbeat { interval_ms: 2_000, max_interval_ms: 3_000, timeout_ms: 10 };
+    assert_eq!(heartbeat("interval: 2s, max_interval: 3s, timeout: 10ms"), expected);
+}
+
+#[test]
+fn what_connections_of_calls_carry_is_bounded() {
+    let shared = |keys: &str| cluster_of("tars", &format!("pool: {{ {keys} }}")).shared;
+    assert_eq!(shared(""), SharedLimits { max_calls_per_connection: 128, max_connections_per_endpoint: 8 });
+    let largest = SharedLimits { max_calls_per_connection: 4095, max_connections_per_endpoint: 256 };
+    assert_eq!(shared("max_calls_per_connection: 4095, max_connections_per_endpoint: 256"), largest);
+    let smallest = SharedLimits { max_calls_per_connection: 1, max_connections_per_endpoint: 1 };
+    assert_eq!(shared("max_calls_per_connection: 1, max_connections_per_endpoint: 1"), smallest);
+}
+
+#[test]
+fn what_a_protocol_has_not_is_refused_of_its_clusters() {
+    for (protocol, keys, expected) in [
+        ("thrift", "heartbeat: {}", "9:25 a heartbeat of thrift, which has none"),
+        ("http", "heartbeat: {}", "9:25 a heartbeat of http1, which has none"),
+        (
+            "dubbo_thrift",
+            "health_check: { heartbeat: {} }",
+            "9:41 a heartbeat of dubbo_thrift, which has none",
+        ),
+        ("bolt", "heartbeat: { interval: 2s, max_interval: 1s }", "9:66 `1s` is out of range"),
+        ("bolt", "heartbeat: { timeout: 0s }", "9:47 `0s` is out of range"),
+        ("bolt", "heartbeat: { every: 1s }", "9:38 unknown key `every` in a heartbeat"),
+        ("thrift", "pool: { max_calls_per_connection: 2 }", "9:33 `max_calls_per_connection` of thrift"),
+        ("http", "pool: { max_connections_per_endpoint: 2 }", "9:33 `max_connections_per_endpoint` of http1"),
+        ("bolt", "pool: { max_calls_per_connection: 0 }", "9:59 0 is out of range"),
+        ("bolt", "pool: { max_calls_per_connection: 4096 }", "9:59 4096 is out of range"),
+        ("bolt", "pool: { max_connections_per_endpoint: 0 }", "9:63 0 is out of range"),
+        ("bolt", "pool: { max_connections_per_endpoint: 257 }", "9:63 257 is out of range"),
+        ("bolt", "pool: { share_idle_connections: true }", "9:33 `share_idle_connections` of bolt"),
+        ("thrift", "pool: { share_idle_connections: true }", "9:33 `share_idle_connections` of thrift"),
+    ] {
+        let found = problems(&with_cluster(protocol, keys));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
+    }
+    let raw = "listeners: [{ name: raw, address: 127.0.0.1:0, protocol: tcp, cluster: api }]\n\
+               clusters: [{ name: api, endpoints: [127.0.0.1:1], KEYS }]\n";
+    for (keys, expected) in [
+        ("heartbeat: {}", "2:51 a heartbeat of tcp, which has none"),
+        ("pool: { share_idle_connections: true }", "2:59 `share_idle_connections` of tcp"),
+        ("pool: { max_calls_per_connection: 3 }", "2:59 `max_calls_per_connection` of tcp"),
+    ] {
+        let found = problems(&raw.replace("KEYS", keys));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
+    }
+}
+
+#[test]
+fn limits_and_announcements_of_listeners_for_calls() {
+    let listener = |keys: &str| {
+        let loaded = load(&file("bolt", keys, TO_API)).unwrap_or_else(|report| panic!("{report}"));
+        let listener = &loaded.snapshot.listeners[0];
+        (listener.limits.held_up_timeout_ms, http(listener).codec.go_away)
+    };
+    assert_eq!(listener(""), (1_000, false));
+    assert_eq!(listener("  go_away: true\n  limits: { held_up_timeout: 3s }\n"), (3_000, true));
+    for (protocol, keys, expected) in [
+        ("dubbo", "  go_away: true\n", "5:3 `go_away` has no meaning here"),
+        ("tars", "  go_away: false\n", "5:3 `go_away` has no meaning here"),
+        ("http", "  go_away: true\n", "5:3 `go_away` has no meaning here"),
+        ("http", "  limits: { held_up_timeout: 3s }\n", "5:13 `held_up_timeout` has no meaning here"),
+    ] {
+        let found = problems(&file(protocol, keys, TO_API));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
+    }
 }

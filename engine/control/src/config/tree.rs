@@ -35,7 +35,15 @@ pub(super) struct Entry<'t> {
     pub(super) value: Tree<'t>,
 }
 
-impl Tree<'_> {
+impl<'t> Tree<'t> {
+    /// What a mapping has under this key, without saying that the key is known.
+    pub(super) fn entry(&self, key: &str) -> Option<&Entry<'t>> {
+        match &self.value {
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key),
+            _ => None,
+        }
+    }
+
     /// What the value is, for messages.
     pub(super) fn describe(&self) -> String {
         match &self.value {

@@ -5,7 +5,9 @@ use super::Control;
 use crate::health::active::CheckResult;
 use crate::health::{Judged, Outcome, TargetId};
 use crate::log;
-use sidering_dataplane::config::{Cluster, ClusterIndex, Endpoint, HealthFlags, HostHealth, Snapshot};
+use sidering_dataplane::config::{
+    Cluster, ClusterIndex, Endpoint, HealthFlags, HostHealth, OutlierDetection, Snapshot,
+};
 use sidering_dataplane::io::Address;
 use sidering_dataplane::message::{HealthChange, HealthUpdate, Message};
 use std::collections::{HashMap, HashSet};
@@ -49,8 +51,9 @@ impl Control {
         let random = &mut self.random;
         let (name, check) = (&cluster.name, cluster.health_check.as_ref());
         self.checks.set_cluster(name, check, &endpoints, before, now_ms, &mut || random.next());
-        self.watch.set_cluster(name, cluster.outlier_detection.as_ref(), &endpoints, now_ms);
-        if cluster.health_check.is_none() && cluster.outlier_detection.is_none() {
+        let ejection = ejection_of(cluster);
+        self.watch.set_cluster(name, ejection.as_ref(), &endpoints, now_ms);
+        if cluster.health_check.is_none() && ejection.is_none() {
             return endpoints;
         }
         self.setup.health_events.wake();
@@ -141,6 +144,12 @@ impl Control {
             self.tell_all(|| Message::Health(update.clone()));
         }
     }
+}
+
+/// Who is ejected, and when: missed heartbeats do that by themselves.
+fn ejection_of(cluster: &Cluster) -> Option<Arc<OutlierDetection>> {
+    let by_heartbeats = || cluster.heartbeat.map(|_| Arc::new(OutlierDetection::by_heartbeats()));
+    cluster.outlier_detection.clone().or_else(by_heartbeats)
 }
 
 fn log_judged(judged: &Judged, outcome: &Outcome) {

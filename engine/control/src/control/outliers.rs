@@ -17,6 +17,7 @@ impl Control {
             RowKind::ServerErrors => Detection::Consecutive5xx,
             RowKind::GatewayFailures => Detection::ConsecutiveGatewayFailure,
             RowKind::LocalOriginFailures => Detection::ConsecutiveLocalOriginFailure,
+            RowKind::Heartbeats => Detection::Heartbeat,
         };
         let now_ms = self.now_ms();
         let random = &mut self.random;

@@ -107,7 +107,7 @@ impl Families {
         if cluster.health_check.is_some() {
             self.numbers(HEALTH_CHECK, &scope, health);
         }
-        if cluster.outlier_detection.is_some() {
+        if cluster.outlier_detection.is_some() || cluster.heartbeat.is_some() {
             self.numbers(OUTLIER_DETECTION, &scope, health);
         }
         let healthy = Value::Number(health().map(|health| health.members_healthy.get()).sum());

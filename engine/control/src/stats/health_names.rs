@@ -189,4 +189,18 @@ pub(super) const OUTLIER_DETECTION: Numbers<HealthCounters> = &[
         "Outliers found, ejected or not, by local origin failure percentage.",
         |h| &h.ejections_detected[Detection::LocalOriginFailurePercentage as usize],
     ),
+    (
+        "cluster_outlier_detection_ejections_enforced_heartbeat",
+        "outlier_detection.ejections_enforced_heartbeat",
+        Kind::Counter,
+        "Ejections by missed heartbeats.",
+        |h| &h.ejections_enforced[Detection::Heartbeat as usize],
+    ),
+    (
+        "cluster_outlier_detection_ejections_detected_heartbeat",
+        "outlier_detection.ejections_detected_heartbeat",
+        Kind::Counter,
+        "Outliers found, ejected or not, by missed heartbeats.",
+        |h| &h.ejections_detected[Detection::Heartbeat as usize],
+    ),
 ];

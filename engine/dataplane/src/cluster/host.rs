@@ -112,6 +112,8 @@ pub(super) struct Entry {
     pub(super) connecting: u32,
     /// What has been learned of the silence that its connections may keep; 0 is nothing yet.
     pub(super) heartbeat_ms: u32,
+    /// It has ever answered one.
+    pub(super) answers_heartbeats: bool,
     /// Those that carry exchanges and may carry more; they are not idle. A handful.
     pub(super) shared: Vec<ConnId>,
 }
@@ -214,6 +216,7 @@ impl HostTable {
             connections: 0,
             connecting: 0,
             heartbeat_ms: 0,
+            answers_heartbeats: false,
             shared: Vec::new(),
         };
         self.entries[index as usize] = Some(entry);

@@ -13,6 +13,8 @@ pub struct Reached {
     pub server_errors: bool,
     pub gateway_failures: bool,
     pub local_origin_failures: bool,
+    /// One that was not answered is enough.
+    pub heartbeats: bool,
 }
 
 impl Reached {
@@ -22,6 +24,7 @@ impl Reached {
             (self.server_errors, RowKind::ServerErrors),
             (self.gateway_failures, RowKind::GatewayFailures),
             (self.local_origin_failures, RowKind::LocalOriginFailures),
+            (self.heartbeats, RowKind::Heartbeats),
         ];
         all.into_iter().filter(|(reached, _)| *reached).map(|(_, kind)| kind)
     }
@@ -126,6 +129,7 @@ mod tests {
                     RowKind::ServerErrors => '5',
                     RowKind::GatewayFailures => 'g',
                     RowKind::LocalOriginFailures => 'l',
+                    RowKind::Heartbeats => unreachable!("no outcome of a request"),
                 };
                 text.push_str(&format!("{}{letter} ", index + 1));
             }

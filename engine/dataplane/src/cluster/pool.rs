@@ -191,6 +191,18 @@ impl CoreCluster {
         }
     }
 
+    /// The endpoint has answered a heartbeat.
+    pub fn note_heartbeat_answered(&mut self, endpoint: u32) {
+        if let Some(entry) = self.hosts.entry_mut(endpoint) {
+            entry.answers_heartbeats = true;
+        }
+    }
+
+    /// Whether it ever has.
+    pub fn answers_heartbeats(&self, endpoint: u32) -> bool {
+        self.hosts.entry(endpoint).is_some_and(|entry| entry.answers_heartbeats)
+    }
+
     /// Takes any idle connection to an endpoint that requests may go to, with the endpoint.
     pub fn take_any_idle(&mut self) -> Option<(ConnId, u32)> {
         let is_admitted = |entry: &&Entry| self.priorities.admits(&self.hosts, entry.host.index);

@@ -34,6 +34,8 @@ pub struct Cluster {
     pub health_check: Option<Arc<HealthCheck>>,
     /// `None`: idle connections are not asked. Without a meaning where the protocol has no heartbeats.
     pub heartbeat: Option<Heartbeat>,
+    /// Without a meaning where the protocol has one exchange on a connection at a time.
+    pub shared: SharedLimits,
     /// `None`: nobody is ejected.
     pub outlier_detection: Option<Arc<OutlierDetection>>,
 }
@@ -75,6 +77,21 @@ pub struct PoolLimits {
     pub idle_timeout_ms: u64,
     /// A core that has no idle connection may get one of another core. For HTTP/1 only.
     pub shares_idle: bool,
+}
+
+/// How the exchanges of one core share connections to one endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SharedLimits {
+    /// With so many on it, another connection is opened; never 0.
+    pub max_calls_per_connection: u32,
+    /// So many connections are opened for load, and those exchanges that are too many for them share them all the same; never 0.
+    pub max_connections_per_endpoint: u32,
+}
+
+impl Default for SharedLimits {
+    fn default() -> Self {
+        SharedLimits { max_calls_per_connection: 128, max_connections_per_endpoint: 8 }
+    }
 }
 
 /// One address of a cluster.

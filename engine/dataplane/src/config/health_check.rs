@@ -60,6 +60,8 @@ pub struct HealthCheck {
 pub enum Probe {
     Http(HttpProbe),
     Tcp(TcpProbe),
+    /// A heartbeat of the cluster's protocol, by its name in the codec registry.
+    Heartbeat(&'static str),
 }
 
 /// One HTTP/1.1 request.

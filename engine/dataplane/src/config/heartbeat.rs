@@ -8,7 +8,8 @@ pub struct Heartbeat {
     pub interval_ms: u64,
     /// It is never longer than this.
     pub max_interval_ms: u64,
-    /// An answer takes no longer; else the connection is closed, and its endpoint has failed once.
+    /// An answer takes no longer; else the connection is closed, and its endpoint ejected if it
+    /// has ever answered one.
     pub timeout_ms: u64,
 }
 

@@ -32,6 +32,9 @@ pub struct ListenerLimits {
     pub stream_idle_timeout_ms: u64,
     /// A connection without a request (HTTP), or without a byte in either direction (TCP): closed.
     pub idle_timeout_ms: u64,
+    /// How long a client may take nothing of an answer while answers to other clients wait behind it on one upstream connection: it
+    /// is cut off. Frames cannot be interleaved, and what is held of them is bounded, so that one who reads no more stops all.
+    pub held_up_timeout_ms: u64,
 }
 
 /// What a listener does with its connections.

@@ -26,7 +26,9 @@ mod zone;
 pub use action::{ClusterHeader, Redirect, RedirectPath, Rewrite, WeightedCluster};
 pub use chain::{ChainLink, LinkTables, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
-pub use cluster::{Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy};
+pub use cluster::{
+    Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy, SharedLimits,
+};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use header::{

@@ -61,6 +61,21 @@ pub struct Enforcing {
     pub local_origin_failure_percentage: u32,
 }
 
+impl OutlierDetection {
+    /// Of a cluster with heartbeats that says nothing else: nobody is ejected for what it answers, only for what it does not,
+    /// and half of them at most.
+    #[must_use]
+    pub fn by_heartbeats() -> Self {
+        OutlierDetection {
+            consecutive_5xx: 0,
+            consecutive_gateway_failure: 0,
+            consecutive_local_origin_failure: 0,
+            max_ejected_percent: 50,
+            ..OutlierDetection::default()
+        }
+    }
+}
+
 impl Default for OutlierDetection {
     fn default() -> Self {
         OutlierDetection {

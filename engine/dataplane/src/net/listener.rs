@@ -93,6 +93,7 @@ impl CoreListener {
             request_timeout_ms: 0,
             stream_idle_timeout_ms: 300_000,
             idle_timeout_ms: 60_000,
+            held_up_timeout_ms: 1_000,
         };
         let config = Listener {
             id: ListenerId(u32::MAX),

@@ -18,6 +18,8 @@ pub enum RowKind {
     GatewayFailures,
     /// Connects, resets and timeouts.
     LocalOriginFailures,
+    /// Heartbeats without an answer. One is a row: nothing else could have kept an idle connection from it.
+    Heartbeats,
 }
 
 /// Takes notices to the control thread.

@@ -16,10 +16,6 @@ use crate::worker::{TimerToken, Worker};
 /// How long a client that was answered may go on sending before it is cut off.
 const LINGER_MS: u64 = 5_000;
 
-/// How long a client may take nothing of an answer while answers to others wait behind it. Frames cannot be interleaved,
-/// and what is held of them is bounded: one who reads no more would stop everybody on the same upstream connection.
-const HELD_UP_MS: u64 = 1_000;
-
 /// How long a connection whose listener is gone may wait for its last request.
 const ORPHAN_MS: u64 = 15_000;
 
@@ -112,8 +108,9 @@ impl<I: Io> Worker<I> {
                     _ => match conn.shadow.as_ref() {
                         Some(shadow) => after(shadow.started, shadow.timeout_ms, Limit::Shadow),
                         None => {
-                            let (_, since) = self.held_up_by(id)?;
-                            after(since, HELD_UP_MS, Limit::HeldUp)
+                            let (key, since) = self.held_up_by(id)?;
+                            let listener = &self.streams.get(key)?.listener;
+                            after(since, listener.config.limits.held_up_timeout_ms, Limit::HeldUp)
                         }
                     },
                 }

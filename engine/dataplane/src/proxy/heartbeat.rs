@@ -1,7 +1,6 @@
 //! Heartbeats on idle upstream connections that carry calls. What middle boxes allow is learned for each endpoint: intervals
 //! grow while they are answered, and shrink when a silent connection is cut.
 
-use crate::cluster::Outcome;
 use crate::config::Heartbeat;
 use crate::io::{CloseMode, ConnId, Io, Time};
 use crate::net::conn::{Conn, Phase, Role};
@@ -40,19 +39,22 @@ impl<I: Io> Worker<I> {
         {
             let interval_ms = cluster.heartbeat_ms(endpoint, &heartbeat);
             cluster.set_heartbeat_ms(endpoint, heartbeat.longer(interval_ms));
+            cluster.note_heartbeat_answered(endpoint);
         }
         self.arm_deadline(id);
     }
 
-    /// The endpoint has not answered in time.
+    /// The endpoint has not answered in time. Whoever never has may know no heartbeats: nothing is thought of that.
     pub(super) fn expire_heartbeat(&mut self, io: &mut I, id: ConnId) {
         let Some(Role::Upstream { cluster, endpoint }) = self.role(id) else { return };
-        if let Some(Some(known)) = self.clusters.get(cluster as usize) {
-            known.counters.heartbeats_missed.add(1);
-        }
+        let Some(Some(known)) = self.clusters.get(cluster as usize) else { return };
+        known.counters.heartbeats_missed.add(1);
+        let has_answered = known.answers_heartbeats(endpoint);
         self.learn_from_cut(id);
         self.close_conn(io, id, CloseMode::Reset);
-        self.record_connect(cluster, endpoint, Outcome::Timeout);
+        if has_answered {
+            self.record_missed_heartbeat(cluster, endpoint);
+        }
     }
 
     /// A connection that carries nothing has come to its end: if it had been silent, something between here and its endpoint

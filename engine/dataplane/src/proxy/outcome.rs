@@ -55,6 +55,14 @@ impl<I: Io> Worker<I> {
         }
     }
 
+    /// The endpoint does not answer heartbeats any more.
+    pub(super) fn record_missed_heartbeat(&mut self, cluster_key: u32, endpoint: u32) {
+        if let Some(Some(cluster)) = self.clusters.get(cluster_key as usize) {
+            let reached = Reached { heartbeats: true, ..Reached::default() };
+            notify(&mut self.notices, &self.counters, cluster, endpoint, reached);
+        }
+    }
+
     /// A stream has become a tunnel.
     pub(crate) fn record_tunnel(&mut self, key: StreamKey) {
         let Some(stream) = self.streams.get(key) else { return };

@@ -9,10 +9,6 @@ use crate::stream::{Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::BodyLength;
 
-/// Exchanges on one connection above which another one is opened.
-const CALLS_PER_CONNECTION: usize = 128;
-/// At most so many connections of one core to one endpoint are opened for load; the exchanges share them beyond.
-const CONNECTIONS_PER_ENDPOINT: usize = 8;
 /// A request up to this long is sent when it is whole, so that a client that stops within it keeps no connection from
 /// others. A longer one gets a connection without others.
 pub(crate) const GATHERED_BYTES: u64 = 64 * 1024;
@@ -25,19 +21,21 @@ impl<I: Io> Worker<I> {
         if !cluster.is_multiplexed() || is_alone {
             return cluster.take_idle(endpoint);
         }
+        let limits = cluster.config.shared;
         let shared = cluster.shared(endpoint);
         let mut fewest: Option<(usize, ConnId)> = None;
         for id in shared {
             let Some(calls) = self.conns.get(*id).and_then(calls_if_takes) else { continue };
-            if calls < CALLS_PER_CONNECTION {
+            if calls < limits.max_calls_per_connection as usize {
                 return Some(*id);
             }
             if fewest.is_none_or(|(least, _)| calls < least) {
                 fewest = Some((calls, *id));
             }
         }
-        let may_open =
-            shared.len() < CONNECTIONS_PER_ENDPOINT && cluster.has_room() && !cluster.is_connecting(endpoint);
+        let may_open = shared.len() < limits.max_connections_per_endpoint as usize
+            && cluster.has_room()
+            && !cluster.is_connecting(endpoint);
         cluster.take_idle(endpoint).or_else(|| fewest.filter(|_| !may_open).map(|(_, id)| id))
     }
 

@@ -1,4 +1,10 @@
-//! Frames of bolt, written and read by hand.
+//! Frames of bolt, written and read by hand, and listeners for them.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use crate::support::{cluster, forward, http, limits, route};
+use sidering_codecs::registry::CodecOptions;
+use sidering_dataplane::config::*;
+use sidering_dataplane::route::RouteTable;
 
 pub(crate) const REQUEST: u8 = 1;
 pub(crate) const ONE_WAY: u8 = 2;
@@ -65,4 +71,28 @@ pub(crate) fn frames(mut bytes: &[u8]) -> Vec<Told> {
         bytes = &bytes[head + content..];
     }
     told
+}
+
+/// A listener of this protocol in front of one cluster.
+pub(crate) fn snapshot_of(protocol: &'static str, endpoints: u16) -> Snapshot {
+    let mut snapshot = http(endpoints);
+    let listener = HttpListener {
+        protocol,
+        codec: CodecOptions::default(),
+        routes: RouteTable::compile(vec![VirtualHost {
+            domains: vec!["*".into()],
+            routes: vec![route("/", forward())],
+            ..VirtualHost::default()
+        }])
+        .into(),
+        ..HttpListener::default()
+    };
+    snapshot.listeners[0].kind = ListenerKind::Http(Box::new(listener));
+    snapshot.listeners[0].limits = ListenerLimits { request_timeout_ms: 2_000, ..limits() };
+    snapshot.clusters = vec![{
+        let mut cluster = cluster(endpoints, protocol);
+        cluster.pool.max_pending = 100;
+        cluster.into()
+    }];
+    snapshot
 }

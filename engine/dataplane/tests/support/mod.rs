@@ -378,6 +378,7 @@ pub(crate) fn limits() -> ListenerLimits {
         request_timeout_ms: 3_000,
         stream_idle_timeout_ms: 20_000,
         idle_timeout_ms: 60_000,
+        held_up_timeout_ms: 1_000,
     }
 }
 

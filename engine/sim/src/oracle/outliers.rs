@@ -64,6 +64,7 @@ impl World {
                     assert!(outliers.splits, "failures of local origin are told of, and not to be apart");
                     ("failures of local origin", counters.local_origin_failed.get())
                 }
+                RowKind::Heartbeats => panic!("no cluster has heartbeats"),
             };
             let rows = self.oracle.notices.rows.entry((number, at, name)).or_default();
             *rows += 1;

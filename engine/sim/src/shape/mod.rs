@@ -61,6 +61,7 @@ impl Shape {
             request_timeout_ms: timeout(60_000, &[4000, 1500, 0]),
             stream_idle_timeout_ms: timeout(60_000, &[5000, 2000, 400]),
             idle_timeout_ms: timeout(60_000, &[6000, 1000]),
+            held_up_timeout_ms: 1000,
             max_connections: if is_calm { 100 } else { choices.pick(&[100, 100, 100, 5, 2, 1]) as u32 },
         };
         let options = HttpOptions {

@@ -15,11 +15,13 @@ pub enum Detection {
     LocalOriginSuccessRate,
     FailurePercentage,
     LocalOriginFailurePercentage,
+    /// A heartbeat that was not answered; Envoy has none.
+    Heartbeat,
 }
 
 impl Detection {
     /// All of them, each at its number.
-    pub const ALL: [Detection; 7] = [
+    pub const ALL: [Detection; 8] = [
         Detection::Consecutive5xx,
         Detection::ConsecutiveGatewayFailure,
         Detection::ConsecutiveLocalOriginFailure,
@@ -27,6 +29,7 @@ impl Detection {
         Detection::LocalOriginSuccessRate,
         Detection::FailurePercentage,
         Detection::LocalOriginFailurePercentage,
+        Detection::Heartbeat,
     ];
 }
 
@@ -41,6 +44,7 @@ impl Display for Detection {
             Detection::LocalOriginSuccessRate => "local_origin_success_rate",
             Detection::FailurePercentage => "failure_percentage",
             Detection::LocalOriginFailurePercentage => "local_origin_failure_percentage",
+            Detection::Heartbeat => "heartbeat",
         })
     }
 }
@@ -219,5 +223,6 @@ fn enforced_percent(enforcing: &Enforcing, detection: Detection) -> u32 {
         Detection::LocalOriginSuccessRate => enforcing.local_origin_success_rate,
         Detection::FailurePercentage => enforcing.failure_percentage,
         Detection::LocalOriginFailurePercentage => enforcing.local_origin_failure_percentage,
+        Detection::Heartbeat => 100,
     }
 }

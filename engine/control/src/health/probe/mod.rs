@@ -1,5 +1,6 @@
 //! One check of one endpoint: a connection, what is asked on it, and what came of that. It decides nothing about health.
 
+mod heartbeat;
 mod http;
 mod tcp;
 
@@ -55,6 +56,7 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: S, due: &Due) -> io::Res
     match &due.check.probe {
         Probe::Http(http) => http::ask(stream, http, &due.cluster).await.map_err(io::Error::other),
         Probe::Tcp(tcp) => tcp::ask(stream, tcp).await,
+        Probe::Heartbeat(protocol) => heartbeat::ask(stream, protocol).await,
     }
 }
 

@@ -144,3 +144,34 @@ fn an_expected_answer_by_tcp() {
         assert_eq!((outcome.result, said.as_str()), (expected, "PING\r\n\r\n"), "{answer}");
     }
 }
+
+#[test]
+fn a_heartbeat_must_be_answered_by_its_protocol() {
+    // As wire-formats.md has them: an answer with the id that was asked for, one with another, a heartbeat of the endpoint's own in
+    // front of the answer, and what is no frame.
+    let answer = |id: [u8; 4]| [&[1, 0, 0, 0, 1], &id[..], &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]].concat();
+    let ask = |id: [u8; 4]| [&[1, 1, 0, 0, 1], &id[..], &[1, 255, 255, 255, 255], &[0; 8]].concat();
+    type Speak = Box<dyn Fn([u8; 4]) -> Vec<u8> + Send>;
+    let table: Vec<(Speak, CheckResult)> = vec![
+        (Box::new(answer), CheckResult::Success),
+        (Box::new(move |id| answer([id[0], id[1], id[2], id[3] ^ 1])), CheckResult::Network),
+        (Box::new(move |id| [ask([0, 0, 0, 9]), answer(id)].concat()), CheckResult::Success),
+        (Box::new(|_| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), CheckResult::Network),
+        (Box::new(|_| vec![]), CheckResult::Network),
+    ];
+    for (at, (speak, expected)) in table.into_iter().enumerate() {
+        let (outcome, _) = check(Probe::Heartbeat("bolt"), 10_000, move |mut stream| {
+            let mut ping = [0; 22];
+            stream.read_exact(&mut ping).unwrap();
+            assert_eq!(ping[..4], [1, 1, 0, 0], "a heartbeat");
+            stream.write_all(&speak(ping[5..9].try_into().unwrap())).unwrap();
+            vec![]
+        });
+        assert_eq!(outcome.result, expected, "{at}: {}", outcome.reason);
+    }
+    let (outcome, _) = check(Probe::Heartbeat("dubbo"), 50, |stream| {
+        silent(stream);
+        vec![]
+    });
+    assert_eq!(outcome, Outcome { result: CheckResult::Network, reason: "timeout".into() });
+}

@@ -8,6 +8,7 @@ pub(super) const REQUEST: u8 = 1;
 pub(super) const ONE_WAY: u8 = 2;
 const RESPONSE: u8 = 0;
 const HEARTBEAT: u16 = 0;
+const GO_AWAY: u16 = 100;
 const COMMAND_REQUEST: u16 = 1;
 const COMMAND_RESPONSE: u16 = 2;
 
@@ -54,6 +55,11 @@ pub(super) fn heartbeat(id: u32) -> Frame {
     Frame { kind: REQUEST, command: HEARTBEAT, id, codec: 1, timeout_ms: -1, ..Frame::default() }
 }
 
+/// The announcement that a connection takes no more calls.
+pub(super) fn go_away() -> Frame {
+    Frame { command: GO_AWAY, ..heartbeat(0) }
+}
+
 impl Frame {
     /// With another header.
     pub(super) fn with(mut self, name: &str, value: &str) -> Frame {
@@ -78,6 +84,21 @@ impl Frame {
             content: content.to_vec(),
             ..Frame::default()
         }
+    }
+
+    /// Whether it is a heartbeat.
+    pub(super) fn is_ping(&self) -> bool {
+        (self.kind, self.command) == (REQUEST, HEARTBEAT)
+    }
+
+    /// The answer to it as a heartbeat.
+    pub(super) fn pong(&self) -> Frame {
+        Frame { command: HEARTBEAT, class: String::new(), ..self.answer(SUCCESS, b"") }
+    }
+
+    /// Whether it announces the end of its connection.
+    pub(super) fn is_go_away(&self) -> bool {
+        (self.kind, self.command) == (REQUEST, GO_AWAY)
     }
 
     /// Whether it is the answer to a heartbeat.
@@ -166,10 +187,7 @@ pub(super) fn echo(wire: &mut Wire) -> io::Result<()> {
         let frame = read(wire)?;
         match (frame.kind, frame.command) {
             (REQUEST, COMMAND_REQUEST) => wire.send(&frame.answer(SUCCESS, &frame.content).bytes())?,
-            (REQUEST, HEARTBEAT) => {
-                let pong = Frame { command: HEARTBEAT, class: String::new(), ..frame.answer(SUCCESS, b"") };
-                wire.send(&pong.bytes())?;
-            }
+            (REQUEST, HEARTBEAT) => wire.send(&frame.pong().bytes())?,
             _ => {}
         }
     }

@@ -4,6 +4,7 @@ mod bolt;
 mod calls;
 mod failures;
 mod flow;
+mod heartbeats;
 mod others;
 mod real_peers;
 mod routing;

@@ -7,7 +7,7 @@ use std::io;
 
 /// A frame of codecs/tests/rpc/golden_frames.txt.
 #[track_caller]
-fn golden(title: &str) -> Vec<u8> {
+pub(super) fn golden(title: &str) -> Vec<u8> {
     let file = repository().join("codecs/tests/rpc/golden_frames.txt");
     let text = std::fs::read_to_string(&file).expect("the golden frames are there");
     let mut lines = text.lines().skip_while(|line| !line.starts_with(title));
@@ -25,7 +25,7 @@ fn read(wire: &mut Wire, at: usize, uncounted: usize) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn read_dubbo(wire: &mut Wire) -> io::Result<Vec<u8>> {
+pub(super) fn read_dubbo(wire: &mut Wire) -> io::Result<Vec<u8>> {
     read(wire, 12, 16)
 }
 
