@@ -60,6 +60,8 @@ pub struct Protocol {
     pub pool: PoolMode,
     /// Heads are those of calls: they have a service and a method instead of a path.
     pub is_rpc: bool,
+    /// Whether fields of a message that passes can be changed.
+    pub can_change_fields: bool,
     /// Whether a connection's first bytes are this protocol's.
     pub detect: fn(&[u8]) -> Detection,
     /// Writes a call that is made here; see [`Layout::write_call`].
@@ -90,6 +92,7 @@ impl Protocol {
             client: rpc::client::<L>,
             pool: L::POOL_MODE,
             is_rpc: true,
+            can_change_fields: L::CAN_CHANGE_FIELDS,
             detect: L::detect,
             write_call: L::write_call,
         }
@@ -104,6 +107,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         client: crate::http1::client,
         pool: PoolMode::PingPong,
         is_rpc: false,
+        can_change_fields: true,
         detect: crate::http1::detect,
         write_call: |_, _, _| false,
     },

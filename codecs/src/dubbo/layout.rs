@@ -25,6 +25,7 @@ impl Layout for Dubbo {
     const REPLY_REPEATS_HEAD: bool = false;
     // Dubbo's servers send it when they end, and its clients obey (`HeaderExchangeServer`, `HeartbeatHandler`).
     const IS_GO_AWAY_KNOWN: bool = true;
+    const CAN_CHANGE_FIELDS: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         match (Header::begins(first), first.len()) {

@@ -31,6 +31,7 @@ impl Layout for DubboThrift {
     const ID_BITS: u32 = 63;
     const REPLY_REPEATS_HEAD: bool = true;
     const IS_GO_AWAY_KNOWN: bool = false;
+    const CAN_CHANGE_FIELDS: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         let magic = first.get(LENGTH_BYTES..).unwrap_or_default();

@@ -45,6 +45,9 @@ pub trait Layout: Send + Sync + 'static {
     /// [`CodecOptions::go_away`](crate::registry::CodecOptions::go_away) says so.
     const IS_GO_AWAY_KNOWN: bool;
 
+    /// Whether [`write_head`](Self::write_head) has a place for fields that come, change or go.
+    const CAN_CHANGE_FIELDS: bool = true;
+
     /// Whether these first bytes of a connection are this protocol's.
     fn detect(first: &[u8]) -> Detection;
 

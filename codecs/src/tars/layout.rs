@@ -38,6 +38,7 @@ impl Layout for Tars {
     const ID_BITS: u32 = 31;
     const REPLY_REPEATS_HEAD: bool = false;
     const IS_GO_AWAY_KNOWN: bool = false;
+    const CAN_CHANGE_FIELDS: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
         let Some(length) = first.first_chunk() else {

@@ -33,6 +33,8 @@ pub(super) struct Clusters {
     /// Of each cluster: whether the file says its protocol.
     explicit: Vec<bool>,
     asked: Vec<Asked>,
+    /// Whether anybody refers to it, so that it is known what it speaks.
+    is_referred_to: Vec<bool>,
     names: HashMap<String, u32>,
     discoveries: Vec<Discovery>,
 }
@@ -58,12 +60,14 @@ impl Clusters {
             read.clusters.push(cluster);
             read.explicit.push(explicit);
             read.asked.push(Asked::of(item));
+            read.is_referred_to.push(false);
         }
         read
     }
 
     /// Any of them may be meant by a listener that speaks `protocol`.
     pub(super) fn refer_to_all(&mut self, protocol: &'static str) {
+        self.is_referred_to.fill(true);
         if protocol == TCP {
             return;
         }
@@ -86,6 +90,7 @@ impl Clusters {
             problems.error(tree.place, format!("there is no cluster `{given}`"), expected);
             return ClusterIndex(0);
         };
+        self.is_referred_to[index as usize] = true;
         let cluster = &mut self.clusters[index as usize];
         if protocol != TCP && cluster.protocol != protocol {
             if self.explicit[index as usize] {
@@ -101,8 +106,10 @@ impl Clusters {
 
     /// The clusters, and how the endpoints of those are found that do not list them.
     pub(super) fn into_parts(mut self, problems: &Problems) -> (Vec<Arc<Cluster>>, Vec<Discovery>) {
-        for (cluster, asked) in self.clusters.iter_mut().zip(&self.asked) {
-            asked.settle(cluster, problems);
+        for (index, cluster) in self.clusters.iter_mut().enumerate() {
+            if self.explicit[index] || self.is_referred_to[index] {
+                self.asked[index].settle(cluster, problems);
+            }
         }
         (self.clusters.into_iter().map(Arc::new).collect(), self.discoveries)
     }

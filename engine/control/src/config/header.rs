@@ -6,6 +6,7 @@ use super::problem::{Place, Problems};
 use super::section::{Section, list, text};
 use super::tree::{Tree, Value};
 use super::units::is_token;
+use sidering_codecs::registry;
 use sidering_dataplane::config::{HeaderOperations, HeaderRules, HeaderValue};
 use std::collections::HashMap;
 
@@ -27,9 +28,18 @@ const OF_THE_HOP: [&str; 11] = [
     "host",
 ];
 
-/// Reads `request_headers` and `response_headers` of a section; `None` if they change nothing.
-pub(super) fn rules(section: &mut Section<'_>) -> Option<Box<HeaderRules>> {
+/// Where they are changed.
+const KEYS: &[&str] = &["request_headers", "response_headers"];
+
+/// Reads `request_headers` and `response_headers` of a section of a listener that speaks `protocol`; `None` if they change nothing.
+pub(super) fn rules(section: &mut Section<'_>, protocol: &str) -> Option<Box<HeaderRules>> {
     let problems = section.problems;
+    if registry::protocol(protocol).is_some_and(|protocol| !protocol.can_change_fields) {
+        let owner =
+            "http, bolt and thrift (with THeader): frames of other protocols are passed on as they came";
+        section.misplaced(KEYS, owner);
+        return None;
+    }
     let mut read = |key, is_answer| {
         section.find(key).map_or_else(HeaderOperations::default, |tree| operations(tree, is_answer, problems))
     };

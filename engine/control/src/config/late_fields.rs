@@ -1,11 +1,11 @@
 //! Whether anything on a listener for calls asks for their headers. Some protocols have them behind the payload (Dubbo's
-//! attachments, Tars' context), where they are only read if somebody wants them: nobody says so in the file.
+//! attachments, Tars' context), where they are only read if somebody wants them: nobody says so in the file. Header rules
+//! are no such thing: what has its headers behind the payload has none of them.
 
 use super::protocol::is_rpc;
 use sidering_dataplane::config::{
-    AccessLogFields, ClusterHeader, FieldSource, FieldValue, Forward, HashPolicy, HashSource, HeaderMatch,
-    HeaderOperator, HeaderRules, HttpListener, LinkTables, Listener, ListenerKind, Route, RouteAction,
-    RouteMatch, VirtualHost, ZoneKey,
+    AccessLogFields, ClusterHeader, FieldSource, Forward, HashPolicy, HashSource, HeaderMatch, HttpListener,
+    LinkTables, Listener, ListenerKind, Route, RouteAction, RouteMatch, VirtualHost, ZoneKey,
 };
 use sidering_dataplane::filter::FilterConfig;
 
@@ -23,7 +23,6 @@ pub(super) fn settle(listeners: &mut [Listener], access_log: Option<&AccessLogFi
 
 fn asks(http: &HttpListener) -> bool {
     http.filters.iter().any(|filter| filter.config.looks_at_fields())
-        || http.headers.as_deref().is_some_and(of_rules)
         || http.routes.virtual_hosts().iter().any(of_host)
         || http.routes.chain().iter().any(|link| match &link.tables {
             LinkTables::Table(_) => false,
@@ -33,16 +32,13 @@ fn asks(http: &HttpListener) -> bool {
 
 fn of_host(host: &VirtualHost) -> bool {
     let configs = host.filters.iter().filter_map(|special| special.config.as_ref());
-    configs.into_iter().any(FilterConfig::looks_at_fields)
-        || host.headers.as_deref().is_some_and(of_rules)
-        || host.routes.iter().any(of_route)
+    configs.into_iter().any(FilterConfig::looks_at_fields) || host.routes.iter().any(of_route)
 }
 
 fn of_route(route: &Route) -> bool {
     let mut configs = route.filters.iter().filter_map(|special| special.config.as_ref());
     of_match(&route.matcher)
         || configs.any(FilterConfig::looks_at_fields)
-        || route.headers.as_deref().is_some_and(of_rules)
         || matches!(&route.action, RouteAction::Forward(forward) if of_forward(forward))
 }
 
@@ -58,15 +54,4 @@ fn of_forward(forward: &Forward) -> bool {
     let by_header = forward.cluster_header.as_deref();
     forward.hash.iter().any(is_field)
         || by_header.is_some_and(|ClusterHeader { source, .. }| matches!(source, FieldSource::Field(_)))
-}
-
-fn of_rules(rules: &HeaderRules) -> bool {
-    let mut operators = rules.request.operators().chain(rules.response.operators());
-    operators.any(|operator| match operator {
-        HeaderOperator::Request(FieldValue { first, second, .. }) => [Some(first), second.as_ref()]
-            .into_iter()
-            .flatten()
-            .any(|source| matches!(source, FieldSource::Field(_))),
-        _ => false,
-    })
 }

@@ -153,7 +153,7 @@ fn kind(
             section.misplaced(&["cluster"], "routes; a listener with `protocol: tcp` has one of its own");
             let filters = section.find("filters");
             let filters = filters.map_or(vec![], |tree| filter::chain(tree, protocol, workers, problems));
-            let headers = header::rules(section);
+            let headers = header::rules(section, protocol);
             let chain = filter::Chain { filters: &filters, protocol, workers };
             let around = chain::Around { protocol, filters: chain, parts };
             let routes = Arc::new(chain::routes(section, clusters, &around));

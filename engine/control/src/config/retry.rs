@@ -10,12 +10,12 @@ use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 const ATTEMPTS: std::ops::RangeInclusive<u64> = 0..=100;
 const LATER_KEYS: &[&str] = &["rate_limited_back_off", "previous_hosts"];
 
-/// Reads `retry` of a route whose requests may take `timeout_ms`.
-pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPolicy {
+/// Reads `retry` of a route whose requests, or calls, may take `timeout_ms`.
+pub(super) fn read(tree: &Tree, timeout_ms: u64, is_rpc: bool, problems: &Problems) -> RetryPolicy {
     let default = RetryPolicy::default();
     let mut section = Section::open("a retry policy", tree, problems);
     let on = section.require("on", "a list of conditions such as [connect-failure, 5xx]");
-    let on = on.map_or_else(RetryOn::default, |tree| conditions(tree, problems));
+    let on = on.map_or_else(RetryOn::default, |tree| conditions(tree, is_rpc, problems));
     let attempts = section.integer("attempts", ATTEMPTS, u64::from(default.attempts)) as u32;
     let per_try_timeout_ms = section.duration_ms("per_try_timeout", 0, 0);
     if let Some(place) = section.place_of("per_try_timeout")
@@ -24,6 +24,10 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
     {
         let expected = "less than `timeout`, or it never comes to a second one";
         problems.warning(place, "one try may take as long as all of them", expected);
+    }
+    if is_rpc {
+        let owner = "HTTP: a call that takes too long is sent again once its attempt is given up, by `per_try_timeout`";
+        section.misplaced(&["hedge_on_per_try_timeout"], owner);
     }
     let hedge_on_per_try_timeout =
         section.boolean("hedge_on_per_try_timeout", default.hedge_on_per_try_timeout);
@@ -70,11 +74,19 @@ pub(super) fn read(tree: &Tree, timeout_ms: u64, problems: &Problems) -> RetryPo
     }
 }
 
-fn conditions(tree: &Tree, problems: &Problems) -> RetryOn {
+fn conditions(tree: &Tree, is_rpc: bool, problems: &Problems) -> RetryOn {
     let mut on = RetryOn::default();
     for item in list(tree, "conditions", problems) {
         let Some(given) = text(item, "a condition such as 5xx", problems) else { continue };
         match RetryOn::named(given.as_bytes()) {
+            Some(condition) if is_rpc && condition.has(RetryOn::OF_HTTP) => {
+                let expected = "5xx, gateway-error, retriable-status-codes and the like: statuses of calls are mapped to HTTP's";
+                problems.error(
+                    item.place,
+                    format!("{} of calls, which have none", item.describe()),
+                    expected,
+                );
+            }
             Some(condition) => on = on.with(condition),
             None => {
                 let known = RetryOn::NAMES.map(|(name, _)| name);

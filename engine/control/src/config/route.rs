@@ -31,7 +31,7 @@ pub(super) fn virtual_hosts(
             .map(|tree| (route(tree, protocol, clusters, chain, problems), tree.place))
             .collect();
         let filters = filter::overrides(&mut section, chain);
-        let headers = header::rules(&mut section);
+        let headers = header::rules(&mut section, protocol);
         section.finish();
         shadow::warn(&routes, problems);
         let routes = routes.into_iter().map(|(route, _)| route).collect();
@@ -79,10 +79,10 @@ fn route(
     let matcher =
         matcher.map_or_else(RouteMatch::default, |tree| route_match::read(tree, protocol, problems));
     // Of a tunnel nothing but bytes reaches the cluster.
-    let protocol = if matcher.connect { TCP } else { protocol };
-    let action = route_action::read(&mut section, &matcher, protocol, clusters);
+    let sent = if matcher.connect { TCP } else { protocol };
+    let action = route_action::read(&mut section, &matcher, sent, clusters);
     let filters = filter::overrides(&mut section, chain);
-    let headers = header::rules(&mut section);
+    let headers = header::rules(&mut section, protocol);
     section.finish();
     Route { matcher, action, filters, headers, line: tree.place.line }
 }

@@ -64,7 +64,7 @@ pub(super) fn read(
     let buffer_bytes = section
         .find("buffer_bytes")
         .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
-    let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, problems)));
+    let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, is_rpc, problems)));
     let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, is_rpc, problems));
     let mirror = section.find("mirror").map(|tree| mirror::read(tree, matcher, protocol, clusters, problems));
     let subset = section.find("subset").map_or(vec![], |tree| subset(tree, problems));

@@ -125,7 +125,6 @@ fn headers_behind_the_payload_are_looked_for_where_something_asks() {
         ("", "{ match: { headers: [{ name: a }] }, cluster: api }", true),
         ("", "{ match: {}, cluster: api, hash: [{ header: a }] }", true),
         ("", "{ match: {}, cluster_header: a }", true),
-        ("", "{ match: {}, cluster: api, response_headers: { set: { b: '%REQ(a)%' } } }", true),
         ("  filters: [{ name: fault, abort: { header_abort: {}, percentage: 1 } }]\n", TO_API, true),
         (rate, TO_API, true),
         (by_field.as_str(), TO_API, true),
@@ -217,10 +216,53 @@ fn what_a_protocol_has_not_is_refused_of_its_clusters() {
         ("heartbeat: {}", "2:51 a heartbeat of tcp, which has none"),
         ("pool: { share_idle_connections: true }", "2:59 `share_idle_connections` of tcp"),
         ("pool: { max_calls_per_connection: 3 }", "2:59 `max_calls_per_connection` of tcp"),
+        ("pool: { idle_timeout: 3s }", "2:59 `idle_timeout` of a pool of tcp"),
     ] {
         let found = problems(&raw.replace("KEYS", keys));
         assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
     }
+}
+
+#[test]
+fn fields_are_changed_where_frames_have_room_for_them() {
+    const SET: &str = "{ set: { x-a: b } }";
+    for protocol in PROTOCOLS {
+        for key in ["request_headers", "response_headers"] {
+            let listener = file(protocol.name, &format!("  {key}: {SET}\n"), TO_API);
+            let route = file(protocol.name, "", &format!("{{ match: {{}}, cluster: api, {key}: {SET} }}"));
+            let host = file(protocol.name, "", TO_API)
+                .replace("    routes:", &format!("    {key}: {SET}\n    routes:"));
+            let is_refused = matches!(protocol.name, "dubbo" | "dubbo_thrift" | "tars");
+            for (text, place) in [(listener, "5:3"), (route, "8:34"), (host, "7:5")] {
+                if is_refused {
+                    let expected = format!("{place} `{key}` has no meaning here");
+                    assert!(problems(&text)[0].starts_with(&expected), "{:?}", problems(&text));
+                } else {
+                    load(&text).unwrap_or_else(|report| panic!("{report}"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_retries_of_calls_cannot_go_by_is_refused() {
+    for (retry, expected) in [
+        (
+            "{ on: [5xx], per_try_timeout: 1s, hedge_on_per_try_timeout: true }",
+            "8:75 `hedge_on_per_try_timeout` has no",
+        ),
+        ("{ on: [5xx, unavailable] }", "8:53 `unavailable` of calls"),
+        ("{ on: [refused-stream] }", "8:48 `refused-stream` of calls"),
+        ("{ on: [envoy-ratelimited] }", "8:48 `envoy-ratelimited` of calls"),
+    ] {
+        let found = problems(&file("bolt", "", &format!("{{ match: {{}}, cluster: api, retry: {retry} }}")));
+        assert!(found.iter().any(|problem| problem.starts_with(expected)), "{expected}: {found:?}");
+    }
+    let limit = "{ name: local_rate_limit, token_bucket: { max_tokens: 1, fill_interval: 1s }, \
+                 enable_x_ratelimit_headers: draft_version_03 }";
+    let found = problems(&file("bolt", &format!("  filters: [{limit}]\n"), TO_API));
+    assert!(found[0].starts_with("5:13 `enable_x_ratelimit_headers`, which bolt"), "{found:?}");
 }
 
 #[test]

@@ -14,6 +14,7 @@ pub(super) struct Asked {
     heartbeat: Option<Place>,
     heartbeat_check: Option<Place>,
     shares_idle: Option<Place>,
+    idle_timeout: Option<Place>,
     shared: Vec<(&'static str, Place)>,
 }
 
@@ -32,6 +33,7 @@ impl Asked {
             heartbeat: place(Some(cluster), "heartbeat"),
             heartbeat_check: place(inner("health_check"), "heartbeat"),
             shares_idle: place(pool, "share_idle_connections"),
+            idle_timeout: place(pool, "idle_timeout"),
             shared: SHARED_KEYS.into_iter().filter_map(|key| Some((key, place(pool, key)?))).collect(),
         }
     }
@@ -64,6 +66,10 @@ impl Asked {
                     "it in clusters of bolt, dubbo and the like; else `max_connections`",
                 );
             }
+        }
+        if let Some(place) = self.idle_timeout.filter(|_| spoken.is_none()) {
+            let message = "`idle_timeout` of a pool of tcp, where no connection is used twice";
+            problems.error(place, message, "`limits: { idle_timeout: .. }` of the listener");
         }
         if let Some(place) = self.shares_idle
             && spoken.is_none_or(|spoken| spoken.is_rpc)

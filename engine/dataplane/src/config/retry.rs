@@ -31,6 +31,17 @@ impl RetryOn {
     pub const GRPC_RESOURCE_EXHAUSTED: Self = Self(1 << 13);
     pub const GRPC_UNAVAILABLE: Self = Self(1 << 14);
 
+    /// What only HTTP has, calls of gRPC among it.
+    pub const OF_HTTP: Self = Self(
+        Self::REFUSED_STREAM.0
+            | Self::ENVOY_RATELIMITED.0
+            | Self::GRPC_CANCELLED.0
+            | Self::GRPC_DEADLINE_EXCEEDED.0
+            | Self::GRPC_INTERNAL.0
+            | Self::GRPC_RESOURCE_EXHAUSTED.0
+            | Self::GRPC_UNAVAILABLE.0,
+    );
+
     /// Every condition by its name.
     pub const NAMES: [(&'static str, Self); 15] = [
         ("5xx", Self::SERVER_ERROR),

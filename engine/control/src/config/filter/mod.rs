@@ -140,6 +140,12 @@ fn check_meaning(config: &FilterConfig, tree: &Tree, protocol: &str, problems: &
     if HTTP_FILTERS.contains(&name) {
         let message = format!("the filter `{name}` has no meaning in {protocol}");
         problems.error(tree.place, message, "it belongs to listeners with `protocol: http`");
+    } else if let FilterConfig::LocalRateLimit(limit) = config
+        && limit.tells_limits
+    {
+        let message =
+            format!("`enable_x_ratelimit_headers`, which {protocol} has no place for in its replies");
+        problems.error(tree.place, message, "it on listeners with `protocol: http`; leave it out here");
     } else if config.looks_at_paths() {
         let message = format!("a condition on paths, which {protocol} has not");
         problems.error(tree.place, message, "conditions on headers, :authority (the service) or :method");
