@@ -7,12 +7,15 @@ use crate::carry::Carry;
 use crate::codec::ProtocolError;
 use crate::message::FieldSpan;
 
+/// A payload up to this long, if all of it is there, goes with its head.
+const SHORT_PAYLOAD_BYTES: usize = 1024;
+
 /// A head found.
 pub(super) struct Gathered<'i> {
     pub(super) frame: Frame,
     /// The frame's first bytes, as far as they are to be seen, if they stand in the input; else they are in the carry.
     pub(super) lent: Option<&'i [u8]>,
-    /// How many of the bytes go with the head: what was carried is, whole.
+    /// How many of the bytes go with the head: of what was carried, all.
     pub(super) taken_bytes: usize,
 }
 
@@ -77,10 +80,10 @@ pub(super) fn gather<'i, L: Layout>(
         let whole = *input;
         match L::scan(whole, limits)? {
             Scan::Frame(frame) => {
-                let (seen, _) = whole.split_at(frame.seen_bytes as usize);
-                *input = &whole[frame.head_bytes as usize..];
-                let taken_bytes = frame.head_bytes as usize;
-                return Ok(Some(Gathered { frame, lent: Some(seen), taken_bytes }));
+                let taken_bytes = taken_with_head(&frame, whole.len());
+                let seen_bytes = taken_bytes.max(frame.seen_bytes as usize);
+                *input = &whole[taken_bytes..];
+                return Ok(Some(Gathered { frame, lent: Some(&whole[..seen_bytes]), taken_bytes }));
             }
             Scan::More(wanted) => {
                 carry.take(input, whole.len(), bound);
@@ -105,10 +108,61 @@ pub(super) fn gather<'i, L: Layout>(
 }
 
 /// Waits for `wanted` bytes, or for as many as the bound has room for.
+/// How many bytes of a frame go with its head, of which `there` have come: a short payload does, so that its frame is written
+/// in one piece and costs one event less.
+fn taken_with_head(frame: &Frame, there: usize) -> usize {
+    let head_bytes = frame.head_bytes as usize;
+    match usize::try_from(frame.payload_bytes) {
+        Ok(payload_bytes) if payload_bytes <= SHORT_PAYLOAD_BYTES && head_bytes + payload_bytes <= there => {
+            head_bytes + payload_bytes
+        }
+        _ => head_bytes,
+    }
+}
+
 fn wait(carry: &mut Carry, wanted: usize, bound: usize) -> Result<(), ProtocolError> {
     if carry.len() >= bound {
         return Err(ProtocolError { status: 431, reason: "the head of a frame is longer than allowed" });
     }
     carry.look_again_at(wanted.clamp(carry.len() + 1, bound));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rpc::FrameKind;
+
+    #[test]
+    fn a_short_payload_that_is_there_goes_with_its_head() {
+        const HEAD_BYTES: usize = 20;
+        let short = SHORT_PAYLOAD_BYTES;
+        let cases = [
+            (0, HEAD_BYTES, HEAD_BYTES),
+            (short - 1, HEAD_BYTES + short - 1, HEAD_BYTES + short - 1),
+            (short, HEAD_BYTES + short, HEAD_BYTES + short),
+            (short, HEAD_BYTES + short + 9, HEAD_BYTES + short),
+            (short, HEAD_BYTES + short - 1, HEAD_BYTES),
+            (short + 1, HEAD_BYTES + short + 1, HEAD_BYTES),
+        ];
+        for (payload_bytes, there, taken_bytes) in cases {
+            let frame = Frame {
+                kind: FrameKind::Request,
+                dialect: 1,
+                serialization: 0,
+                id: 1,
+                head_bytes: HEAD_BYTES as u32,
+                seen_bytes: HEAD_BYTES as u32,
+                payload_bytes: payload_bytes as u64,
+                trailer_bytes: 0,
+                timeout_ms: None,
+                status: 0,
+            };
+            assert_eq!(
+                taken_with_head(&frame, there),
+                taken_bytes,
+                "{payload_bytes} of which {there} are there"
+            );
+        }
+    }
 }

@@ -21,6 +21,11 @@ impl<'a> RpcHead<'a> {
         &self.seen[..self.taken_bytes as usize]
     }
 
+    /// How many of those are payload.
+    pub fn taken_payload_bytes(&self) -> u32 {
+        self.taken_bytes.saturating_sub(self.frame.head_bytes)
+    }
+
     /// The interface or servant that is called; empty if the frame does not say.
     pub fn service(&self) -> &'a [u8] {
         self.call.service.of(self.seen)

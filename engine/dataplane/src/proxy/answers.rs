@@ -210,7 +210,8 @@ impl<I: Io> Worker<I> {
             self.fail_stream(key, 502, ResponseFlags::NONE, reason);
             return false;
         }
-        let Some(stream) = self.streams.get(key) else { return false };
+        let Some(stream) = self.streams.get_mut(key) else { return false };
+        stream.response_body_bytes = head.rpc.map_or(0, |rpc| u64::from(rpc.taken_payload_bytes()));
         let downstream = stream.downstream;
         debug_assert_eq!(stream.attached(), Some(id));
         if self.conns.get(downstream).is_some_and(is_free) {

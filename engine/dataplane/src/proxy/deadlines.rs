@@ -340,7 +340,15 @@ fn attempt_deadline(stream: &Stream) -> Option<(Time, Limit)> {
 
 /// The first of several; of those at the same time, the one named first.
 fn earliest<const N: usize>(deadlines: [Option<(Time, Limit)>; N]) -> Option<(Time, Limit)> {
-    deadlines.into_iter().flatten().min_by_key(|(deadline, _)| *deadline)
+    let mut first: Option<(Time, Limit)> = None;
+    for deadline in deadlines {
+        if let Some((at, _)) = deadline
+            && first.is_none_or(|(earliest, _)| at < earliest)
+        {
+            first = deadline;
+        }
+    }
+    first
 }
 
 /// Whether nothing is awaited of the client.

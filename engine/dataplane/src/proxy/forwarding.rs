@@ -34,6 +34,7 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return key };
         stream.is_body_here = is_body_here;
         stream.is_one_way = head.rpc.is_some_and(|rpc| rpc.is_one_way());
+        stream.request_body_bytes = head.rpc.map_or(0, |rpc| u64::from(rpc.taken_payload_bytes()));
         stream.version = head.version;
         stream.request_has_body = head.body != BodyLength::None;
         stream.is_idempotent = head.method.is_idempotent();
