@@ -9,6 +9,7 @@
 pub mod bolt;
 pub mod carry;
 pub mod codec;
+pub mod detection;
 pub mod dubbo;
 pub mod dubbo_thrift;
 pub mod edits;

@@ -1,12 +1,15 @@
-//! Every protocol Sidering speaks, one line each. Nothing else in the project lists protocols.
+//! Every protocol Sidering speaks, one line each, and those that a program built around it adds ([`add`]). Nothing else in
+//! the project lists protocols.
 
 use crate::bolt::Bolt;
 use crate::codec::Codec;
+use crate::detection::Detection;
 use crate::dubbo::Dubbo;
 use crate::dubbo_thrift::DubboThrift;
-use crate::rpc::{self, Detection, Layout, NewCall, PoolMode};
+use crate::rpc::{self, Layout, NewCall, PoolMode};
 use crate::tars::Tars;
 use crate::thrift::Thrift;
+use std::sync::OnceLock;
 
 /// What a listener or cluster sets for its codecs. Small, and copied into each connection's codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,8 +102,8 @@ impl Protocol {
     }
 }
 
-/// The protocols, in the order in which detection asks them.
-pub static PROTOCOLS: &[Protocol] = &[
+/// The protocols that are always there, in the order in which detection asks them.
+static PROTOCOLS: &[Protocol] = &[
     Protocol {
         name: "http1",
         server: crate::http1::server,
@@ -118,14 +121,106 @@ pub static PROTOCOLS: &[Protocol] = &[
     Protocol::of_layout::<Thrift>(),
 ];
 
+/// Those that were added.
+static ADDED: OnceLock<&'static [Protocol]> = OnceLock::new();
+
+/// At most so many protocols there are: each is counted by its place.
+pub const MAX_PROTOCOLS: usize = 32;
+
+/// What means something else where a protocol's name may stand in a configuration.
+const TAKEN: &[&str] = &["http", "http2", "grpc", "tcp", "auto"];
+
+/// Why protocols could not be added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AddError {
+    /// They are added once.
+    #[error("protocols were added before")]
+    Twice,
+    /// There is a protocol of this name, or it means something else.
+    #[error("the protocol name `{0}` is taken")]
+    NameTaken(&'static str),
+    /// Only lower-case letters, digits and `_`, so that it can stand in configurations, URLs and metrics.
+    #[error("`{0}` is no name for a protocol: lower-case letters, digits and _, a letter first")]
+    BadName(&'static str),
+    /// More than [`MAX_PROTOCOLS`].
+    #[error("more than {MAX_PROTOCOLS} protocols")]
+    TooMany,
+}
+
+/// Adds protocols to those that are always there; detection asks them behind these. It can be done once in a process, before
+/// any configuration is read: `sidering::run` does it.
+///
+/// # Errors
+/// None is added then.
+pub fn add(protocols: &'static [Protocol]) -> Result<(), AddError> {
+    check(protocols)?;
+    ADDED.set(protocols).map_err(|_| AddError::Twice)
+}
+
+fn check(added: &[Protocol]) -> Result<(), AddError> {
+    if PROTOCOLS.len() + added.len() > MAX_PROTOCOLS {
+        return Err(AddError::TooMany);
+    }
+    for (at, Protocol { name, .. }) in added.iter().enumerate() {
+        let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if !name.bytes().all(is_plain) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+            return Err(AddError::BadName(name));
+        }
+        let is_taken = TAKEN.contains(name)
+            || PROTOCOLS.iter().any(|known| known.name == *name)
+            || added[..at].iter().any(|before| before.name == *name);
+        if is_taken {
+            return Err(AddError::NameTaken(name));
+        }
+    }
+    Ok(())
+}
+
+/// All protocols, in the order in which detection asks them.
+pub fn protocols() -> impl Iterator<Item = &'static Protocol> + Clone {
+    PROTOCOLS.iter().chain(ADDED.get().copied().unwrap_or_default())
+}
+
 /// The protocol of this name, if there is one.
 pub fn protocol(name: &str) -> Option<&'static Protocol> {
-    PROTOCOLS.iter().find(|protocol| protocol.name == name)
+    protocols().find(|protocol| protocol.name == name)
+}
+
+/// The place of the protocol of this name among all of them, below [`MAX_PROTOCOLS`].
+pub fn place_of(name: &str) -> Option<usize> {
+    protocols().position(|protocol| protocol.name == name)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::PROTOCOLS;
+    use super::*;
+
+    fn named(names: &[&'static str]) -> Vec<Protocol> {
+        names.iter().map(|name| Protocol { name, ..Protocol::of_layout::<Bolt>() }).collect()
+    }
+
+    #[test]
+    fn names_are_checked_and_the_number_is_bounded() {
+        for (names, expected) in [
+            (&["echo"][..], Ok(())),
+            (&["echo", "echo_2"], Ok(())),
+            (&["echo", "echo"], Err(AddError::NameTaken("echo"))),
+            (&["bolt"], Err(AddError::NameTaken("bolt"))),
+            (&["auto"], Err(AddError::NameTaken("auto"))),
+            (&[""], Err(AddError::BadName(""))),
+            (&["Echo"], Err(AddError::BadName("Echo"))),
+            (&["2echo"], Err(AddError::BadName("2echo"))),
+            (&["a-b"], Err(AddError::BadName("a-b"))),
+        ] {
+            assert_eq!(check(&named(names)), expected, "{names:?}");
+        }
+        let many: Vec<&'static str> =
+            (0..MAX_PROTOCOLS).map(|at| &*Box::leak(format!("p{at}").into_boxed_str())).collect();
+        let room = MAX_PROTOCOLS - PROTOCOLS.len();
+        assert_eq!(check(&named(&many[..room - 1])), Ok(()));
+        assert_eq!(check(&named(&many[..room])), Ok(()));
+        assert_eq!(check(&named(&many[..=room])), Err(AddError::TooMany));
+    }
 
     #[test]
     fn what_protocols_can_say_of_a_connection() {

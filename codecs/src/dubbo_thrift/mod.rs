@@ -25,6 +25,16 @@ const MAX_FRAME_BYTES: u32 = i32::MAX as u32;
 #[derive(Debug)]
 pub struct DubboThrift;
 
+/// Whether these are the first bytes of a frame.
+fn begins(first: &[u8]) -> Detection {
+    let magic = first.get(LENGTH_BYTES..).unwrap_or_default();
+    match (magic.iter().zip(MAGIC).all(|(&byte, expected)| byte == expected), magic.len()) {
+        (false, _) => Detection::NoMatch,
+        (true, 0 | 1) => Detection::NeedMore,
+        (true, _) => Detection::Match,
+    }
+}
+
 impl Layout for DubboThrift {
     const NAME: &'static str = "dubbo_thrift";
     const POOL_MODE: PoolMode = PoolMode::Multiplex;
@@ -34,12 +44,11 @@ impl Layout for DubboThrift {
     const CAN_CHANGE_FIELDS: bool = false;
 
     fn detect(first: &[u8]) -> Detection {
-        let magic = first.get(LENGTH_BYTES..).unwrap_or_default();
-        match (magic.iter().zip(MAGIC).all(|(&byte, expected)| byte == expected), magic.len()) {
-            (false, _) => Detection::NoMatch,
-            (true, 0 | 1) => Detection::NeedMore,
-            (true, _) => Detection::Match,
+        // No connection begins with a frame of 1 GiB: so whatever begins with a letter is ruled out at once.
+        if first.first().is_some_and(|&byte| byte >= 0x40) {
+            return Detection::NoMatch;
         }
+        begins(first)
     }
 
     fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Scan, ProtocolError> {
@@ -50,7 +59,7 @@ impl Layout for DubboThrift {
         }
         let total = LENGTH_BYTES + length as usize;
         let there = &bytes[..bytes.len().min(total)];
-        if Self::detect(there) == Detection::NoMatch {
+        if begins(there) == Detection::NoMatch {
             return Err(malformed("not a Dubbo Thrift frame"));
         }
         let too_long =

@@ -3,7 +3,7 @@
 
 use super::names::is_token_byte;
 use super::request::MAX_METHOD_BYTES;
-use crate::rpc::Detection;
+use crate::detection::Detection;
 
 /// A request line begins with a method (RFC 9110 section 9.1), a space, and a target of visible characters.
 pub fn detect(first: &[u8]) -> Detection {
@@ -20,7 +20,7 @@ pub fn detect(first: &[u8]) -> Detection {
 #[cfg(test)]
 mod tests {
     use super::detect;
-    use crate::rpc::Detection::{self, Match, NeedMore, NoMatch};
+    use crate::detection::Detection::{self, Match, NeedMore, NoMatch};
 
     #[test]
     fn a_method_a_space_and_a_target() {

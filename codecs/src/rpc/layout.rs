@@ -2,19 +2,9 @@
 
 use super::{Call, Frame, NewCall, Scan, ScanLimits};
 use crate::codec::ProtocolError;
+use crate::detection::Detection;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
-
-/// Whether a connection's first bytes are this protocol's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Detection {
-    /// They are.
-    Match,
-    /// They cannot be.
-    NoMatch,
-    /// They may be.
-    NeedMore,
-}
 
 /// How calls share an upstream connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -22,11 +22,12 @@ mod outgoing;
 mod server;
 mod slots;
 
+pub use crate::detection::Detection;
 pub use call::{Call, NewCall, Span};
 pub use control::MAX_CONTROL_BYTES;
 pub use frame::{Frame, FrameKind, Scan, ScanLimits};
 pub use head::RpcHead;
-pub use layout::{Detection, Layout, PoolMode};
+pub use layout::{Layout, PoolMode};
 pub use slots::MAX_STREAMS;
 
 use crate::codec::Codec;

@@ -2,12 +2,12 @@
 
 use crate::frames::thrift;
 use crate::proxy::KINDS;
-use sidering_codecs::registry::PROTOCOLS;
+use sidering_codecs::registry::protocols;
 use sidering_codecs::rpc::Detection;
 
 /// The name of the first protocol that does not rule these bytes out, and whether it is sure.
 fn first_to_claim(first: &[u8]) -> Option<(&'static str, bool)> {
-    PROTOCOLS.iter().find_map(|protocol| match (protocol.detect)(first) {
+    protocols().find_map(|protocol| match (protocol.detect)(first) {
         Detection::Match => Some((protocol.name, true)),
         Detection::NeedMore => Some((protocol.name, false)),
         Detection::NoMatch => None,

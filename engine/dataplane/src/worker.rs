@@ -3,7 +3,7 @@
 //! What a completion means is in [`crate::proxy`]; this file only knows whom it concerns.
 
 use crate::buffers::BufferPool;
-use crate::cluster::CoreCluster;
+use crate::cluster::{ClusterKeys, CoreCluster};
 use crate::filter::StreamFilters;
 use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::{RateLimits, ReportSink};
@@ -49,6 +49,8 @@ pub struct WorkerOptions {
 pub(crate) enum Work {
     /// Answer the stream's request with its local reply.
     Reply(StreamKey),
+    /// It may be known by now what the downstream speaks.
+    Detect(ConnId),
     /// Look at what the downstream holds back.
     ResumeDownstream(ConnId),
     /// A connection of the cluster may be had: serve those that wait.
@@ -118,7 +120,7 @@ pub struct Worker<I: Io> {
     pub(crate) listeners: Vec<ListenerSlot>,
     pub(crate) clusters: Vec<Option<CoreCluster>>,
     /// The keys of the configuration in use, as its listeners have them.
-    pub(crate) cluster_keys: Rc<[u32]>,
+    pub(crate) cluster_keys: ClusterKeys,
     /// The key of the cluster that this proxy belongs to.
     pub(crate) local_cluster: Option<u32>,
     pub(crate) buffers: BufferPool,
@@ -169,7 +171,7 @@ impl<I: Io> Worker<I> {
             timers: TimerWheel::default(),
             listeners: Vec::new(),
             clusters: Vec::new(),
-            cluster_keys: Rc::from([]),
+            cluster_keys: ClusterKeys::default(),
             local_cluster: None,
             buffers: BufferPool::default(),
             scratch: Scratch::default(),
@@ -211,6 +213,8 @@ impl<I: Io> Worker<I> {
             Completion::ReceiveEnded { conn, result } => match self.role(conn) {
                 Some(Role::Downstream { .. }) => self.handle_downstream_ended(io, conn, result.is_ok()),
                 Some(Role::Upstream { .. }) => self.handle_upstream_ended(io, conn, result.is_ok()),
+                Some(Role::Detecting { .. }) => self.handle_detecting_ended(io, conn, result.is_ok()),
+                Some(Role::TunnelDownstream { .. }) => self.handle_tunnel_ended(io, conn, result.is_ok()),
                 _ => {}
             },
             Completion::Paused { conn } => self.handle_paused(io, conn),
@@ -236,6 +240,13 @@ impl<I: Io> Worker<I> {
                 }
                 self.handle_upstream_bytes(io, conn, chunk);
             }
+            Some(Role::Detecting { listener }) => {
+                if let Some(listener) = &self.listeners[listener.0 as usize].listener {
+                    listener.counters.received_bytes.add(bytes);
+                }
+                self.handle_detecting_bytes(io, conn, chunk);
+            }
+            Some(Role::TunnelDownstream { .. }) => self.handle_tunnel_bytes(io, conn, chunk),
             _ => {}
         }
     }
@@ -245,6 +256,7 @@ impl<I: Io> Worker<I> {
         while let Some(work) = self.work.pop_front() {
             match work {
                 Work::Reply(stream) => self.send_local_reply(io, stream),
+                Work::Detect(conn) => self.detect(io, conn),
                 Work::ResumeDownstream(conn) => self.resume_downstream(io, conn),
                 Work::ServeWaiting(cluster) => self.serve_waiting(io, cluster),
                 Work::Deliver(conn) => self.deliver(io, conn),

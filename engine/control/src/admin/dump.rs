@@ -12,8 +12,8 @@ use crate::json::Json;
 use sidering_codecs::registry::{Protocol, protocol};
 use sidering_codecs::rpc::PoolMode;
 use sidering_dataplane::config::{
-    CircuitBreaker, Cluster, Endpoint, EnvoyHeaders, HttpListener, Listener, ListenerKind, LoadBalancing,
-    RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
+    CircuitBreaker, Cluster, Detection, Endpoint, EnvoyHeaders, HttpListener, Listener, ListenerKind,
+    LoadBalancing, RetryPolicy, Route, Snapshot, Underscores, VirtualHost,
 };
 use sidering_dataplane::io::ConnectOptions;
 use std::sync::Arc;
@@ -76,8 +76,23 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<
     });
     match &listener.kind {
         ListenerKind::Tcp { cluster } => json.key("cluster").text(cluster_name(clusters, cluster.0)),
-        ListenerKind::Http(http) => write_http(json, http, workers, clusters),
+        ListenerKind::Http(http) => {
+            if let Some(detection) = &http.detection {
+                write_detection(json, detection, clusters);
+            }
+            write_http(json, http, workers, clusters);
+        }
     }
+}
+
+fn write_detection(json: &mut Json, detection: &Detection, clusters: &[Arc<Cluster>]) {
+    if let Some(fallback) = detection.fallback {
+        json.key("cluster").text(cluster_name(clusters, fallback.0));
+    }
+    json.key("detection").object(|json| {
+        json.key("protocols").list(&detection.protocols, |json, protocol| json.text(protocol));
+        json.key("timeout").text(&show_ms(detection.timeout_ms));
+    });
 }
 
 fn is_rpc(http: &HttpListener) -> bool {

@@ -15,7 +15,7 @@ use super::spoken::Asked;
 use super::suggest::nearest;
 use super::tree::Tree;
 use crate::discovery::{Discovery, EndpointSource};
-use sidering_dataplane::config::{CircuitBreaker, Cluster, ClusterIndex, PoolLimits, SharedLimits};
+use sidering_dataplane::config::{AUTO, CircuitBreaker, Cluster, ClusterIndex, PoolLimits, SharedLimits};
 use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,6 +35,8 @@ pub(super) struct Clusters {
     asked: Vec<Asked>,
     /// Whether anybody refers to it, so that it is known what it speaks.
     is_referred_to: Vec<bool>,
+    /// What connections of the listener under reading may speak, if it finds that out.
+    detected: Vec<&'static str>,
     names: HashMap<String, u32>,
     discoveries: Vec<Discovery>,
 }
@@ -65,21 +67,23 @@ impl Clusters {
         read
     }
 
+    /// The next listener finds out what its connections speak: one of these.
+    pub(super) fn detect(&mut self, protocols: &[&'static str]) {
+        self.detected = protocols.to_vec();
+    }
+
     /// Any of them may be meant by a listener that speaks `protocol`.
     pub(super) fn refer_to_all(&mut self, protocol: &'static str) {
         self.is_referred_to.fill(true);
-        if protocol == TCP {
-            return;
-        }
         for (cluster, explicit) in self.clusters.iter_mut().zip(&self.explicit) {
             if !explicit {
-                cluster.protocol = protocol;
+                cluster.protocol = spoken_for(cluster.protocol, protocol);
             }
         }
     }
 
-    /// What a listener that speaks `protocol` means by a cluster's name. A cluster that does not say its protocol
-    /// takes that of the first listener that needs more than bytes of it.
+    /// What a listener that speaks `protocol` means by a cluster's name. A cluster that does not say its protocol speaks that of
+    /// its listener, or whatever the client does if it is asked in several.
     pub(super) fn refer(&mut self, tree: &Tree, protocol: &'static str, problems: &Problems) -> ClusterIndex {
         let Some(given) = name(tree, problems) else { return ClusterIndex(0) };
         let Some(index) = self.names.get(&given).copied() else {
@@ -92,14 +96,23 @@ impl Clusters {
         };
         self.is_referred_to[index as usize] = true;
         let cluster = &mut self.clusters[index as usize];
-        if protocol != TCP && cluster.protocol != protocol {
-            if self.explicit[index as usize] {
-                let message =
-                    format!("the cluster `{given}` speaks {}, the listener {protocol}", cluster.protocol);
-                problems.error(tree.place, message, format!("a cluster with `protocol: {protocol}`"));
-            } else {
-                cluster.protocol = protocol;
-            }
+        if !self.explicit[index as usize] {
+            cluster.protocol = spoken_for(cluster.protocol, protocol);
+            return ClusterIndex(index);
+        }
+        let own = cluster.protocol;
+        let is_spoken = match protocol {
+            TCP => true,
+            AUTO => own == AUTO || self.detected.contains(&own),
+            _ => own == AUTO || own == protocol,
+        };
+        if !is_spoken && protocol == AUTO {
+            let message = format!("the cluster `{given}` speaks {own}, which the listener does not detect");
+            let expected = format!("{own} in `detection: {{ protocols: .. }}`, or another cluster");
+            problems.error(tree.place, message, expected);
+        } else if !is_spoken {
+            let message = format!("the cluster `{given}` speaks {own}, the listener {protocol}");
+            problems.error(tree.place, message, format!("a cluster with `protocol: {protocol}`"));
         }
         ClusterIndex(index)
     }
@@ -112,6 +125,15 @@ impl Clusters {
             }
         }
         (self.clusters.into_iter().map(Arc::new).collect(), self.discoveries)
+    }
+}
+
+/// What a cluster speaks that has spoken `before` and is asked in `protocol`, too.
+fn spoken_for(before: &'static str, protocol: &'static str) -> &'static str {
+    match protocol {
+        TCP => before,
+        _ if before == TCP || before == protocol => protocol,
+        _ => AUTO,
     }
 }
 

@@ -2,7 +2,7 @@
 //! attachments, Tars' context), where they are only read if somebody wants them: nobody says so in the file. Header rules
 //! are no such thing: what has its headers behind the payload has none of them.
 
-use super::protocol::is_rpc;
+use super::protocol::has_calls;
 use sidering_dataplane::config::{
     AccessLogFields, ClusterHeader, FieldSource, Forward, HashPolicy, HashSource, HeaderMatch, HttpListener,
     LinkTables, Listener, ListenerKind, Route, RouteAction, RouteMatch, VirtualHost, ZoneKey,
@@ -14,7 +14,7 @@ pub(super) fn settle(listeners: &mut [Listener], access_log: Option<&AccessLogFi
     let is_logged = access_log.is_some_and(|fields| !fields.request_fields.is_empty());
     for listener in listeners {
         if let ListenerKind::Http(http) = &mut listener.kind
-            && is_rpc(http.protocol)
+            && has_calls(http.protocol)
         {
             http.codec.late_fields = is_logged || asks(http);
         }

@@ -2,6 +2,7 @@
 
 use super::chain::{self, Parts};
 use super::cluster::Clusters;
+use super::detection;
 use super::filter;
 use super::header;
 use super::problem::{Place, Problems};
@@ -10,9 +11,9 @@ use super::section::{Section, address, choice, list, name, text};
 use super::settings::Settings;
 use super::tree::{Tree, Value};
 use super::units;
-use sidering_codecs::registry::{CodecOptions, MAX_HEADERS};
+use sidering_codecs::registry::{self, CodecOptions, MAX_HEADERS, Protocol};
 use sidering_dataplane::config::{
-    ChainedFilter, ClusterIndex, EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind,
+    AUTO, ChainedFilter, ClusterIndex, EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind,
     ListenerLimits, Underscores, VirtualHost,
 };
 use sidering_dataplane::filter::FilterConfig;
@@ -44,6 +45,8 @@ const HTTP_KEYS: &[&str] = &[
 /// Where not every client knows the message.
 const RPC_KEYS: &[&str] = &["go_away"];
 const OF_GO_AWAY: &str = "listeners with `protocol: bolt`: only there it is a matter of choice";
+/// Where what is spoken is found out.
+const DETECTION_KEYS: &[&str] = &["detection"];
 const ROUTED_LIMITS: &[&str] =
     &["header_bytes", "headers", "request_headers_timeout", "request_timeout", "stream_idle_timeout"];
 const HTTP_LIMITS: &[&str] = &["uri_bytes"];
@@ -51,6 +54,7 @@ const RPC_LIMITS: &[&str] = &["held_up_timeout"];
 const OF_ROUTED: &str = "listeners with `protocol: http` or a protocol of calls";
 const OF_HTTP: &str = "listeners with `protocol: http`";
 const OF_RPC: &str = "listeners with a protocol of calls";
+const OF_AUTO: &str = "listeners with `protocol: auto`";
 
 /// Reads all listeners. Their ids are their places in the list.
 pub(super) fn listeners(
@@ -106,7 +110,7 @@ fn listener(
     let address_tree = section.require("address", units::ADDRESS);
     let read = address_tree.and_then(|tree| address(tree, problems));
     let spoken = section
-        .require("protocol", "tcp, http, or a protocol of calls such as bolt")
+        .require("protocol", "tcp, http, a protocol of calls such as bolt, or auto")
         .and_then(|tree| choice(tree, &Spoken::of_listeners(), protocol::LATER, problems));
     section.later(&["tls"]);
     let spoken = spoken.or_else(|| guess(&section));
@@ -133,7 +137,7 @@ fn guess(section: &Section<'_>) -> Option<Spoken> {
 fn kind(
     section: &mut Section<'_>,
     spoken: Option<Spoken>,
-    mut codec: CodecOptions,
+    codec: CodecOptions,
     workers: u32,
     clusters: &mut Clusters,
     parts: &Parts<'_>,
@@ -145,40 +149,73 @@ fn kind(
             section.misplaced(ROUTED_KEYS, OF_ROUTED);
             section.misplaced(HTTP_KEYS, OF_HTTP);
             section.misplaced(RPC_KEYS, OF_GO_AWAY);
+            section.misplaced(DETECTION_KEYS, OF_AUTO);
             let cluster = cluster.map_or(ClusterIndex(0), |tree| clusters.refer(tree, TCP, problems));
             ListenerKind::Tcp { cluster }
         }
-        Some(Spoken::Messages(spoken)) => {
-            let protocol = spoken.name;
+        Some(Spoken::Messages(protocol)) => {
             section.misplaced(&["cluster"], "routes; a listener with `protocol: tcp` has one of its own");
-            let filters = section.find("filters");
-            let filters = filters.map_or(vec![], |tree| filter::chain(tree, protocol, workers, problems));
-            let headers = header::rules(section, protocol);
-            let chain = filter::Chain { filters: &filters, protocol, workers };
-            let around = chain::Around { protocol, filters: chain, parts };
-            let routes = Arc::new(chain::routes(section, clusters, &around));
-            if spoken.has_optional_go_away() {
-                codec.go_away = section.boolean("go_away", false);
-            } else {
-                section.misplaced(RPC_KEYS, OF_GO_AWAY);
-            }
-            let options = if spoken.is_rpc {
-                section.misplaced(HTTP_KEYS, OF_HTTP);
-                HttpOptions::default()
-            } else {
-                codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
-                http_options(section, &filters, routes.virtual_hosts())
-            };
-            ListenerKind::Http(Box::new(HttpListener { protocol, codec, options, filters, headers, routes }))
+            section.misplaced(DETECTION_KEYS, OF_AUTO);
+            let spoken = [protocol.name];
+            let reading = Reading { protocol: protocol.name, spoken: &spoken, codec, workers, parts };
+            ListenerKind::Http(Box::new(routed(section, reading, protocol.is_rpc, clusters)))
+        }
+        Some(Spoken::Detected) => {
+            let detection = detection::read(section, clusters);
+            clusters.detect(&detection.protocols);
+            let reading = Reading { protocol: AUTO, spoken: &detection.protocols, codec, workers, parts };
+            let http = routed(section, reading, false, clusters);
+            ListenerKind::Http(Box::new(HttpListener { detection: Some(Box::new(detection)), ..http }))
         }
         None => {
             section.settle(ROUTED_KEYS);
             section.settle(HTTP_KEYS);
             section.settle(RPC_KEYS);
+            section.settle(DETECTION_KEYS);
             section.settle(&["cluster"]);
             ListenerKind::Tcp { cluster: ClusterIndex(0) }
         }
     }
+}
+
+/// What a listener's routes are read by.
+struct Reading<'a, 't> {
+    protocol: &'static str,
+    /// What its connections speak.
+    spoken: &'a [&'static str],
+    codec: CodecOptions,
+    workers: u32,
+    parts: &'a Parts<'t>,
+}
+
+fn routed(
+    section: &mut Section<'_>,
+    reading: Reading<'_, '_>,
+    is_rpc: bool,
+    clusters: &mut Clusters,
+) -> HttpListener {
+    let Reading { protocol, spoken, mut codec, workers, parts } = reading;
+    let problems = section.problems;
+    let filters = section.find("filters");
+    let filters = filters.map_or(vec![], |tree| filter::chain(tree, protocol, workers, problems));
+    let headers = header::rules(section, protocol);
+    let chain = filter::Chain { filters: &filters, protocol, workers };
+    let around = chain::Around { protocol, filters: chain, parts };
+    let routes = Arc::new(chain::routes(section, clusters, &around));
+    let mut spoken = spoken.iter().filter_map(|name| registry::protocol(name));
+    if spoken.any(Protocol::has_optional_go_away) {
+        codec.go_away = section.boolean("go_away", false);
+    } else {
+        section.misplaced(RPC_KEYS, OF_GO_AWAY);
+    }
+    let options = if is_rpc {
+        section.misplaced(HTTP_KEYS, OF_HTTP);
+        HttpOptions::default()
+    } else {
+        codec.lenient_line_ends = section.boolean("lenient_line_ends", false);
+        http_options(section, &filters, routes.virtual_hosts())
+    };
+    HttpListener { protocol, detection: None, codec, options, filters, headers, routes }
 }
 
 fn limits(
@@ -197,7 +234,7 @@ fn limits(
     } else if spoken.is_some_and(Spoken::is_rpc) {
         section.misplaced(HTTP_LIMITS, OF_HTTP);
     }
-    if spoken.is_some_and(|spoken| !spoken.is_rpc()) {
+    if spoken.is_some_and(|spoken| !spoken.has_calls()) {
         section.misplaced(RPC_LIMITS, OF_RPC);
     }
     let codec = CodecOptions::default();

@@ -4,6 +4,7 @@
 mod chain;
 mod circuit_breaker;
 mod cluster;
+mod detection;
 mod discovery;
 mod endpoint;
 mod expectations;
@@ -160,6 +161,8 @@ mod action_tests;
 mod chain_tests;
 #[cfg(test)]
 mod cluster_tests;
+#[cfg(test)]
+mod detection_tests;
 #[cfg(test)]
 mod discovery_tests;
 #[cfg(test)]

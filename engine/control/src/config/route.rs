@@ -7,7 +7,7 @@ use super::protocol::{TCP, is_rpc};
 use super::section::{Section, list, text};
 use super::tree::Tree;
 use super::{filter, header, route_action, route_match, shadow, units};
-use sidering_dataplane::config::{Route, RouteMatch, VirtualHost};
+use sidering_dataplane::config::{AUTO, Route, RouteMatch, VirtualHost};
 use std::collections::HashMap;
 
 /// Reads all virtual hosts of a listener whose protocol is `protocol`.
@@ -73,6 +73,7 @@ fn route(
     let mut section = Section::open("a route", tree, problems);
     let expected = match is_rpc(protocol) {
         true => "{ service: x }, { method: x } or {}",
+        false if protocol == AUTO => "{ service: x }, { prefix: /x } or {}, which takes whatever comes",
         false => "{ path: /x }, { prefix: /x }, { connect: true } or {}",
     };
     let matcher = section.require("match", expected);

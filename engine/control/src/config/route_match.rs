@@ -1,7 +1,7 @@
 //! Reads which requests a route takes.
 
 use super::problem::Problems;
-use super::protocol::is_rpc;
+use super::protocol::{has_calls, is_rpc};
 use super::section::{Section, choice, integer, list, text};
 use super::tree::Tree;
 use super::{matcher, units};
@@ -31,8 +31,13 @@ pub(super) fn read(tree: &Tree, protocol: &str, problems: &Problems) -> RouteMat
     }
     let path = path_match(&mut section);
     let connect = section.boolean("connect", false);
-    let conditions = conditions(&mut section);
-    section.misplaced(CALL_KEYS, "listeners that speak a protocol of calls, such as bolt");
+    let mut conditions = conditions(&mut section);
+    if has_calls(protocol) {
+        conditions.rpc = rpc(&mut section);
+        exclude(&section);
+    } else {
+        section.misplaced(CALL_KEYS, "listeners that speak a protocol of calls, such as bolt");
+    }
     let mut given: Vec<_> = PATHS.iter().filter_map(|key| section.place_of(key)).collect();
     given.sort_unstable();
     if let Some(second) = given.get(1) {
@@ -56,14 +61,7 @@ fn boxed(conditions: Conditions) -> Option<Box<Conditions>> {
 /// What is asked of a call.
 fn of_calls(section: &mut Section<'_>) -> Conditions {
     let problems = section.problems;
-    let mut part = |key| section.find(key).map(|tree| matcher::text_or_pattern(tree, problems));
-    let rpc = RpcMatch {
-        service: part("service"),
-        method: part("method"),
-        version: part("version"),
-        group: part("group"),
-    };
-    let rpc = (rpc != RpcMatch::default()).then(|| Box::new(rpc));
+    let rpc = rpc(section);
     let asked = of_any(section);
     if let Some(place) = section.place_of("headers")
         && asked.headers.iter().any(HeaderMatch::looks_at_path)
@@ -71,6 +69,27 @@ fn of_calls(section: &mut Section<'_>) -> Conditions {
         problems.error(place, "a condition on the path of a call", "another header: calls have no path");
     }
     Conditions { rpc, ..asked }
+}
+
+fn rpc(section: &mut Section<'_>) -> Option<Box<RpcMatch>> {
+    let problems = section.problems;
+    let mut part = |key| section.find(key).map(|tree| matcher::text_or_pattern(tree, problems));
+    let rpc = RpcMatch {
+        service: part("service"),
+        method: part("method"),
+        version: part("version"),
+        group: part("group"),
+    };
+    (rpc != RpcMatch::default()).then(|| Box::new(rpc))
+}
+
+/// Where both come, nothing is a call and a request of HTTP at a time.
+fn exclude(section: &Section<'_>) {
+    let place_of = |keys: &[&str]| keys.iter().find_map(|key| section.place_of(key));
+    if let (Some(_), Some(place)) = (place_of(CALL_KEYS), place_of(HTTP_KEYS)) {
+        let message = "a condition on requests of HTTP beside one on calls";
+        section.problems.error(place, message, "two routes: nothing is both");
+    }
 }
 
 fn path_match(section: &mut Section<'_>) -> PathMatch {

@@ -1,7 +1,7 @@
 //! What listeners, routes and clusters of protocols of calls are read as, and what of HTTP is refused there.
 
 use super::tests::{http, load, problems};
-use sidering_codecs::registry::PROTOCOLS;
+use sidering_codecs::registry::protocols;
 use sidering_dataplane::config::*;
 
 /// A listener with further keys, and the routes of its only virtual host.
@@ -17,7 +17,7 @@ const TO_API: &str = "{ match: {}, cluster: api }";
 
 #[test]
 fn every_protocol_of_the_registry_may_be_spoken() {
-    for protocol in PROTOCOLS {
+    for protocol in protocols() {
         let loaded = load(&file(protocol.name, "", TO_API)).unwrap_or_else(|report| panic!("{report}"));
         let listener = http(&loaded.snapshot.listeners[0]);
         let cluster = &loaded.snapshot.clusters[0];
@@ -226,7 +226,7 @@ fn what_a_protocol_has_not_is_refused_of_its_clusters() {
 #[test]
 fn fields_are_changed_where_frames_have_room_for_them() {
     const SET: &str = "{ set: { x-a: b } }";
-    for protocol in PROTOCOLS {
+    for protocol in protocols() {
         for key in ["request_headers", "response_headers"] {
             let listener = file(protocol.name, &format!("  {key}: {SET}\n"), TO_API);
             let route = file(protocol.name, "", &format!("{{ match: {{}}, cluster: api, {key}: {SET} }}"));

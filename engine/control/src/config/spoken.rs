@@ -5,7 +5,7 @@ use super::problem::{Place, Problems};
 use super::tree::Tree;
 use sidering_codecs::registry::{Protocol, protocol};
 use sidering_codecs::rpc::PoolMode;
-use sidering_dataplane::config::{Cluster, Heartbeat, Probe};
+use sidering_dataplane::config::{AUTO, Cluster, Heartbeat, Probe};
 use std::sync::Arc;
 
 /// Where the keys stand.
@@ -38,8 +38,30 @@ impl Asked {
         }
     }
 
+    /// Of a cluster that speaks what the client does. What means nothing to a protocol does nothing there.
+    fn settle_any(&self, cluster: &mut Cluster, problems: &Problems) {
+        if self.heartbeat.is_none() {
+            cluster.heartbeat = Some(Heartbeat::default());
+        }
+        if let Some(place) = self.heartbeat_check {
+            problems.error(place, "a heartbeat of whatever the client speaks", HEARTBEATS);
+        }
+        if let Some(place) = self.shares_idle.filter(|_| cluster.pool.shares_idle) {
+            let message = "`share_idle_connections` of a cluster that speaks what the client does";
+            problems.error(
+                place,
+                message,
+                "it in clusters of http1 only: nothing else is handed to another core",
+            );
+        }
+    }
+
     /// Settles it.
     pub(super) fn settle(&self, cluster: &mut Cluster, problems: &Problems) {
+        if cluster.protocol == AUTO {
+            self.settle_any(cluster, problems);
+            return;
+        }
         let spoken = protocol(cluster.protocol);
         if spoken.is_some_and(Protocol::has_heartbeats) {
             if self.heartbeat.is_none() {

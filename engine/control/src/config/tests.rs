@@ -208,7 +208,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "protocol: http",
         "protocol: htp",
-        "4:13 `htp` is not among the choices | tcp, http, http1, bolt, dubbo, dubbo_thrift, tars, thrift; did you mean `http`?",
+        "4:13 `htp` is not among the choices | tcp, http, http1, bolt, dubbo, dubbo_thrift, tars, thrift, auto; did you mean `http`?",
     ),
     (
         "protocol: http",

@@ -4,8 +4,10 @@ use super::lab::Outcome;
 use super::peer::Reached;
 use super::question::Question;
 use crate::admin::lb_name;
-use crate::config::show_address;
-use sidering_dataplane::config::{Cluster, Forward, LoadBalancing, Route, RouteAction, Snapshot};
+use crate::config::{show_address, show_ms};
+use sidering_dataplane::config::{
+    Cluster, Forward, Listener, ListenerKind, LoadBalancing, Route, RouteAction, Snapshot,
+};
 
 /// The reasons; empty where there was no choice to make.
 #[derive(Debug, Default)]
@@ -16,6 +18,7 @@ pub(super) struct Choice {
 
 pub(super) fn reasons(
     snapshot: &Snapshot,
+    listener: &Listener,
     route: Option<&Route>,
     cluster: Option<&Cluster>,
     outcome: &Outcome,
@@ -24,10 +27,18 @@ pub(super) fn reasons(
     let Some(cluster) = cluster else { return Choice::default() };
     let cluster_reason = match route.map(|route| &route.action) {
         Some(RouteAction::Forward(forward)) => cluster_reason(snapshot, forward, cluster),
-        _ => String::new(),
+        _ => fallback_reason(listener),
     };
     let endpoint_reason = endpoint_reason(cluster, outcome, question);
     Choice { cluster_reason, endpoint_reason }
+}
+
+/// Why a connection without a request went somewhere.
+fn fallback_reason(listener: &Listener) -> String {
+    let ListenerKind::Http(http) = &listener.kind else { return String::new() };
+    http.detection.as_ref().map_or_else(String::new, |detection| {
+        format!("the client said nothing for {}: no protocol was detected", show_ms(detection.timeout_ms))
+    })
 }
 
 fn cluster_reason(snapshot: &Snapshot, forward: &Forward, cluster: &Cluster) -> String {

@@ -3,7 +3,7 @@
 
 use super::peer::{Exchange, Peer};
 use sidering_codecs::registry::{Protocol, protocol};
-use sidering_dataplane::config::Cluster;
+use sidering_dataplane::config::{AUTO, Cluster};
 use sidering_dataplane::io::{
     Address, Chunk, CloseMode, Completion, ConnId, ConnectOptions, Io, IoError, ListenerId, Segment,
 };
@@ -49,6 +49,8 @@ pub(super) struct Endpoints {
     pub(super) clusters: Arc<[Arc<Cluster>]>,
     pub(super) down: Vec<Address>,
     pub(super) answers: Vec<u16>,
+    /// What the client speaks.
+    pub(super) asked: Option<&'static Protocol>,
     pub(super) exchanges: Vec<Exchange>,
 }
 
@@ -181,9 +183,13 @@ impl Engine {
 impl Endpoints {
     /// What is spoken at an address.
     fn protocol(&self, address: &Address) -> Option<&'static Protocol> {
+        let of = |cluster: &Arc<Cluster>| match cluster.protocol {
+            AUTO => self.asked,
+            name => protocol(name),
+        };
         let has =
             |cluster: &&Arc<Cluster>| cluster.endpoints.iter().any(|endpoint| endpoint.address == *address);
-        self.clusters.iter().find(has).and_then(|cluster| protocol(cluster.protocol))
+        self.clusters.iter().find(has).and_then(of)
     }
 
     /// The status of the next answer.

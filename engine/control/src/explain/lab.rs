@@ -6,7 +6,6 @@ use super::engine::{Endpoints, Engine};
 use super::peer::{Exchange, Peer};
 use super::question::Question;
 use crate::stats::Ledger;
-use sidering_codecs::registry::protocol;
 use sidering_dataplane::config::{ListenerKind, Snapshot};
 use sidering_dataplane::io::{Completion, ConnId, Machine, Time};
 use sidering_dataplane::message::Message;
@@ -86,6 +85,7 @@ impl Lab {
             clusters: snapshot.clusters.clone().into(),
             down: question.world.down.clone(),
             answers: question.world.answers.clone(),
+            asked: question.protocol(),
             exchanges: vec![],
         };
         let engine = Engine::new(question.world.source, endpoints);
@@ -102,7 +102,7 @@ impl Lab {
         let bytes = question.bytes();
         let config = &self.snapshot.listeners[listener];
         let protocol = match &config.kind {
-            ListenerKind::Http(http) => protocol(http.protocol),
+            ListenerKind::Http(_) => question.protocol(),
             ListenerKind::Tcp { .. } => None,
         };
         let id = config.id;

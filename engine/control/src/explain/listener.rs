@@ -43,7 +43,16 @@ fn named(listeners: &[Listener], name: &str, question: &Question) -> Result<usiz
     match (&listeners[at].kind, question.method.is_empty()) {
         (ListenerKind::Tcp { .. }, true) => Ok(at),
         (ListenerKind::Tcp { .. }, false) => refused("is a TCP listener: it knows connections, no requests"),
+        (ListenerKind::Http(http), true) if http.detection.is_some() => match takes_anything(http) {
+            true => Ok(at),
+            false => refused("takes no connection that says nothing: give a request or a call"),
+        },
         (ListenerKind::Http(_), false) if speaks(&listeners[at], question) => Ok(at),
+        (ListenerKind::Http(http), _) if http.detection.is_some() => {
+            let protocols = http.detection.iter().flat_map(|detection| &detection.protocols);
+            let names: Vec<&str> = protocols.copied().collect();
+            refused(&format!("detects {}, and not what was asked", names.join(", ")))
+        }
         (ListenerKind::Http(http), _) => match is_rpc(http) {
             true => refused(&format!("speaks {0}: give a call, {0}://ADDRESS/SERVICE/METHOD", http.protocol)),
             false => refused("speaks HTTP: give a request, GET http://host/path"),
@@ -55,12 +64,17 @@ fn is_rpc(http: &HttpListener) -> bool {
     protocol(http.protocol).is_some_and(|protocol| protocol.is_rpc)
 }
 
+/// Whether it has somewhere to go for a client whose protocol is not known.
+fn takes_anything(http: &HttpListener) -> bool {
+    http.detection.as_ref().is_some_and(|detection| detection.fallback.is_some())
+}
+
 /// Whether the listener speaks what is asked: HTTP, or the call's protocol.
 fn speaks(listener: &Listener, question: &Question) -> bool {
-    match (&listener.kind, &question.call) {
-        (ListenerKind::Tcp { .. }, _) => false,
-        (ListenerKind::Http(http), Some(call)) => http.protocol == call.protocol,
-        (ListenerKind::Http(http), None) => !is_rpc(http),
+    let (ListenerKind::Http(http), Some(asked)) = (&listener.kind, question.protocol()) else { return false };
+    match &http.detection {
+        Some(detection) => detection.protocols.contains(&asked.name),
+        None => http.protocol == asked.name,
     }
 }
 

@@ -24,7 +24,6 @@ use crate::config::show_address;
 use choice::Choice;
 use lab::{Lab, Outcome};
 use peer::Exchange;
-use sidering_codecs::registry::protocol;
 use sidering_codecs::{Codec, Event, RequestHead, Scratch};
 use sidering_dataplane::config::{
     ClusterIndex, Endpoint, HostHealth, HttpListener, Listener, ListenerKind, Route, RouteAction, Snapshot,
@@ -134,7 +133,7 @@ struct Way<'a> {
 
 /// Asks the route table that the data plane asks, with the head that its codec reads.
 fn routed<'a>(snapshot: &Snapshot, http: &'a HttpListener, question: &Question) -> Way<'a> {
-    let Some(protocol) = protocol(http.protocol) else { return Way::default() };
+    let Some(protocol) = question.protocol() else { return Way::default() };
     let mut codec = (protocol.server)(http.codec);
     let (bytes, mut scratch) = (question.bytes(), Scratch::default());
     let mut input = bytes.as_slice();
@@ -225,7 +224,7 @@ fn put_together(
         _ => "none",
     };
     let Choice { cluster_reason, endpoint_reason } =
-        choice::reasons(snapshot, way.found, cluster, &outcome, question);
+        choice::reasons(snapshot, listener, way.found, cluster, &outcome, question);
     let own = outcome.exchanges.iter().rev().find(|exchange| exchange.belongs_to(cluster));
     let endpoint = own.map(|exchange| show_address(&exchange.address));
     let location =

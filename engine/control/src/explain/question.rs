@@ -1,7 +1,7 @@
 //! A request to be explained, and the world it is asked in: read from words, written as HTTP/1.1 or as a call of its
 //! protocol. It routes nothing.
 
-use sidering_codecs::registry::protocol;
+use sidering_codecs::registry::{Protocol, protocol};
 use sidering_codecs::rpc::NewCall;
 use sidering_dataplane::config::{HealthFlags, Snapshot};
 use sidering_dataplane::io::Address;
@@ -241,6 +241,16 @@ impl Question {
             (protocol.write_call)(&new, 1, &mut frame);
         }
         frame
+    }
+
+    /// What the client speaks; `None` if it only connects.
+    #[must_use]
+    pub fn protocol(&self) -> Option<&'static Protocol> {
+        match &self.call {
+            Some(call) => protocol(call.protocol),
+            None if self.method.is_empty() => None,
+            None => protocol("http1"),
+        }
     }
 
     /// Whether what follows is bytes, without an end of its own.

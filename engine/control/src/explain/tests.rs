@@ -424,3 +424,43 @@ fn calls_are_explained() {
     assert!(error.to_string().contains("no listener speaks tars"), "{error}");
     assert_eq!(told("http://a/", &[]).listener, "web");
 }
+
+#[test]
+fn where_protocols_are_detected_the_url_says_what_is_spoken() {
+    let config = "listeners:\n\
+                  - { name: any, address: 127.0.0.1:9000, protocol: auto, cluster: raw, detection: { protocols: [http, bolt], \
+                  timeout: 250ms }, virtual_hosts: [{ domains: ['*'], routes: [{ match: { service: com.a }, cluster: one }, \
+                  { match: { prefix: /web }, cluster: one }, { match: { prefix: / }, cluster: two }] }] }\n\
+                  - { name: strict, address: 127.0.0.1:9001, protocol: auto, detection: { protocols: [dubbo] }, virtual_hosts: \
+                  [{ domains: ['*'], routes: [{ match: {}, cluster: two }] }] }\n\
+                  clusters:\n- { name: one, endpoints: [127.0.0.1:8000] }\n- { name: two, endpoints: [127.0.0.1:8001] }\n\
+                  - { name: raw, endpoints: [127.0.0.1:8002] }\n";
+    let parsed = parse("test.yaml", config, &Overrides { workers: Some(1), engine: None });
+    let snapshot = Arc::new(parsed.unwrap_or_else(|report| panic!("{report}")).snapshot);
+    let ask = |words: &str, listener: Option<&str>| {
+        let mut question = Question::from_words(words, vec![]).unwrap();
+        question.listener = listener.map(str::to_owned);
+        explain(&snapshot, &question)
+    };
+    for (words, listener, cluster) in [
+        ("bolt:///com.a/get", "any", "one"),
+        ("bolt:///com.b/get", "any", "two"),
+        ("http://h/web", "any", "one"),
+        ("http://h/x", "any", "two"),
+        ("dubbo:///com.a/get", "strict", "two"),
+    ] {
+        let found = ask(words, None).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!((found.listener.as_str(), found.cluster.as_deref()), (listener, Some(cluster)), "{words}");
+        assert_eq!(found.status, 200, "{words}");
+    }
+    let mut silent = Question::connection("any");
+    let found = explain(&snapshot, &silent).unwrap();
+    assert_eq!((found.cluster.as_deref(), found.status), (Some("raw"), 0));
+    assert!(found.cluster_reason.contains("250ms"), "{}", found.cluster_reason);
+    assert_eq!(found.endpoint.as_deref(), Some("127.0.0.1:8002"));
+    silent.listener = Some("strict".into());
+    let error = explain(&snapshot, &silent).unwrap_err();
+    assert!(error.to_string().contains("says nothing"), "{error}");
+    let error = ask("http://h/", Some("strict")).unwrap_err();
+    assert!(error.to_string().contains("detects dubbo"), "{error}");
+}

@@ -6,14 +6,15 @@ use super::health_names::{HEALTH_CHECK, OUTLIER_DETECTION};
 use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
-    CLUSTER, CLUSTER_TIMES, CORE, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER, Numbers,
-    SEARCH, TCP, Times,
+    CLUSTER, CLUSTER_TIMES, CORE, DETECTION, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER,
+    Numbers, SEARCH, TCP, Times,
 };
 use super::process::ProcessFacts;
 use crate::config::show_address;
 use crate::discovery::EndpointSearch;
+use sidering_codecs::registry::place_of;
 use sidering_dataplane::config::{Cluster, Listener, ListenerKind};
-use sidering_dataplane::observe::counters::Counter;
+use sidering_dataplane::observe::counters::{Counter, ListenerCounters};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -58,6 +59,14 @@ impl Families {
         };
         let counters = || ledger.listener(name);
         self.numbers(LISTENER, &scope, counters);
+        if let ListenerKind::Http(http) = &listener.kind
+            && let Some(detection) = &http.detection
+        {
+            self.numbers(DETECTION, &scope, counters);
+            for protocol in &detection.protocols {
+                self.detected(protocol, &scope, counters);
+            }
+        }
         match listener.kind {
             ListenerKind::Tcp { .. } => {
                 let scope =
@@ -81,6 +90,22 @@ impl Families {
                 });
             }
         }
+    }
+
+    /// How many connections turned out to speak a protocol.
+    fn detected<'c, I>(&mut self, protocol: &str, scope: &Scope, counters: impl Fn() -> I)
+    where
+        I: Iterator<Item = &'c ListenerCounters>,
+    {
+        let Some(place) = place_of(protocol) else { return };
+        let mut labels = vec![("protocol", protocol.to_owned())];
+        labels.extend(scope.labels.iter().cloned());
+        let scope = Scope { labels, plain: scope.plain.clone() };
+        let count = counters().map(|counters| counters.connections_detected[place].get()).sum();
+        let help = "Connections by the protocol that was detected.";
+        let plain = format!("downstream_cx_detected.{protocol}");
+        let value = Value::Number(count);
+        self.add("listener_downstream_cx_detected", &plain, Kind::Counter, help, &scope, value);
     }
 
     fn cluster(&mut self, cluster: &Cluster, ledger: &Ledger, search: &EndpointSearch) {

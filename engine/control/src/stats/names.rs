@@ -34,6 +34,23 @@ pub(super) const LISTENER: Numbers<ListenerCounters> = &[
         |l| &l.accept_paused,
     ),
 ];
+/// Of listeners that find out what their connections speak.
+pub(super) const DETECTION: Numbers<ListenerCounters> = &[
+    (
+        "listener_downstream_cx_undetected",
+        "downstream_cx_undetected",
+        Kind::Counter,
+        "Connections whose first bytes are none of the listener's protocols.",
+        |l| &l.connections_unknown,
+    ),
+    (
+        "listener_downstream_pre_cx_timeout",
+        "downstream_pre_cx_timeout",
+        Kind::Counter,
+        "Connections that did not tell their protocol in time.",
+        |l| &l.detection_timeouts,
+    ),
+];
 pub(super) const HTTP: Numbers<ListenerCounters> = &[
     ("http_downstream_cx_total", "downstream_cx_total", Kind::Counter, "Connections accepted.", |l| {
         &l.connections_total

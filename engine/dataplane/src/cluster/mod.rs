@@ -5,6 +5,7 @@ mod availability;
 mod breaker;
 mod group;
 mod host;
+mod keys;
 pub mod lb;
 mod local_zones;
 mod outcome;
@@ -19,6 +20,7 @@ mod zones;
 
 pub use breaker::Breaker;
 pub use host::{Host, HostTable};
+pub use keys::ClusterKeys;
 pub use local_zones::LocalZones;
 pub use outcome::Outcome;
 pub use pick::PickRequest;

@@ -1,6 +1,6 @@
 //! Listeners: their addresses, bounds, and what they do with their connections.
 
-use super::{ChainedFilter, ClusterIndex, HeaderRules};
+use super::{ChainedFilter, ClusterIndex, Detection, HeaderRules};
 use crate::io::{Address, ListenerId};
 use crate::route::RouteTable;
 use sidering_codecs::registry::CodecOptions;
@@ -42,15 +42,19 @@ pub struct ListenerLimits {
 pub enum ListenerKind {
     /// Bytes, unseen.
     Tcp { cluster: ClusterIndex },
-    /// Requests. `protocol` is a name of the codec registry ("http1").
+    /// Requests.
     Http(Box<HttpListener>),
 }
 
 /// A listener whose requests are routed.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct HttpListener {
+    /// A name of the codec registry ("http1"), or [`AUTO`](super::AUTO) with `detection`.
     pub protocol: &'static str,
+    /// How its connections' protocols are found out; `None` if there is one.
+    pub detection: Option<Box<Detection>>,
     pub codec: CodecOptions,
+    /// Of HTTP alone.
     pub options: HttpOptions,
     /// In the order in which requests meet them; responses meet them in the other.
     pub filters: Vec<ChainedFilter>,

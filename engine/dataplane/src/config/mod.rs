@@ -7,6 +7,7 @@ mod action;
 mod chain;
 mod circuit_breaker;
 mod cluster;
+mod detection;
 mod filter;
 mod hash;
 mod header;
@@ -29,6 +30,7 @@ pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{
     Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy, SharedLimits,
 };
+pub use detection::{AUTO, Detection};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use header::{

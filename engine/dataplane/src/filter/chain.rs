@@ -5,7 +5,8 @@ use super::{Filter, FilterConfig, Parts};
 use crate::config::{ChainedFilter, FilterOverride, HttpListener};
 use std::rc::Rc;
 
-/// The compiled chain.
+/// The compiled chain. Copies of it are of the same filters.
+#[derive(Clone)]
 pub struct Chain {
     /// The first is the listener's own, for requests that no route takes.
     rows: Vec<Row>,
@@ -14,11 +15,13 @@ pub struct Chain {
 }
 
 /// The filters of one place, without those that are left out there.
+#[derive(Clone)]
 struct Row {
     filters: Box<[Rc<dyn Filter>]>,
     wants_peer: bool,
 }
 
+#[derive(Clone)]
 struct HostRows {
     row: u32,
     /// By route; empty if none of them says anything of its own.
@@ -84,6 +87,17 @@ impl Chain {
         }
         self.rows.push(Row::new(&places));
         (self.rows.len() as u32 - 1, places)
+    }
+
+    /// The same filters, without those that mean nothing for calls.
+    #[must_use]
+    pub fn for_calls(&self) -> Self {
+        let kept = |row: &Row| {
+            let filters: Box<[_]> =
+                row.filters.iter().filter(|filter| filter.concerns_calls()).cloned().collect();
+            Row { wants_peer: row.wants_peer, filters }
+        };
+        Chain { rows: self.rows.iter().map(kept).collect(), hosts: self.hosts.clone() }
     }
 
     /// The row of requests that come to this virtual host and route, if to any.
@@ -210,6 +224,22 @@ mod tests {
         let chain = compile(&listener(false)).unwrap();
         assert_eq!(chain.rows.len(), 1 + 3 + 2);
         assert!(chain.hosts[0].routes.is_empty());
+    }
+
+    #[test]
+    fn calls_pass_by_what_is_for_http_alone() {
+        let mut http = listener(false);
+        let cors = FilterConfig::Cors(Box::default());
+        http.filters.push(ChainedFilter { config: cors, disabled: false });
+        let chain = compile(&http).unwrap();
+        assert_eq!(chain.filters(chain.row(None)).len(), 3);
+        let calls = chain.for_calls();
+        for place in [None, Some((0, 0)), Some((1, 1)), Some((1, 2))] {
+            assert_eq!(status(&calls, place), status(&chain, place), "{place:?}");
+            assert_eq!(calls.filters(calls.row(place)).len(), chain.filters(chain.row(place)).len() - 1);
+        }
+        let (one, other) = (&chain.filters(0)[0], &calls.filters(0)[0]);
+        assert!(Rc::ptr_eq(one, other), "what it counts, it counts for both");
     }
 
     #[test]

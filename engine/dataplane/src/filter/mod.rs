@@ -68,6 +68,11 @@ pub trait Filter {
     fn wants_peer(&self) -> bool {
         false
     }
+
+    /// Whether it means something for calls as it does for HTTP. If not, calls pass it by where both come.
+    fn concerns_calls(&self) -> bool {
+        true
+    }
 }
 
 /// What becomes of a request.

@@ -4,6 +4,7 @@ use crate::buffers::BufferPool;
 use crate::io::{Chunk, ConnId, Io, ListenerId, Segment, Time};
 use crate::neighbours::Ask;
 use crate::net::calls::Calls;
+use crate::net::listener::Speaker;
 use crate::net::race::Racer;
 use crate::net::timer::TimerId;
 use crate::observe::counters::CoreCounters;
@@ -29,6 +30,8 @@ pub const STAGED_BYTES: usize = 12 * 1024;
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
+    /// Accepted; what it carries its first bytes will tell.
+    Detecting { listener: ListenerId },
     /// Accepted; carries requests.
     Downstream { listener: ListenerId },
     /// Opened to an endpoint; carries requests.
@@ -42,6 +45,7 @@ pub enum Role {
 /// Where a connection stands.
 ///
 /// ```text
+/// detecting:   Idle -> (downstream or tunnel)
 /// downstream:  Idle -> Busy -> Idle ...   Busy|Idle -> Lingering -> (closed)
 /// upstream:    Connecting -> Busy -> Idle -> Busy ... -> (closed)    Idle -> Leaving -> (another core's)
 /// tunnel:      Connecting -> Busy -> (closed)
@@ -81,6 +85,8 @@ pub struct Conn<C> {
     pub role: Role,
     pub phase: Phase,
     pub codec: Option<Box<dyn Codec>>,
+    /// Which of its listener's speakers it is one of (downstream).
+    pub speaker: Speaker,
     /// The stream that it carries. Where it carries many, the one whose message is coming in.
     pub stream: Option<StreamKey>,
     /// The streams of a connection that carries many at a time; `None` if it never does.
@@ -143,6 +149,7 @@ impl<C: Chunk> Conn<C> {
             role,
             phase,
             codec: None,
+            speaker: Speaker::default(),
             stream: None,
             calls: None,
             shadow: None,

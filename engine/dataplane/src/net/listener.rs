@@ -1,8 +1,9 @@
 //! A listener as one core runs it: its configuration, its compiled routes, its counters and its count of connections.
 
+use crate::cluster::ClusterKeys;
 use crate::config::{
-    ClusterIndex, HeaderOperator, HeaderRules, HttpListener, Listener, ListenerKind, ListenerLimits,
-    RouteAction, Snapshot,
+    ClusterIndex, Detection, HeaderOperator, HeaderRules, HttpListener, HttpOptions, Listener, ListenerKind,
+    ListenerLimits, RouteAction, Snapshot,
 };
 use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::RateLimits;
@@ -29,6 +30,68 @@ pub struct CoreListener {
     clusters_by_name: Box<[u32]>,
 }
 
+/// Which of a listener's speakers a connection is one of: of a listener with one protocol its own one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Speaker(u8);
+
+impl Speaker {
+    /// The listener itself.
+    pub const OWN: Self = Speaker(0);
+    /// None: its listener has been configured anew without it.
+    pub const GONE: Self = Speaker(u8::MAX);
+
+    /// The one at this place of a listener that detects protocols, which are fewer than 255.
+    pub fn detected(at: usize) -> Self {
+        Speaker(at as u8 + 1)
+    }
+}
+
+/// What a listener has in common with its speakers.
+#[derive(Clone, Copy)]
+struct Shared<'a> {
+    snapshot: &'a Arc<Snapshot>,
+    counters: &'a Arc<ListenerCounters>,
+    cluster_keys: &'a ClusterKeys,
+}
+
+impl Shared<'_> {
+    /// A listener for requests of this protocol.
+    fn speaker(
+        self,
+        mut config: Listener,
+        protocol: &'static Protocol,
+        filters: Option<Chain>,
+    ) -> Option<Rc<CoreListener>> {
+        let ListenerKind::Http(http) = &mut config.kind else { return None };
+        let is_detected = http.detection.take().is_some();
+        http.protocol = protocol.name;
+        let mut filters = filters;
+        if is_detected && protocol.is_rpc {
+            http.options = HttpOptions::default();
+            filters = filters.map(|chain| chain.for_calls());
+        }
+        let (routes, splits) = (Arc::clone(&http.routes), Splits::new(&http.routes));
+        Some(self.listener(config, CoreListenerKind::Http { protocol, routes, splits, filters }))
+    }
+
+    fn listener(self, config: Listener, kind: CoreListenerKind) -> Rc<CoreListener> {
+        let protocol = match &kind {
+            CoreListenerKind::Http { protocol, .. } => protocol.name,
+            _ => "",
+        };
+        let is_named = names_clusters(&config);
+        Rc::new(CoreListener {
+            snapshot: Arc::clone(self.snapshot),
+            counters: Arc::clone(self.counters),
+            cluster_keys: Rc::clone(self.cluster_keys.of(protocol)),
+            headers: header_needs(&config),
+            clusters_by_name: if is_named { by_name(self.snapshot) } else { Box::default() },
+            config,
+            kind,
+        })
+    }
+}
+
 /// What header rules need of their listener.
 struct HeaderNeeds {
     address: Box<str>,
@@ -39,6 +102,8 @@ struct HeaderNeeds {
 pub enum CoreListenerKind {
     /// `cluster` is an index into the snapshot's clusters.
     Tcp { cluster: ClusterIndex },
+    /// Requests of one of several protocols, or bytes.
+    Auto { speakers: Box<[Rc<CoreListener>]>, detection: Box<Detection> },
     Http {
         protocol: &'static Protocol,
         routes: Arc<RouteTable>,
@@ -56,33 +121,72 @@ impl CoreListener {
         snapshot: &Arc<Snapshot>,
         index: usize,
         counters: &Arc<ListenerCounters>,
-        cluster_keys: &Rc<[u32]>,
+        cluster_keys: &ClusterKeys,
         rate_limits: &Rc<RateLimits>,
         codings: &Rc<CodingPool>,
     ) -> Option<Rc<Self>> {
         let config = snapshot.listeners[index].clone();
-        let kind = match &config.kind {
-            ListenerKind::Tcp { cluster } => CoreListenerKind::Tcp { cluster: *cluster },
-            ListenerKind::Http(http) => CoreListenerKind::Http {
-                protocol: protocol(http.protocol)?,
-                routes: Arc::clone(&http.routes),
-                splits: Splits::new(&http.routes),
-                filters: Chain::compile(http, &Parts { counters, rate_limits, codings }),
-            },
+        let shared = Shared { snapshot, counters, cluster_keys };
+        let ListenerKind::Http(http) = &config.kind else {
+            let ListenerKind::Tcp { cluster } = config.kind else { return None };
+            return Some(shared.listener(config, CoreListenerKind::Tcp { cluster }));
         };
-        let (snapshot, counters) = (Arc::clone(snapshot), Arc::clone(counters));
-        let cluster_keys = Rc::clone(cluster_keys);
-        let headers = header_needs(&config);
-        let clusters_by_name = if names_clusters(&config) { by_name(&snapshot) } else { Box::default() };
-        Some(Rc::new(CoreListener {
-            config,
-            snapshot,
-            counters,
-            cluster_keys,
-            kind,
-            headers,
-            clusters_by_name,
-        }))
+        let chain = Chain::compile(http, &Parts { counters, rate_limits, codings });
+        let Some(detection) = http.detection.clone() else {
+            return shared.speaker(config.clone(), protocol(http.protocol)?, chain);
+        };
+        let speaker = |name: &&str| {
+            let protocol = protocol(name)?;
+            shared.speaker(config.clone(), protocol, chain.clone())
+        };
+        let speakers: Option<Box<[_]>> = detection.protocols.iter().map(speaker).collect();
+        let kind = CoreListenerKind::Auto { speakers: speakers?, detection };
+        Some(shared.listener(config, kind))
+    }
+
+    /// What speaks the protocol of the connections that are told so; `None` if it does not speak it any more.
+    pub fn speaking(listener: &Rc<Self>, speaker: Speaker) -> Option<&Rc<Self>> {
+        match (speaker, &listener.kind) {
+            (Speaker::OWN, _) => Some(listener),
+            (Speaker(at), CoreListenerKind::Auto { speakers, .. }) => speakers.get(usize::from(at) - 1),
+            _ => None,
+        }
+    }
+
+    /// The one of its speakers that speaks the protocol of this name.
+    pub fn speaker_of(&self, protocol: &str) -> Option<Speaker> {
+        match &self.kind {
+            CoreListenerKind::Tcp { .. } => None,
+            CoreListenerKind::Http { protocol: own, .. } => (own.name == protocol).then_some(Speaker::OWN),
+            CoreListenerKind::Auto { speakers, .. } => {
+                speakers.iter().position(|speaker| speaker.protocol_name() == protocol).map(Speaker::detected)
+            }
+        }
+    }
+
+    /// The protocol of all its connections; empty if there is none.
+    pub fn protocol_name(&self) -> &'static str {
+        match &self.kind {
+            CoreListenerKind::Http { protocol, .. } => protocol.name,
+            CoreListenerKind::Tcp { .. } | CoreListenerKind::Auto { .. } => "",
+        }
+    }
+
+    /// Whether its connections speak this protocol.
+    pub fn speaks(&self, protocol: &'static Protocol) -> bool {
+        matches!(&self.kind, CoreListenerKind::Http { protocol: own, .. } if std::ptr::eq(*own, protocol))
+    }
+
+    /// Whether connections of the one may be the other's as they are.
+    pub fn speaks_as(&self, other: &Self) -> bool {
+        match (&self.kind, &other.kind) {
+            (
+                CoreListenerKind::Auto { detection: one, .. },
+                CoreListenerKind::Auto { detection: other, .. },
+            ) => one.protocols == other.protocols,
+            (CoreListenerKind::Auto { .. }, _) | (_, CoreListenerKind::Auto { .. }) => false,
+            _ => self.protocol_name() == other.protocol_name(),
+        }
     }
 
     /// What stands in for the listener of a connection that outlived it: it routes nothing.
@@ -138,7 +242,7 @@ impl CoreListener {
     pub fn chain(&self) -> Option<&Chain> {
         match &self.kind {
             CoreListenerKind::Http { filters, .. } => filters.as_ref(),
-            CoreListenerKind::Tcp { .. } => None,
+            CoreListenerKind::Tcp { .. } | CoreListenerKind::Auto { .. } => None,
         }
     }
 
@@ -153,7 +257,7 @@ impl CoreListener {
     pub fn pick_weighted(&self, route: &Routed<'_>) -> usize {
         match &self.kind {
             CoreListenerKind::Http { splits, .. } => splits.pick(route),
-            CoreListenerKind::Tcp { .. } => 0,
+            CoreListenerKind::Tcp { .. } | CoreListenerKind::Auto { .. } => 0,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use super::histogram::Histogram;
 use crate::filter::FilterCounters;
+use sidering_codecs::registry::MAX_PROTOCOLS;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A count with one writing thread. Readers on other threads see it a little late, never torn.
@@ -69,6 +70,11 @@ pub struct ListenerCounters {
     pub connections_overflow: Counter,
     /// Times accepting paused because no descriptor was left.
     pub accept_paused: Counter,
+    /// Connections whose protocol was detected, by the protocol's place among all.
+    pub connections_detected: [Counter; MAX_PROTOCOLS],
+    /// Those that speak none of the listener's protocols, and those of which that was not known in time.
+    pub connections_unknown: Counter,
+    pub detection_timeouts: Counter,
     pub requests_total: Counter,
     /// Gauge.
     pub requests_active: Counter,

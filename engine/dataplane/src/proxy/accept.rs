@@ -3,9 +3,9 @@
 use crate::io::{CloseMode, ConnId, Io, ListenerId};
 use crate::net::conn::{Conn, Phase, Role};
 use crate::net::listener::CoreListenerKind;
+use crate::proxy::detection::give_codec;
 use crate::proxy::drain::Drain;
 use crate::worker::{TimerToken, Worker};
-use sidering_codecs::rpc::PoolMode;
 use std::rc::Rc;
 
 /// How long accepting rests after an error: descriptors come free when connections end, of which nobody tells us.
@@ -33,16 +33,11 @@ impl<I: Io> Worker<I> {
                 let cluster = listener.cluster_keys[cluster.0 as usize];
                 self.begin_tunnel(io, conn, id, Rc::clone(&listener), cluster);
             }
+            CoreListenerKind::Auto { .. } => self.begin_detection(io, conn, id),
             CoreListenerKind::Http { protocol, .. } => {
                 let mut entry = Conn::new(conn, Role::Downstream { listener: id }, Phase::Idle, self.now);
                 let options = listener.http().map(|http| http.codec).unwrap_or_default();
-                let mut codec = (protocol.server)(options);
-                if self.drain != Drain::No {
-                    codec.close_after_current();
-                    entry.announces_end = true;
-                }
-                entry.codec = Some(codec);
-                entry.calls = (protocol.pool == PoolMode::Multiplex).then(Box::default);
+                give_codec(&mut entry, protocol, (protocol.server)(options), self.drain != Drain::No);
                 self.conns.insert(entry);
                 io.receive(conn);
                 self.arm_deadline(conn);

@@ -13,7 +13,6 @@ use crate::route::{Routed, Substitution, path_without_query};
 use crate::stream::{LocalReply, Retry, Stream, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{FieldName, Method, RequestHead};
-use std::rc::Rc;
 
 /// Buffers for header lines that are kept for reuse.
 const SPARE_LINES: usize = 256;
@@ -111,7 +110,7 @@ impl<I: Io> Worker<I> {
     /// The core's key of a cluster. A request that was delayed over a reload goes to the cluster that has the name now:
     /// keys of a configuration that is gone may be others' by now.
     pub(super) fn cluster_key(&self, listener: &CoreListener, cluster: ClusterIndex) -> Option<u32> {
-        if Rc::ptr_eq(&listener.cluster_keys, &self.cluster_keys) {
+        if self.cluster_keys.has(&listener.cluster_keys) {
             return listener.cluster_keys.get(cluster.0 as usize).copied();
         }
         let name = &listener.snapshot.clusters.get(cluster.0 as usize)?.name;
@@ -119,7 +118,7 @@ impl<I: Io> Worker<I> {
             let cluster = self.clusters.get(**key as usize).and_then(Option::as_ref);
             cluster.is_some_and(|cluster| cluster.config.name == *name)
         };
-        self.cluster_keys.iter().find(has_name).copied()
+        self.cluster_keys.of(listener.protocol_name()).iter().find(has_name).copied()
     }
 
     /// The cluster that a request names.

@@ -36,7 +36,9 @@ impl<I: Io> Worker<I> {
             self.close_racers(io, &race.older);
         }
         match conn.role {
-            Role::Downstream { listener } | Role::TunnelDownstream { listener } => {
+            Role::Detecting { listener }
+            | Role::Downstream { listener }
+            | Role::TunnelDownstream { listener } => {
                 debug_assert!(
                     conn.stream.is_none_or(|key| self.streams.get(key).is_none()),
                     "a stream is orphaned"

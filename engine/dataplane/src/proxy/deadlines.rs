@@ -6,12 +6,14 @@ use crate::cluster::{CoreCluster, Outcome};
 use crate::config::ListenerLimits;
 use crate::io::{CloseMode, ConnId, Io, Time};
 use crate::net::conn::{Conn, Phase, Role};
+use crate::net::listener::{CoreListener, CoreListenerKind};
 use crate::net::race::{NEXT_ADDRESS_MS, Part};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::proxy::upstream::RESET_REASONS;
 use crate::stream::{Progress, Stream, StreamKey, Upstream};
 use crate::worker::{TimerToken, Worker};
+use std::rc::Rc;
 
 /// How long a client that was answered may go on sending before it is cut off.
 const LINGER_MS: u64 = 5_000;
@@ -38,6 +40,7 @@ enum Limit {
     HeldUp,
     Heartbeat,
     HeartbeatAnswer,
+    Detection,
     Linger,
 }
 
@@ -115,6 +118,10 @@ impl<I: Io> Worker<I> {
                     },
                 }
             }
+            (Role::Detecting { listener }, _) => {
+                let listener = self.listeners.get(listener.0 as usize)?.listener.as_ref();
+                detection_deadline(conn, listener.map(Rc::as_ref))
+            }
             (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
                 if let Some(calls) = conn.calls.as_ref().filter(|calls| !calls.is_empty()) {
                     let streams = calls.streams().filter_map(|key| self.streams.get(key));
@@ -160,6 +167,7 @@ impl<I: Io> Worker<I> {
             (Limit::Heartbeat, _) => self.send_heartbeat(id),
             (Limit::HeartbeatAnswer, _) => self.expire_heartbeat(io, id),
             (Limit::HeldUp, _) => self.expire_held_up(io, id),
+            (Limit::Detection, _) => self.expire_detection(io, id),
             (Limit::Connect, _) => self.handle_connect_failed(io, id, true),
             (Limit::RequestHead, None) => {
                 self.count_timeout(id);
@@ -288,6 +296,17 @@ fn heartbeat<C>(conn: &Conn<C>, cluster: &CoreCluster) -> Option<(Time, Limit)> 
         Due::Ping(at) => (at, Limit::Heartbeat),
         Due::Pong(at) => (at, Limit::HeartbeatAnswer),
     })
+}
+
+/// A connection that has not told what it speaks. Where nobody else would take it a silent one is as good as an idle one.
+fn detection_deadline<C>(conn: &Conn<C>, listener: Option<&CoreListener>) -> Option<(Time, Limit)> {
+    let Some(listener) = listener else { return after(conn.since, ORPHAN_MS, Limit::Idle) };
+    match &listener.kind {
+        CoreListenerKind::Auto { detection, .. } if conn.head_started || detection.fallback.is_some() => {
+            after(conn.since, detection.timeout_ms, Limit::Detection)
+        }
+        _ => after(conn.since, listener.config.limits.idle_timeout_ms, Limit::Idle),
+    }
 }
 
 /// A downstream connection without a stream: idle, or with a part of a head.

@@ -3,10 +3,10 @@
 use crate::filter::local_rate_limit::shares::RateLimits;
 use crate::io::{CloseMode, ConnId, Io, ListenerId, Time};
 use crate::message::Update;
-use crate::net::conn::{Phase, Role};
-use crate::net::listener::CoreListener;
+use crate::net::conn::{Conn, Phase, Role};
+use crate::net::listener::{CoreListener, Speaker};
 use crate::observe::access_log::ResponseFlags;
-use crate::worker::{ListenerSlot, TimerToken, Worker};
+use crate::worker::{ListenerSlot, TimerToken, Work, Worker};
 use std::rc::Rc;
 
 /// How long a drain waits for connections that were established before it, and that the engine has yet to accept from the
@@ -32,8 +32,7 @@ pub(crate) enum Drain {
 impl<I: Io> Worker<I> {
     /// Swaps the configuration. Listeners that are gone stop accepting; clusters are dealt with first.
     pub(crate) fn apply(&mut self, io: &mut I, update: &Update) {
-        let cluster_keys: Rc<[u32]> = self.apply_clusters(io, update).into();
-        self.cluster_keys = Rc::clone(&cluster_keys);
+        self.cluster_keys = self.apply_clusters(io, update);
         self.substitutions.clear();
         let snapshot = &update.snapshot;
         self.rate_limits = Rc::new(RateLimits::new(self.core, snapshot.version));
@@ -43,7 +42,7 @@ impl<I: Io> Worker<I> {
                 snapshot,
                 index,
                 &update.listeners[index],
-                &cluster_keys,
+                &self.cluster_keys,
                 &self.rate_limits,
                 &self.codings,
             ) else {
@@ -55,7 +54,10 @@ impl<I: Io> Worker<I> {
                 self.listeners.resize_with(at + 1, ListenerSlot::default);
             }
             let limits = listener.config.limits.clone();
-            let previous = self.listeners[at].replace(Some(listener));
+            let previous = self.listeners[at].replace(Some(Rc::clone(&listener)));
+            if let Some(previous) = previous.as_ref().filter(|previous| !previous.speaks_as(&listener)) {
+                self.change_protocols(io, at, previous, &listener);
+            }
             if previous.as_ref().is_none_or(|previous| previous.config.limits != limits) {
                 self.rearm_deadlines(at);
             }
@@ -77,9 +79,27 @@ impl<I: Io> Worker<I> {
         if self.drain == Drain::No {
             io.close_listener(ListenerId(at as u32));
         }
-        self.drain_conns(io, |role| downstream_of(role) == Some(at));
+        self.drain_conns(io, |conn| downstream_of(conn.role) == Some(at));
         self.listeners[at].replace(None);
         self.rearm_deadlines(at);
+    }
+
+    /// A listener speaks other protocols from now on. Connections go on as what they are, if it still speaks that; others are
+    /// told to go, and what they still ask for is not routed.
+    fn change_protocols(&mut self, io: &mut I, at: usize, previous: &Rc<CoreListener>, now: &CoreListener) {
+        for id in self.conns.ids(|conn| downstream_of(conn.role) == Some(at)) {
+            let Some(conn) = self.conns.get_mut(id) else { continue };
+            match conn.role {
+                Role::Detecting { .. } => self.work.push_back(Work::Detect(id)),
+                Role::Downstream { .. } => {
+                    let before = CoreListener::speaking(previous, conn.speaker);
+                    let speaker = before.and_then(|before| now.speaker_of(before.protocol_name()));
+                    conn.speaker = speaker.unwrap_or(Speaker::GONE);
+                }
+                _ => {}
+            }
+        }
+        self.drain_conns(io, |conn| downstream_of(conn.role) == Some(at) && conn.speaker == Speaker::GONE);
     }
 
     /// Other limits than before may end the connections of a listener sooner than their timers know.
@@ -106,13 +126,13 @@ impl<I: Io> Worker<I> {
         }
         self.timers.insert(self.now.after_ms(timeout_ms), TimerToken::DrainDeadline);
         self.timers.insert(backlog_until, TimerToken::DrainBacklog);
-        self.drain_conns(io, |role| downstream_of(role).is_some());
+        self.drain_conns(io, |conn| downstream_of(conn.role).is_some());
     }
 
     /// Tells the clients of these connections that the next answer is the last; idle ones that were used are closed.
     /// A connection that never carried a request may have its first one under way: it is still answered.
-    fn drain_conns(&mut self, io: &mut I, concerned: impl Fn(Role) -> bool) {
-        for id in self.conns.ids(|conn| concerned(conn.role)) {
+    fn drain_conns(&mut self, io: &mut I, concerned: impl Fn(&Conn<I::Chunk>) -> bool) {
+        for id in self.conns.ids(concerned) {
             let Some(conn) = self.conns.get_mut(id) else { continue };
             if let Some(codec) = &mut conn.codec {
                 codec.close_after_current();
@@ -163,7 +183,9 @@ impl<I: Io> Worker<I> {
 
 fn downstream_of(role: Role) -> Option<usize> {
     match role {
-        Role::Downstream { listener } | Role::TunnelDownstream { listener } => Some(listener.0 as usize),
+        Role::Detecting { listener }
+        | Role::Downstream { listener }
+        | Role::TunnelDownstream { listener } => Some(listener.0 as usize),
         Role::Upstream { .. } | Role::TunnelUpstream { .. } => None,
     }
 }

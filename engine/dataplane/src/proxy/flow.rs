@@ -66,7 +66,7 @@ impl<I: Io> Worker<I> {
                 }
                 self.handle_upstream_sent(io, id);
             }
-            Role::TunnelDownstream { .. } => {}
+            Role::Detecting { .. } | Role::TunnelDownstream { .. } => {}
         }
     }
 
@@ -159,6 +159,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.outbox.fail();
         match conn.role {
+            Role::Detecting { .. } => self.close_conn(io, id, CloseMode::Graceful),
             Role::Downstream { .. } => self.abort_downstream(io, id, "downstream_remote_disconnect"),
             // An upstream may refuse a request's body and still answer: its answer or its end decides.
             Role::Upstream { .. } if conn.calls.is_some() => {

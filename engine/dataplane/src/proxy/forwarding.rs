@@ -264,10 +264,15 @@ impl<I: Io> Worker<I> {
         text
     }
 
+    /// The listener that a downstream connection belongs to, if it is still there and speaks what the connection does.
     pub(crate) fn listener_of(&self, id: ConnId) -> Option<Option<&Rc<CoreListener>>> {
-        match self.role(id)? {
-            Role::Downstream { listener } | Role::TunnelDownstream { listener } => {
-                Some(self.listeners.get(listener.0 as usize)?.listener.as_ref())
+        let conn = self.conns.get(id)?;
+        match conn.role {
+            Role::Detecting { listener }
+            | Role::Downstream { listener }
+            | Role::TunnelDownstream { listener } => {
+                let listener = self.listeners.get(listener.0 as usize)?.listener.as_ref();
+                Some(listener.and_then(|listener| CoreListener::speaking(listener, conn.speaker)))
             }
             _ => None,
         }

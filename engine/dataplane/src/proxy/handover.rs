@@ -121,7 +121,7 @@ impl<I: Io> Worker<I> {
     /// The key here of the cluster that is asked about, if both cores have the same configuration.
     fn cluster_of(&self, ask: &Ask) -> Option<u32> {
         let is_same = ask.version == self.counters.snapshot_version.get();
-        self.cluster_keys.get(ask.cluster.0 as usize).copied().filter(|_| is_same)
+        self.cluster_keys.first(ask.cluster.0).filter(|_| is_same)
     }
 
     /// A receive is at rest: the connection goes, if it was to. `false`: it was not.

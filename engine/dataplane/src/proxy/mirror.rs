@@ -75,7 +75,8 @@ impl<I: Io> Worker<I> {
             return None;
         };
         let key = self.cluster_key(&stream.listener, forward.mirror.as_ref()?.cluster)?;
-        self.clusters.get(key as usize)?.as_ref().map(|_| key)
+        let cluster = self.clusters.get(key as usize)?.as_ref()?;
+        cluster.protocol.is_none_or(|protocol| stream.listener.speaks(protocol)).then_some(key)
     }
 
     fn count_dropped(&self, cluster: Option<u32>) {

@@ -11,6 +11,7 @@ mod attempts;
 mod calls;
 mod close;
 mod deadlines;
+mod detection;
 mod downstream;
 pub(crate) mod drain;
 mod filtering;

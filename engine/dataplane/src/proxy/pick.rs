@@ -48,8 +48,9 @@ impl<I: Io> Worker<I> {
         };
         stream.attempt.host = cluster.hosts.get(endpoint).cloned();
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
-        if cluster.protocol.is_none() && !is_connect {
-            return Some(NO_CLUSTER);
+        let speaks = cluster.protocol.is_some_and(|protocol| stream.listener.speaks(protocol));
+        if !speaks && !stream.terminates_connect {
+            return Some(OTHER_PROTOCOL);
         }
         let (is_raw, may_go_again) = (
             stream.terminates_connect,
@@ -379,6 +380,7 @@ const CONNECT_REASONS: RetryOn = RetryOn(
 );
 
 pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_CLUSTER_FOUND, "cluster_not_found");
+const OTHER_PROTOCOL: Refusal = (503, ResponseFlags::NO_CLUSTER_FOUND, "cluster_speaks_another_protocol");
 const OVERFLOW: Refusal = (503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow");
 pub(crate) const NO_HEALTHY_UPSTREAM: Refusal =
     (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");

@@ -73,7 +73,7 @@ impl<I: Io> Worker<I> {
         let stream = self.streams.get(key)?;
         let upstream = stream.attached()?;
         Some(match self.role(from)? {
-            Role::Downstream { .. } | Role::TunnelDownstream { .. } => {
+            Role::Detecting { .. } | Role::Downstream { .. } | Role::TunnelDownstream { .. } => {
                 (key, Path { from, to: upstream, is_request: true }, stream.request_relay)
             }
             Role::Upstream { .. } | Role::TunnelUpstream { .. } => {
@@ -88,6 +88,10 @@ impl<I: Io> Worker<I> {
             return;
         }
         let Some((key, path, Relay::Wanted)) = self.path_from(id) else { return };
+        if matches!(self.role(id), Some(Role::TunnelDownstream { .. })) {
+            self.relay_detected(io, key, id, path.to);
+            return;
+        }
         match self.relayable(path) {
             Some(limit) if limit > 0 => {
                 self.set_relay(key, path.is_request, Relay::Running);

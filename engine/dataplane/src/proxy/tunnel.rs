@@ -22,15 +22,50 @@ impl<I: Io> Worker<I> {
         cluster_key: u32,
     ) {
         let role = Role::TunnelDownstream { listener: listener_id };
-        let mut conn = Conn::new(id, role, Phase::Busy, self.now);
+        self.conns.insert(Conn::new(id, role, Phase::Busy, self.now));
+        let key = self.open_tunnel(id, listener);
+        self.connect_tunnel(io, id, key, cluster_key);
+    }
+
+    /// A connection that is being read turns out to speak nothing known: what has come and what comes goes to the cluster.
+    pub(super) fn turn_into_tunnel(
+        &mut self,
+        io: &mut I,
+        id: ConnId,
+        listener: Rc<CoreListener>,
+        cluster_key: u32,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Role::Detecting { listener: listener_id } = conn.role else { return };
+        conn.role = Role::TunnelDownstream { listener: listener_id };
+        conn.phase = Phase::Busy;
+        if !conn.input_ended {
+            io.pause(id);
+        }
+        let key = self.open_tunnel(id, listener);
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.request_relay = Relay::Wanted;
+        }
+        self.connect_tunnel(io, id, key, cluster_key);
+    }
+
+    fn open_tunnel(&mut self, id: ConnId, listener: Rc<CoreListener>) -> StreamKey {
         listener.counters.requests_total.add(1);
         listener.counters.requests_active.add(1);
-        let mut stream = Stream::new(listener, id, self.now, self.now);
+        let started = self.conns.get(id).map_or(self.now, |conn| conn.since);
+        let mut stream = Stream::new(listener, id, started, self.now);
         stream.is_tunnel = true;
-        stream.cluster = cluster_key;
         let key = self.streams.insert(stream);
-        conn.stream = Some(key);
-        self.conns.insert(conn);
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.stream = Some(key);
+        }
+        key
+    }
+
+    fn connect_tunnel(&mut self, io: &mut I, id: ConnId, key: StreamKey, cluster_key: u32) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.cluster = cluster_key;
+        }
         let random = self.next_random();
         let picked = match self.clusters.get_mut(cluster_key as usize) {
             Some(Some(cluster)) => {
@@ -62,12 +97,88 @@ impl<I: Io> Worker<I> {
         if stream.terminates_connect {
             // The client is being read, and may have sent ahead: its direction follows when it is at rest.
             self.answer_connect(io, key, downstream);
+        } else if stream.request_relay == Relay::Wanted {
+            self.record_tunnel(key);
+            self.send_detected(io, key, downstream, id);
         } else {
             stream.request_relay = Relay::Running;
             io.relay(downstream, id, u64::MAX);
             self.record_tunnel(key);
         }
         io.relay(id, downstream, u64::MAX);
+    }
+
+    /// What a connection sent before it was known to be a tunnel goes out; the rest follows when it is at rest.
+    fn send_detected(&mut self, io: &mut I, key: StreamKey, downstream: ConnId, upstream: ConnId) {
+        let Some(conn) = self.conns.get_mut(downstream) else { return };
+        let (held, has_ended) = (std::mem::take(&mut conn.held), conn.input_ended);
+        for chunk in held {
+            self.push_detected(io, key, upstream, &chunk);
+        }
+        if has_ended {
+            self.end_detected(io, key, downstream);
+        } else {
+            // Told at once if it is at rest by now.
+            io.pause(downstream);
+        }
+    }
+
+    fn push_detected(&mut self, io: &mut I, key: StreamKey, upstream: ConnId, chunk: &I::Chunk) {
+        let (Some(stream), Some(conn)) = (self.streams.get_mut(key), self.conns.get_mut(upstream)) else {
+            return;
+        };
+        stream.request_body_bytes += chunk.len() as u64;
+        stream.last_activity = self.now;
+        conn.outbox.push_payload(io, upstream, chunk, chunk, &mut self.buffers, &self.counters);
+    }
+
+    /// The client's direction of a tunnel that was detected has come to rest: the kernel takes over.
+    pub(super) fn relay_detected(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        downstream: ConnId,
+        upstream: ConnId,
+    ) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.request_relay = Relay::Running;
+        io.relay(downstream, upstream, u64::MAX);
+    }
+
+    fn end_detected(&mut self, io: &mut I, key: StreamKey, downstream: ConnId) {
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.request_relay = Relay::Off;
+        }
+        self.end_tunnel_input(io, key, downstream);
+    }
+
+    /// Bytes that came before the pause took effect.
+    pub(crate) fn handle_tunnel_bytes(&mut self, io: &mut I, id: ConnId, chunk: I::Chunk) {
+        let Some(key) = self.stream_of(id) else { return };
+        let Some(stream) = self.streams.get(key) else { return };
+        stream.listener.counters.received_bytes.add(chunk.len() as u64);
+        match stream.attached() {
+            Some(upstream) => self.push_detected(io, key, upstream, &chunk),
+            None => {
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.held.push(chunk);
+                }
+            }
+        }
+    }
+
+    /// The client's end came before the pause took effect.
+    pub(crate) fn handle_tunnel_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
+        let Some(key) = self.stream_of(id) else { return };
+        if !clean {
+            self.fail_tunnel(io, key, id);
+            return;
+        }
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.input_ended = true;
+        if self.streams.get(key).is_some_and(|stream| stream.attached().is_some()) {
+            self.end_detected(io, key, id);
+        }
     }
 
     /// A CONNECT that ends here: 200, and from then on bytes.

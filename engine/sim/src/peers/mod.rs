@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn every_protocol_of_the_codecs_has_models() {
         // Calls are simulated once the data plane carries them.
-        for protocol in sidering_codecs::registry::PROTOCOLS.iter().filter(|protocol| !protocol.is_rpc) {
+        for protocol in sidering_codecs::registry::protocols().filter(|protocol| !protocol.is_rpc) {
             assert_eq!(model(protocol.name).protocol, protocol.name);
         }
         assert_eq!(model("tcp").protocol, "tcp");

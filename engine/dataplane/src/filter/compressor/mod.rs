@@ -49,6 +49,10 @@ impl Settings for Config {
 }
 
 impl Filter for Compressor {
+    fn concerns_calls(&self) -> bool {
+        false
+    }
+
     fn on_request(&self, request: &mut RequestView<'_>, memory: &mut Memory<'_>) -> Verdict {
         if !self.config.enabled {
             return Verdict::Continue;

@@ -53,6 +53,10 @@ impl Settings for Config {
 }
 
 impl Filter for Cors {
+    fn concerns_calls(&self) -> bool {
+        false
+    }
+
     fn on_request(&self, request: &mut RequestView<'_>, memory: &mut Memory<'_>) -> Verdict {
         // Answers that the proxy gives itself are Envoy's filter no matter, and neither is a place without a policy.
         if !request.is_forwarded || self.says_nothing {

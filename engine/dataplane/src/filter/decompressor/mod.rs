@@ -42,6 +42,10 @@ impl Settings for Config {
 }
 
 impl Filter for Decompressor {
+    fn concerns_calls(&self) -> bool {
+        false
+    }
+
     fn on_request(&self, request: &mut RequestView<'_>, memory: &mut Memory<'_>) -> Verdict {
         if !self.config.enabled {
             return Verdict::Continue;

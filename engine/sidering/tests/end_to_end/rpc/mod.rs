@@ -2,6 +2,7 @@
 
 mod bolt;
 mod calls;
+mod detection;
 mod failures;
 mod flow;
 mod heartbeats;
