@@ -13,6 +13,7 @@ mod control;
 mod cores;
 pub mod discovery;
 pub mod explain;
+mod garbage;
 pub mod health;
 mod http_server;
 pub mod json;

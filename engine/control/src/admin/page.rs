@@ -3,6 +3,7 @@
 use super::{Query, dump};
 use crate::config::show_address;
 use crate::control::Control;
+use crate::garbage;
 use crate::http_server::Answer;
 use crate::json::Json;
 use crate::lifecycle::Phase;
@@ -10,6 +11,9 @@ use crate::stats::{self, Counted};
 use sidering_dataplane::config::HealthFlags;
 use sidering_dataplane::observe::counters::{Counter, EndpointCounters};
 use std::fmt::Write;
+
+/// A page as long as this leaves enough memory behind to be worth giving back at once.
+const LARGE_BYTES: usize = 1 << 20;
 
 pub(super) fn ready(control: &Control, _: &Query<'_>) -> Answer {
     let phase = control.life.phase();
@@ -37,6 +41,9 @@ fn counted(control: &Control) -> Counted<'_> {
 
 pub(super) fn prometheus(control: &Control, _: &Query<'_>) -> Answer {
     let body = stats::prometheus(&counted(control), &control.facts());
+    if body.len() >= LARGE_BYTES {
+        garbage::give_back_soon();
+    }
     Answer { content_type: "text/plain; version=0.0.4; charset=utf-8", ..Answer::text(200, body) }
 }
 

@@ -52,6 +52,7 @@ pub use units::address as parse_address;
 pub(crate) use units::{show_address, show_bytes, show_ms};
 
 use crate::discovery::Discovery;
+use crate::garbage;
 use problem::Problems;
 use section::Section;
 use sidering_dataplane::config::{Endpoint, Snapshot};
@@ -101,6 +102,10 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Loaded, LoadError> {
 
 /// Checks a configuration that is at hand as text; `name` stands in its messages.
 pub fn parse(name: &str, text: &str, overrides: &Overrides) -> Result<Loaded, Report> {
+    garbage::apart(|| parse_here(name, text, overrides))
+}
+
+fn parse_here(name: &str, text: &str, overrides: &Overrides) -> Result<Loaded, Report> {
     let problems = Problems::default();
     let read = tree::parse(text, &problems).map(|tree| read(&tree, overrides, &problems));
     let report = Report::new(name, text, problems.into_sorted());

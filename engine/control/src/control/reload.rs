@@ -4,6 +4,7 @@
 use super::{Control, Source};
 use crate::config::{LoadError, Loaded, Overrides, load, show_address};
 use crate::cores::Order;
+use crate::garbage;
 use crate::lifecycle::Phase;
 use crate::log;
 use crate::zone_switch::ZoneSwitch;
@@ -161,6 +162,7 @@ impl Control {
         self.snapshot = snapshot;
         self.zone_switches = switches;
         self.unstage();
+        garbage::give_back_soon();
         Ok(())
     }
 }
