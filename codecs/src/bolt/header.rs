@@ -24,6 +24,9 @@ const SWITCH_CHECKSUM: u8 = 1;
 /// SOFABolt reads lengths as signed numbers, so a larger one would be read differently there.
 const MAX_CONTENT_BYTES: u32 = i32::MAX as u32;
 
+/// The lengths of class, fields and content end the fixed part.
+const CLASS_LENGTH_BEHIND: usize = 2 + 2 + 4;
+
 /// The fixed part, with the offsets that its version gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -99,6 +102,15 @@ impl Header {
             has_checksum,
         };
         Ok(Ok((header, length)))
+    }
+
+    /// Where the fixed part ends, and where the field block begins behind it and the class name. The head must be whole.
+    pub(super) fn places(head: &[u8]) -> Result<(usize, usize), ProtocolError> {
+        let cut = malformed("a cut bolt head");
+        let fixed_bytes = Header::fixed_bytes(head)?.map_err(|_| cut)?;
+        let class_at = fixed_bytes - CLASS_LENGTH_BEHIND;
+        let (class_bytes, _) = head.get(class_at..).and_then(|rest| rest.split_first_chunk()).ok_or(cut)?;
+        Ok((fixed_bytes, fixed_bytes + usize::from(u16::from_be_bytes(*class_bytes))))
     }
 
     /// Writes a fixed part without checksum and with the command version 1.

@@ -78,10 +78,7 @@ impl Layout for Bolt {
         max_fields: u16,
         spans: &mut Vec<FieldSpan>,
     ) -> Result<Call, ProtocolError> {
-        let Ok((header, fixed_bytes)) = Header::read(seen)? else {
-            return Err(malformed("a cut bolt head"));
-        };
-        let begin = fixed_bytes + usize::from(header.class_bytes);
+        let (_, begin) = Header::places(seen)?;
         let block = seen.get(begin..frame.head_bytes as usize).unwrap_or_default();
         let before = spans.len();
         fields::read(block, begin, max_fields, spans)?;
@@ -98,10 +95,7 @@ impl Layout for Bolt {
     ) -> Result<(), ProtocolError> {
         let begin = out.len();
         if edits.removes_fields() || !edits.added().is_empty() {
-            let Ok((header, fixed_bytes)) = Header::read(head)? else {
-                return Err(malformed("a cut bolt head"));
-            };
-            let block = fixed_bytes + usize::from(header.class_bytes);
+            let (fixed_bytes, block) = Header::places(head)?;
             out.extend_from_slice(head.get(..block).unwrap_or(head));
             let block = out.len();
             fields::write(head, spans, edits, out);
