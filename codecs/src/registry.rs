@@ -67,6 +67,8 @@ pub struct Protocol {
     pub can_change_fields: bool,
     /// Whether a connection's first bytes are this protocol's.
     pub detect: fn(&[u8]) -> Detection,
+    /// The status of an answer of the proxy's own in the protocol's terms; see [`Layout::own_status`].
+    pub own_status: fn(u16) -> i32,
     /// Writes a call that is made here; see [`Layout::write_call`].
     pub write_call: fn(&NewCall<'_>, u64, &mut Vec<u8>) -> bool,
 }
@@ -97,6 +99,7 @@ impl Protocol {
             is_rpc: true,
             can_change_fields: L::CAN_CHANGE_FIELDS,
             detect: L::detect,
+            own_status: L::own_status,
             write_call: L::write_call,
         }
     }
@@ -112,6 +115,7 @@ static PROTOCOLS: &[Protocol] = &[
         is_rpc: false,
         can_change_fields: true,
         detect: crate::http1::detect,
+        own_status: i32::from,
         write_call: |_, _, _| false,
     },
     Protocol::of_layout::<Bolt>(),

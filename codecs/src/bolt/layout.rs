@@ -69,6 +69,7 @@ impl Layout for Bolt {
             trailer_bytes: if header.has_checksum { CHECKSUM_BYTES } else { 0 },
             timeout_ms: u32::try_from(header.timeout).ok().filter(|&timeout| timeout > 0),
             status: if kind == FrameKind::Response { status::to_http(header.status) } else { 0 },
+            own_status: i32::from(header.status),
         }))
     }
 
@@ -152,6 +153,10 @@ impl Layout for Bolt {
     fn write_reply(request: &Frame, _: &[u8], status: u16, _: &[u8], out: &mut Vec<u8>) {
         let reply = Header { status: status::from_http(status), ..answer(request, COMMAND_RESPONSE) };
         reply.write(out);
+    }
+
+    fn own_status(status: u16) -> i32 {
+        i32::from(status::from_http(status))
     }
 
     fn write_ping(dialect: u8, id: u64, out: &mut Vec<u8>) -> bool {

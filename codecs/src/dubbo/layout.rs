@@ -94,6 +94,7 @@ impl Layout for Dubbo {
             trailer_bytes: 0,
             timeout_ms: None,
             status: if kind == FrameKind::Response { status::to_http(header.status) } else { 0 },
+            own_status: i32::from(header.status),
         }))
     }
 
@@ -157,6 +158,10 @@ impl Layout for Dubbo {
         answer(request, status::from_http(status)).write(out);
         write_text(text, out);
         set_body_length(begin, out);
+    }
+
+    fn own_status(status: u16) -> i32 {
+        i32::from(status::from_http(status))
     }
 
     fn write_ping(_: u8, id: u64, out: &mut Vec<u8>) -> bool {

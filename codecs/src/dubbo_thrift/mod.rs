@@ -119,6 +119,11 @@ impl Layout for DubboThrift {
         enter_lengths(begin, out);
     }
 
+    /// An exception, whatever is wrong; a reply otherwise.
+    fn own_status(status: u16) -> i32 {
+        if status < 300 { MessageType::Reply as i32 } else { MessageType::Exception as i32 }
+    }
+
     fn write_ping(_: u8, _: u64, _: &mut Vec<u8>) -> bool {
         false
     }
@@ -189,6 +194,7 @@ impl Envelope {
             trailer_bytes: 0,
             timeout_ms: None,
             status,
+            own_status: self.message.kind as i32,
         }
     }
 }

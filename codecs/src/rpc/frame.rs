@@ -43,6 +43,8 @@ pub struct Frame {
     pub timeout_ms: Option<u32>,
     /// Of an answer: its status in HTTP's vocabulary, 200 if it is a success. 0 in everything else.
     pub status: u16,
+    /// The same as the protocol itself has it.
+    pub own_status: i32,
 }
 
 /// What the configuration lets and wants a scan to see.

@@ -157,6 +157,7 @@ mod tests {
                 trailer_bytes: 0,
                 timeout_ms: None,
                 status: 0,
+                own_status: 0,
             };
             assert_eq!(
                 taken_with_head(&frame, there),

@@ -75,6 +75,11 @@ pub trait Layout: Send + Sync + 'static {
     /// Writes an answer of the proxy's own to `request`, whose head is `head`, with a status of HTTP's vocabulary.
     fn write_reply(request: &Frame, head: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>);
 
+    /// What [`write_reply`](Self::write_reply) makes of a status of HTTP's vocabulary.
+    fn own_status(status: u16) -> i32 {
+        i32::from(status)
+    }
+
     /// Writes a heartbeat; `false` if the protocol has none.
     fn write_ping(dialect: u8, id: u64, out: &mut Vec<u8>) -> bool;
 

@@ -157,6 +157,10 @@ impl Layout for Tars {
         set_length(begin, out);
     }
 
+    fn own_status(status: u16) -> i32 {
+        return_of(status) as i32
+    }
+
     fn write_ping(_: u8, id: u64, out: &mut Vec<u8>) -> bool {
         let begin = out.len();
         out.extend_from_slice(&[0; LENGTH_BYTES]);
@@ -207,6 +211,7 @@ fn frame_of(packet: &Packet, there: &[u8], total: u32, sees_all: bool, is_ping: 
         trailer_bytes: 0,
         timeout_ms,
         status: if packet.is_response { http_of(packet.returned) } else { 0 },
+        own_status: packet.returned as i32,
     }
 }
 

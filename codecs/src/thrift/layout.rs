@@ -131,6 +131,11 @@ impl Layout for Thrift {
         enter_length(begin, out.len() - begin, out);
     }
 
+    /// An exception, whatever is wrong; a reply otherwise.
+    fn own_status(status: u16) -> i32 {
+        if status < 300 { MessageType::Reply as i32 } else { MessageType::Exception as i32 }
+    }
+
     fn write_ping(_: u8, _: u64, _: &mut Vec<u8>) -> bool {
         false
     }
@@ -176,6 +181,7 @@ fn frame_of(message: &Message, dialect: u8, total: usize) -> Frame {
         trailer_bytes: 0,
         timeout_ms: None,
         status,
+        own_status: message.kind as i32,
     }
 }
 

@@ -9,13 +9,13 @@ const COMPACT_PROTOCOL: u8 = 0x82;
 const COMPACT_VERSION: u8 = 1;
 const COMPACT_TYPE_SHIFT: u8 = 5;
 
-/// What a message is.
+/// What a message is, as Thrift numbers it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum MessageType {
-    Call,
-    Reply,
-    Exception,
-    OneWay,
+    Call = 1,
+    Reply = 2,
+    Exception = 3,
+    OneWay = 4,
 }
 
 /// How a message is encoded.

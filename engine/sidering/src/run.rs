@@ -51,7 +51,7 @@ fn serve(arguments: &RunArguments, clock: Clock, mut loaded: Loaded, source: Sou
 
     let decision = engine::decide(loaded.settings.engine).map_err(anyhow::Error::msg)?;
     let workers = loaded.settings.workers as usize;
-    let ledger = Ledger::new(workers);
+    let ledger = Ledger::counting_methods(workers, loaded.settings.max_rpc_methods);
     let (access_log, sinks) = AccessLog::new(workers, clock);
     let events = Events::new(workers).context("the control thread cannot watch for signals")?;
     let cpus = host::affinity();

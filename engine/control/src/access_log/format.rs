@@ -21,7 +21,8 @@ const JSON: &str = "start_time=%START_TIME% method=%REQ(:METHOD)% path=%REQ(X-EN
      user_agent=%REQ(USER-AGENT)% request_id=%REQ(X-REQUEST-ID)% authority=%REQ(:AUTHORITY)% \
      upstream_host=%UPSTREAM_HOST% upstream_cluster=%UPSTREAM_CLUSTER% \
      downstream_remote_address=%DOWNSTREAM_REMOTE_ADDRESS% downstream_local_address=%DOWNSTREAM_LOCAL_ADDRESS% \
-     listener=%LISTENER_NAME% route_line=%ROUTE_LINE%";
+     listener=%LISTENER_NAME% route_line=%ROUTE_LINE% rpc_service=%RPC_SERVICE% rpc_method=%RPC_METHOD% \
+     rpc_version=%RPC_VERSION% rpc_group=%RPC_GROUP% rpc_status=%RPC_STATUS% rpc_timeout=%RPC_TIMEOUT%";
 
 /// A format, ready to write lines.
 #[derive(Debug, Clone, PartialEq)]

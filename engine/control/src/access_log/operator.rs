@@ -25,6 +25,12 @@ pub(super) enum Operator {
     DownstreamLocalAddress,
     ListenerName,
     RouteLine,
+    RpcService,
+    RpcMethod,
+    RpcVersion,
+    RpcGroup,
+    RpcStatus,
+    RpcTimeout,
     /// `REQ(first?second):limit` and `RESP(first?second):limit`.
     Field {
         first: Field,
@@ -63,7 +69,7 @@ pub(super) enum Shown {
     Text,
 }
 
-const NAMES: [(&str, Operator); 15] = [
+const NAMES: [(&str, Operator); 21] = [
     ("DURATION", Operator::Duration),
     ("UPSTREAM_SERVICE_TIME", Operator::UpstreamServiceTime),
     ("BYTES_RECEIVED", Operator::BytesReceived),
@@ -79,6 +85,12 @@ const NAMES: [(&str, Operator); 15] = [
     ("DOWNSTREAM_LOCAL_ADDRESS", Operator::DownstreamLocalAddress),
     ("LISTENER_NAME", Operator::ListenerName),
     ("ROUTE_LINE", Operator::RouteLine),
+    ("RPC_SERVICE", Operator::RpcService),
+    ("RPC_METHOD", Operator::RpcMethod),
+    ("RPC_VERSION", Operator::RpcVersion),
+    ("RPC_GROUP", Operator::RpcGroup),
+    ("RPC_STATUS", Operator::RpcStatus),
+    ("RPC_TIMEOUT", Operator::RpcTimeout),
 ];
 
 /// All names, for suggestions.
@@ -119,7 +131,10 @@ impl Operator {
             }
             (_, Some(_)) => Err(format!("%{name}% without parentheses")),
             (_, None) => match NAMES.iter().find(|(known, _)| *known == name) {
-                Some((_, operator)) => Ok(operator.clone()),
+                Some((_, operator)) => {
+                    fields.rpc_group |= *operator == Operator::RpcGroup;
+                    Ok(operator.clone())
+                }
                 None => Err(unknown(name)),
             },
         }
@@ -142,6 +157,14 @@ impl Operator {
             Operator::RouteLine => number(u64::from(record.route_line), out),
             Operator::ResponseCodeDetails => text(record.details, out),
             Operator::ResponseFlags => flags(record, out),
+            Operator::RpcService => text(record.service, out),
+            // Requests of HTTP have one, too, which is none of a call.
+            Operator::RpcMethod if record.service.is_empty() && record.rpc_status.is_none() => Shown::Nothing,
+            Operator::RpcMethod => text(record.method, out),
+            Operator::RpcVersion => text(record.version, out),
+            Operator::RpcGroup => text(record.group, out),
+            Operator::RpcStatus => optional(record.rpc_status.map(i64::from), out),
+            Operator::RpcTimeout => optional(record.rpc_timeout_ms.map(i64::from), out),
             Operator::Protocol => text(record.protocol, out),
             Operator::DownstreamRemoteAddress => text(record.downstream_peer, out),
             Operator::DownstreamRemoteAddressWithoutPort => text(without_port(record.downstream_peer), out),
@@ -204,6 +227,13 @@ impl Field {
             Field::Response(index) => captured(context.request_fields + *index),
         }
     }
+}
+
+fn optional(value: Option<i64>, out: &mut Vec<u8>) -> Shown {
+    let Some(value) = value else { return Shown::Nothing };
+    // Writing to a Vec cannot fail.
+    let _ = write!(out, "{value}");
+    Shown::Number
 }
 
 fn number(value: u64, out: &mut Vec<u8>) -> Shown {

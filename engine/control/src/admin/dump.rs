@@ -33,6 +33,8 @@ pub(super) fn write(json: &mut Json, settings: &Settings, snapshot: &Snapshot, s
             json.key("format").text(&log.format.source);
         });
     }
+    json.key("rpc_metrics")
+        .object(|json| json.key("max_methods").number(u64::from(settings.max_rpc_methods)));
     let workers = settings.workers;
     json.key("listeners").list(&snapshot.listeners, |json, item| {
         json.object(|json| listener(json, item, workers, &snapshot.clusters));

@@ -11,7 +11,7 @@ use sidering_dataplane::filter::FilterConfig;
 
 /// Tells the codecs of all listeners for calls.
 pub(super) fn settle(listeners: &mut [Listener], access_log: Option<&AccessLogFields>) {
-    let is_logged = access_log.is_some_and(|fields| !fields.request_fields.is_empty());
+    let is_logged = access_log.is_some_and(|fields| fields.rpc_group || !fields.request_fields.is_empty());
     for listener in listeners {
         if let ListenerKind::Http(http) = &mut listener.kind
             && has_calls(http.protocol)

@@ -134,6 +134,8 @@ fn headers_behind_the_payload_are_looked_for_where_something_asks() {
     }
     let logged = format!("access_log: {{ format: '%REQ(a)%' }}\n{}", file("tars", "", TO_API));
     assert!(is_on(&logged));
+    let logged = format!("access_log: {{ format: '%RPC_GROUP%' }}\n{}", file("dubbo", "", TO_API));
+    assert!(is_on(&logged) && !is_on(&logged.replace("GROUP", "SERVICE")));
     let chain = "listeners: [{ name: calls, address: 127.0.0.1:0, protocol: tars, route_chain: [{ zones: users }] }]\n\
                  zone_routing: [{ name: users, key: [{ header: uid }], cities: [{ name: hz, table: a }], \
                  zones: [{ name: r0, city: hz, table: a }], ranges: [{ keys: 00-99, zones: [{ name: r0 }] }] }]\n\
@@ -263,6 +265,17 @@ fn what_retries_of_calls_cannot_go_by_is_refused() {
                  enable_x_ratelimit_headers: draft_version_03 }";
     let found = problems(&file("bolt", &format!("  filters: [{limit}]\n"), TO_API));
     assert!(found[0].starts_with("5:13 `enable_x_ratelimit_headers`, which bolt"), "{found:?}");
+}
+
+#[test]
+fn methods_with_counters_of_their_own_are_bounded() {
+    let most = |keys: &str| {
+        load(&format!("{keys}{}", file("bolt", "", TO_API))).map(|it| it.settings.max_rpc_methods)
+    };
+    assert_eq!(most("").unwrap(), 1_000);
+    assert_eq!(most("rpc_metrics: { max_methods: 0 }\n").unwrap(), 0);
+    assert_eq!(most("rpc_metrics: { max_methods: 100000 }\n").unwrap(), 100_000);
+    assert!(most("rpc_metrics: { max_methods: 100001 }\n").is_err());
 }
 
 #[test]

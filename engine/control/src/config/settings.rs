@@ -11,6 +11,10 @@ use std::path::PathBuf;
 /// More cores than any machine has.
 pub const MOST_WORKERS: u64 = 1024;
 
+/// Methods of calls that are counted apart, unless told otherwise; about 1 KiB of each on each core that carries them.
+const RPC_METHODS: u32 = 1_000;
+const MOST_RPC_METHODS: u64 = 100_000;
+
 /// The settings of the process. Only `access_log` follows a reload; the rest is fixed at the start.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -21,6 +25,8 @@ pub struct Settings {
     /// `None`: no admin interface.
     pub admin: Option<Address>,
     pub access_log: Option<AccessLogSettings>,
+    /// Methods of calls with counters of their own; 0: they are not counted.
+    pub max_rpc_methods: u32,
 }
 
 /// Which engine drives the cores.
@@ -87,7 +93,15 @@ pub(super) fn read(root: &mut Section<'_>, overrides: &Overrides) -> Settings {
         engine: overrides.engine.or(engine).unwrap_or(EngineChoice::Auto),
         admin,
         access_log,
+        max_rpc_methods: root.find("rpc_metrics").map_or(RPC_METHODS, |tree| max_rpc_methods(tree, problems)),
     }
+}
+
+fn max_rpc_methods(tree: &Tree, problems: &Problems) -> u32 {
+    let mut section = Section::open("`rpc_metrics`", tree, problems);
+    let most = section.integer("max_methods", 0..=MOST_RPC_METHODS, u64::from(RPC_METHODS)) as u32;
+    section.finish();
+    most
 }
 
 fn default_admin() -> Address {

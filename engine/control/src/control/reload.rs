@@ -81,13 +81,18 @@ impl Control {
 
     fn keep_process_settings(&self, loaded: &mut Loaded) {
         let (old, new) = (&self.settings, &mut loaded.settings);
-        for (key, differs) in [("engine", old.engine != new.engine), ("admin", old.admin != new.admin)] {
+        for (key, differs) in [
+            ("engine", old.engine != new.engine),
+            ("admin", old.admin != new.admin),
+            ("rpc_metrics", old.max_rpc_methods != new.max_rpc_methods),
+        ] {
             if differs {
                 log::warning(format_args!("`{key}` changed in the file; that takes a restart"));
             }
         }
         new.workers_auto = old.workers_auto;
         new.engine = old.engine;
+        new.max_rpc_methods = old.max_rpc_methods;
         new.admin.clone_from(&old.admin);
     }
 

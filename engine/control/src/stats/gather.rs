@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::metric::{Family, Kind, Sample, Summed, Value};
 use super::names::{
     CLUSTER, CLUSTER_TIMES, CORE, DETECTION, EACH_CORE, EACH_ENGINE, ENGINE, HTTP, HTTP_TIMES, LISTENER,
-    Numbers, SEARCH, TCP, Times,
+    METHOD, METHOD_TIMES, Numbers, SEARCH, TCP, Times,
 };
 use super::process::ProcessFacts;
 use crate::config::show_address;
@@ -15,6 +15,7 @@ use crate::discovery::EndpointSearch;
 use sidering_codecs::registry::place_of;
 use sidering_dataplane::config::{Cluster, Listener, ListenerKind};
 use sidering_dataplane::observe::counters::{Counter, ListenerCounters};
+use sidering_dataplane::observe::methods::{CallCounters, MethodCounters};
 
 type Labels = Vec<(&'static str, String)>;
 
@@ -43,7 +44,13 @@ pub(super) fn gather(counted: &Counted<'_>, facts: &ProcessFacts) -> Vec<Family>
     for cluster in &snapshot.clusters {
         families.cluster(cluster, ledger, search);
     }
+    families.methods(ledger);
     families.0
+}
+
+/// A peer's name as it may stand in a line.
+fn readable(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).replace(char::is_control, "_")
 }
 
 struct Families(Vec<Family>);
@@ -143,6 +150,39 @@ impl Families {
                 self.add(name, plain, Kind::Counter, help, &scope, Value::Number(number(&counters)));
             }
         }
+    }
+
+    /// Calls by protocol, service and method; those that have none of their own are under `other`.
+    fn methods(&mut self, ledger: &Ledger) {
+        let calls = || ledger.cores().iter().map(|core| &core.core.calls);
+        let Some(names) = calls().next().map(CallCounters::names) else { return };
+        let mut known: Vec<_> = names
+            .iter()
+            .map(|(place, name)| (name.protocol, readable(&name.service), readable(&name.method), place))
+            .collect();
+        known.sort_unstable();
+        for (protocol, service, method, place) in known {
+            let of_place = || calls().filter_map(|calls| calls.of_place(place));
+            self.method([protocol, &service, &method], of_place);
+        }
+        if calls().any(|calls| calls.other().requests.get() > 0) {
+            self.method(["other"; 3], || calls().map(CallCounters::other));
+        }
+    }
+
+    fn method<'c, I>(&mut self, [protocol, service, method]: [&str; 3], counters: impl Fn() -> I)
+    where
+        I: Iterator<Item = &'c MethodCounters>,
+    {
+        let labels = [("protocol", protocol), ("service", service), ("method", method)];
+        let labels = labels.map(|(label, value)| (label, value.to_owned())).to_vec();
+        let scope = Scope { labels, plain: format!("rpc.{protocol}.{service}.{method}.") };
+        self.numbers(METHOD, &scope, &counters);
+        let help = "Answers to calls by the class of their status in HTTP's vocabulary.";
+        self.classes("rpc_downstream_rq_xx", "downstream_rq", help, &scope, |class| {
+            counters().map(|counters| counters.responses[class].get()).sum()
+        });
+        self.times(METHOD_TIMES, &scope, counters);
     }
 
     /// The sums of a table's numbers over `counters`.

@@ -7,6 +7,7 @@ use sidering_dataplane::message::{ClusterUpdate, Update};
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, EngineCounters, ListenerCounters,
 };
+use sidering_dataplane::observe::methods::{CallCounters, MethodNames};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -48,8 +49,18 @@ impl Ledger {
     /// Counters for this many cores; none for listeners and clusters yet.
     #[must_use]
     pub fn new(cores: usize) -> Ledger {
-        let cores = (0..cores).map(|_| CoreLedger::default()).collect();
-        Ledger { cores, listeners: HashMap::new(), clusters: HashMap::new() }
+        Ledger::counting_methods(cores, 0)
+    }
+
+    /// The same, and counters for up to so many methods of calls.
+    #[must_use]
+    pub fn counting_methods(cores: usize, most: u32) -> Ledger {
+        let names = Arc::new(MethodNames::new(most));
+        let core = |_| {
+            let core = CoreCounters { calls: CallCounters::new(&names), ..CoreCounters::default() };
+            CoreLedger { core: Arc::new(core), engine: Arc::default() }
+        };
+        Ledger { cores: (0..cores).map(core).collect(), listeners: HashMap::new(), clusters: HashMap::new() }
     }
 
     /// Each core's counters.

@@ -6,6 +6,7 @@ use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, Counter, EngineCounters, ListenerCounters,
 };
 use sidering_dataplane::observe::histogram::Histogram;
+use sidering_dataplane::observe::methods::MethodCounters;
 
 /// A number of one thing, by name: its metric's name behind the group's, its kind, its help, where it is counted.
 pub(super) type Numbers<C> =
@@ -551,3 +552,13 @@ pub(super) const EACH_ENGINE: Numbers<EngineCounters> = &[
         &e.completions
     }),
 ];
+
+/// Of a method of a service.
+pub(super) const METHOD: Numbers<MethodCounters> =
+    &[("rpc_downstream_rq_total", "downstream_rq_total", Kind::Counter, "Calls.", |m| &m.requests)];
+pub(super) const METHOD_TIMES: Times<MethodCounters> = &[(
+    "rpc_downstream_rq_time",
+    "downstream_rq_time",
+    "Milliseconds from a call's first byte to the last byte of its answer.",
+    |m| &m.time,
+)];

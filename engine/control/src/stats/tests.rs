@@ -131,3 +131,36 @@ fn plain_stats_read_like_envoys() {
     );
     assert!(filtered.lines().count() > 3);
 }
+
+#[test]
+fn calls_are_told_by_method_and_added_up_over_cores() {
+    let (_, snapshot) = counted();
+    let mut ledger = Ledger::counting_methods(2, 2);
+    ledger.apply(&snapshot);
+    for core in ledger.cores() {
+        let calls = &core.core.calls;
+        for (service, method) in
+            [("com.a.Facade", "hello"), ("a \"b\"\n\u{7f}", "x"), ("com.a.Facade", "more")]
+        {
+            let place = calls.begin("bolt", service.as_bytes(), method.as_bytes(), true);
+            calls.end(place, Some(4), 1500);
+        }
+    }
+    let text = prometheus(&of(&ledger, &snapshot), &facts());
+    for line in [
+        r#"sidering_rpc_downstream_rq_total{protocol="bolt",service="com.a.Facade",method="hello"} 2"#,
+        r#"sidering_rpc_downstream_rq_xx{response_code_class="5",protocol="bolt",service="com.a.Facade",method="hello"} 2"#,
+        r#"sidering_rpc_downstream_rq_time_count{protocol="bolt",service="com.a.Facade",method="hello"} 2"#,
+        r#"sidering_rpc_downstream_rq_total{protocol="bolt",service="a \"b\"__",method="x"} 2"#,
+        r#"sidering_rpc_downstream_rq_total{protocol="other",service="other",method="other"} 2"#,
+    ] {
+        assert!(text.lines().any(|known| known == line), "{line}: {text}");
+    }
+    assert!(!text.contains("more"));
+    let text = plain(&of(&ledger, &snapshot), &facts(), "rpc.", true);
+    for line in
+        ["rpc.bolt.com.a.Facade.hello.downstream_rq_total: 2", "rpc.other.other.other.downstream_rq_5xx: 2"]
+    {
+        assert!(text.lines().any(|known| known == line), "{line}: {text}");
+    }
+}

@@ -76,5 +76,7 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AccessLogFields {
     pub request_fields: Vec<String>,
+    /// The groups of calls, which some protocols have behind the payload.
+    pub rpc_group: bool,
     pub response_fields: Vec<String>,
 }

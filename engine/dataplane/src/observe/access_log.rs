@@ -75,6 +75,13 @@ pub struct AccessRecord<'a> {
     pub path: &'a [u8],
     pub protocol: &'a [u8],
     pub authority: &'a [u8],
+    /// Of a call.
+    pub service: &'a [u8],
+    pub version: &'a [u8],
+    pub group: &'a [u8],
+    /// The status of its answer in its protocol's terms, and how long its caller waits, if it says so.
+    pub rpc_status: Option<i32>,
+    pub rpc_timeout_ms: Option<u32>,
     /// `ip:port` as text, or empty.
     pub downstream_peer: &'a [u8],
     /// The endpoint that the request went to last, as text, or empty. No index: endpoints come and go with no snapshot.
@@ -98,6 +105,8 @@ impl<'a> AccessRecord<'a> {
             self.received_bytes,
             self.sent_bytes,
             self.snapshot_version,
+            self.rpc_status.map_or(u64::MAX, |status| u64::from(status.cast_unsigned())),
+            self.rpc_timeout_ms.map_or(u64::MAX, u64::from),
         ] {
             out.extend_from_slice(&number.to_le_bytes());
         }
@@ -122,7 +131,7 @@ impl<'a> AccessRecord<'a> {
             body = left;
             Some(u64::from_le_bytes(*number))
         };
-        let numbers = [wide()?, wide()?, wide()?, wide()?, wide()?, wide()?];
+        let numbers = [wide()?, wide()?, wide()?, wide()?, wide()?, wide()?, wide()?, wide()?];
         let mut narrow = || {
             let (number, left) = take_u32(body)?;
             body = left;
@@ -142,6 +151,8 @@ impl<'a> AccessRecord<'a> {
             received_bytes: numbers[3],
             sent_bytes: numbers[4],
             snapshot_version: numbers[5],
+            rpc_status: u32::try_from(numbers[6]).ok().map(u32::cast_signed),
+            rpc_timeout_ms: u32::try_from(numbers[7]).ok(),
             status: small[0] as u16,
             flags: ResponseFlags(small[1]),
             listener: small[2],
@@ -151,6 +162,9 @@ impl<'a> AccessRecord<'a> {
             path: text()?,
             protocol: text()?,
             authority: text()?,
+            service: text()?,
+            version: text()?,
+            group: text()?,
             downstream_peer: text()?,
             upstream_host: text()?,
             details: text()?,
@@ -169,12 +183,15 @@ impl<'a> AccessRecord<'a> {
         })
     }
 
-    fn texts(&self) -> [&'a [u8]; 8] {
+    fn texts(&self) -> [&'a [u8]; 11] {
         [
             self.method,
             self.path,
             self.protocol,
             self.authority,
+            self.service,
+            self.version,
+            self.group,
             self.downstream_peer,
             self.upstream_host,
             self.details,
@@ -220,8 +237,16 @@ mod tests {
         capture(None, &mut captured);
         let flags =
             ResponseFlags::UPSTREAM_CONNECTION_FAILURE.with(ResponseFlags::UPSTREAM_RETRY_LIMIT_EXCEEDED);
-        let record =
-            AccessRecord { status: 503, flags, path: b"/a", captured: &captured, ..Default::default() };
+        let record = AccessRecord {
+            status: 503,
+            flags,
+            path: b"/a",
+            service: b"com.a.Facade",
+            rpc_status: Some(-1),
+            rpc_timeout_ms: Some(u32::MAX),
+            captured: &captured,
+            ..Default::default()
+        };
         let mut bytes = vec![];
         record.encode(&mut bytes);
         record.encode(&mut bytes);

@@ -2,6 +2,7 @@
 //! load and store without a lock prefix. Nothing here formats or names a metric for export.
 
 use super::histogram::Histogram;
+use super::methods::CallCounters;
 use crate::filter::FilterCounters;
 use sidering_codecs::registry::MAX_PROTOCOLS;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -209,4 +210,5 @@ pub struct CoreCounters {
     pub connections_active: Counter,
     /// Gauge: timers pending.
     pub timers: Counter,
+    pub calls: CallCounters,
 }

@@ -3,4 +3,5 @@
 pub mod access_log;
 pub mod counters;
 pub mod histogram;
+pub mod methods;
 pub mod notice;

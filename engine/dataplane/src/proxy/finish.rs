@@ -3,10 +3,13 @@
 use crate::io::{CloseMode, Io};
 use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
+use crate::observe::methods::MethodPlace;
 use crate::proxy::drain::Drain;
 use crate::proxy::outcome::outcome_of;
 use crate::stream::{Details, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
+use sidering_codecs::Version;
+use sidering_codecs::registry::protocol;
 use std::io::Write;
 
 impl<I: Io> Worker<I> {
@@ -142,11 +145,15 @@ impl<I: Io> Worker<I> {
         }
         let counters = &stream.listener.counters;
         counters.requests_active.subtract(1);
-        if let Some(class) = class_of(stream.status) {
+        let (class, micros) = (class_of(stream.status), self.now.micros_since(stream.started));
+        if let Some(class) = class {
             counters.responses[class].add(1);
         }
-        counters.request_time.record(self.now.micros_since(stream.started));
+        counters.request_time.record(micros);
         counters.process_time.record(process_micros(stream, self.now));
+        if stream.method != MethodPlace::NONE {
+            self.counters.calls.end(stream.method, class, micros);
+        }
         if stream.listener.snapshot.access_log.is_some() && self.access_log.is_some() {
             self.write_record(io, stream);
         }
@@ -188,6 +195,11 @@ impl<I: Io> Worker<I> {
                 b""
             },
             authority: text(|log| &log.authority),
+            service: text(|log| &log.service),
+            version: text(|log| &log.version),
+            group: text(|log| &log.group),
+            rpc_status: rpc_status(stream),
+            rpc_timeout_ms: log.and_then(|log| log.timeout_ms),
             downstream_peer: &peer[..64 - left],
             upstream_host: stream.attempt.host.as_ref().map_or(&b""[..], |host| host.name.as_bytes()),
             details: stream.details.as_str().as_bytes(),
@@ -201,6 +213,16 @@ impl<I: Io> Worker<I> {
             self.counters.access_log_dropped.add(1);
         }
         self.path_scratch = captured;
+    }
+}
+
+/// The status of a call's answer in its protocol's terms; an answer of the proxy's own says what it makes of HTTP's.
+fn rpc_status(stream: &Stream) -> Option<i32> {
+    match stream.version {
+        Version::Rpc(name) if stream.rpc_status.is_none() && stream.status != 0 && !stream.is_one_way => {
+            protocol(name).map(|protocol| (protocol.own_status)(stream.status))
+        }
+        _ => stream.rpc_status,
     }
 }
 

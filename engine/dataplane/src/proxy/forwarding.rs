@@ -12,7 +12,8 @@ use crate::route::normalize::normalize;
 use crate::route::{Asks, RequestView, Routed};
 use crate::stream::{LocalReply, LogText, Stream, StreamKey};
 use crate::worker::{Work, Worker};
-use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId};
+use sidering_codecs::rpc::RpcHead;
+use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId, Version};
 use std::rc::Rc;
 
 /// Up to this many X-Forwarded-For lines are made one; more stay as they are, and ours is one more line (which means
@@ -107,6 +108,9 @@ impl<I: Io> Worker<I> {
         let view = self.view(io, id, routes.asks(), head, matched);
         let found = routes.find_serving(&view, |route| self.serves(listener, route));
         self.note_place(key, listener, found);
+        if let Some(rpc) = &head.rpc {
+            self.note_method(key, head.version, rpc, found);
+        }
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking {
                 key,
@@ -150,6 +154,19 @@ impl<I: Io> Worker<I> {
         if listener.has_header_rules() {
             stream.place = Some((found.virtual_host as u32, found.index as u32));
         }
+    }
+
+    /// What is counted of calls is counted by method.
+    fn note_method(
+        &mut self,
+        key: StreamKey,
+        version: Version,
+        rpc: &RpcHead<'_>,
+        found: Option<Routed<'_>>,
+    ) {
+        let (Some(stream), Version::Rpc(protocol)) = (self.streams.get_mut(key), version) else { return };
+        let is_forwarded = found.is_some_and(|found| matches!(found.route.action, RouteAction::Forward(_)));
+        stream.method = self.counters.calls.begin(protocol, rpc.service(), rpc.method(), is_forwarded);
     }
 
     /// Whether a route has somewhere to send its requests: a cluster with a healthy endpoint, or it needs none.
@@ -289,10 +306,14 @@ fn note_request(log: &mut LogText, head: &RequestHead<'_>, captured: &[String]) 
         (&mut log.method, head.method.as_bytes()),
         (&mut log.path, head.path),
         (&mut log.authority, head.authority),
+        (&mut log.service, head.rpc.map_or(&b""[..], |rpc| rpc.service())),
+        (&mut log.version, head.rpc.map_or(&b""[..], |rpc| rpc.version())),
+        (&mut log.group, head.rpc.map_or(&b""[..], |rpc| rpc.group())),
     ] {
         kept.clear();
         kept.extend_from_slice(text);
     }
+    log.timeout_ms = head.rpc.and_then(|rpc| rpc.frame.timeout_ms);
     log.captured_request.clear();
     log.captured_response.clear();
     for name in captured {

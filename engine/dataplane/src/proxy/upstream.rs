@@ -463,6 +463,7 @@ fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::T
     stream.response_started = Some(now);
     stream.attempt.sent.get_or_insert(now);
     stream.status = head.status;
+    stream.rpc_status = head.rpc.map(|rpc| rpc.frame.own_status);
     stream.details = stream.details_of_failure(VIA_UPSTREAM).into();
     stream.is_close_delimited = head.body == BodyLength::Streamed && stream.version == Version::Http10;
     if let (Some(log), Some(fields)) = (&mut stream.log, &stream.listener.snapshot.access_log) {

@@ -24,6 +24,7 @@ use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
+use crate::observe::methods::MethodPlace;
 use sidering_codecs::{StreamId, Version};
 use std::rc::Rc;
 
@@ -144,6 +145,10 @@ pub struct Stream {
     /// `None` if it meets none.
     pub filters: Option<Box<StreamFilters>>,
     pub version: Version,
+    /// Which method is called.
+    pub method: MethodPlace,
+    /// The answer's status as its protocol of calls has it.
+    pub rpc_status: Option<i32>,
     pub status: u16,
     pub flags: ResponseFlags,
     pub details: Details,
@@ -166,6 +171,11 @@ pub struct LogText {
     pub method: Vec<u8>,
     pub path: Vec<u8>,
     pub authority: Vec<u8>,
+    /// These are of calls.
+    pub service: Vec<u8>,
+    pub version: Vec<u8>,
+    pub group: Vec<u8>,
+    pub timeout_ms: Option<u32>,
     pub captured_request: Vec<u8>,
     pub captured_response: Vec<u8>,
 }
@@ -219,6 +229,8 @@ impl Stream {
             answer: None,
             filters: None,
             version: Version::Http11,
+            method: MethodPlace::NONE,
+            rpc_status: None,
             status: 0,
             flags: ResponseFlags::default(),
             details: Details::default(),

@@ -279,6 +279,7 @@ impl Shape {
             local_cluster: None,
             drain_timeout_ms: self.drain_timeout_ms,
             access_log: Some(AccessLogFields {
+                rpc_group: false,
                 request_fields: vec!["x-tag".into()],
                 response_fields: vec!["x-tag".into()],
             }),

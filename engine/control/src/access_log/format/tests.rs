@@ -30,6 +30,7 @@ fn record<'c>(captured: &'c [u8]) -> AccessRecord<'c> {
         upstream_host: b"10.0.0.1:8080",
         details: b"connect_failure",
         captured,
+        ..AccessRecord::default()
     }
 }
 
@@ -116,4 +117,36 @@ fn a_record_of_a_forgotten_snapshot_is_still_written() {
         &mut out,
     );
     assert_eq!(out, b"10.0.0.1:8080 - -\n");
+}
+
+#[test]
+fn what_calls_say_of_themselves() {
+    let operators = "%RPC_SERVICE% %RPC_METHOD% %RPC_VERSION% %RPC_GROUP% %RPC_STATUS% %RPC_TIMEOUT%";
+    let of_call = AccessRecord {
+        service: b"com.a.Facade:1.0",
+        version: b"1.0",
+        group: b"gray",
+        rpc_status: Some(-3),
+        rpc_timeout_ms: Some(3000),
+        ..record(&[])
+    };
+    let of_silent_call = AccessRecord { method: b"ping", rpc_status: Some(0), ..AccessRecord::default() };
+    for (record, expected) in [
+        (of_call, "com.a.Facade:1.0 GET 1.0 gray -3 3000\n"),
+        (of_silent_call, "- ping - - 0 -\n"),
+        (record(&[]), "- - - - - -\n"),
+    ] {
+        let mut out = vec![];
+        Format::parse(operators).unwrap().write(&record, Some(&snapshot()), 0, &mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        let mut out = vec![];
+        Format::parse("json").unwrap().write(&record, Some(&snapshot()), 0, &mut out);
+        let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!(read["rpc_status"].as_i64(), record.rpc_status.map(i64::from));
+        assert_eq!(read["rpc_timeout"].as_i64(), record.rpc_timeout_ms.map(i64::from));
+        let service = std::str::from_utf8(record.service).unwrap();
+        assert_eq!(read["rpc_service"].as_str(), Some(service).filter(|service| !service.is_empty()));
+    }
+    assert!(Format::parse("%RPC_GROUP%").unwrap().fields.rpc_group);
+    assert!(!Format::parse("%RPC_VERSION%").unwrap().fields.rpc_group);
 }

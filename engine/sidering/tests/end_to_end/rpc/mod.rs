@@ -6,6 +6,7 @@ mod detection;
 mod failures;
 mod flow;
 mod heartbeats;
+mod observed;
 mod others;
 mod real_peers;
 mod routing;

@@ -189,3 +189,46 @@ fn headers_of_calls_and_answers_are_changed() {
     assert_eq!((got.header("service"), got.content.as_slice()), (Some(SERVICE), b"body".as_slice()));
     assert_eq!(got.headers.len(), 4, "nothing else is added: {got:?}");
 }
+
+#[test]
+fn a_header_of_calls_chooses_the_zone() {
+    let (low, high, all) = (named("low"), named("high"), named("all"));
+    let table = |name: &str| {
+        let route = format!("{{ match: {{}}, cluster: {name} }}");
+        format!("{{ name: {name}, virtual_hosts: [{{ domains: [\"*\"], routes: [{route}] }}] }}")
+    };
+    let map = "{ name: users, key: [{ header: uid }], global: { table: all }, cities: [{ name: hz, table: all }], \
+               zones: [{ name: r0, city: hz, table: low }, { name: r1, city: hz, table: high }], \
+               ranges: [{ keys: 00-49, zones: [{ name: r0 }] }, { keys: 50-99, zones: [{ name: r1 }] }] }";
+    let config = Config::new()
+        .set(&format!("route_tables: [{}]", ["low", "high", "all"].map(table).join(", ")))
+        .set(&format!("zone_routing: [{map}]"))
+        .rpc_chain("calls", "bolt", "{ zones: users }")
+        .cluster("low", &low, "")
+        .cluster("high", &high, "")
+        .cluster("all", &all, "");
+    let proxy = Proxy::start(&config);
+    let mut wire = proxy.connect("calls");
+    for (uid, expected) in [("1007", "low"), ("1049", "low"), ("1050", "high"), ("99", "high"), ("x", "all")]
+    {
+        assert_eq!(answerer(&mut wire, &call(1, SERVICE, "hello", b"").with("uid", uid)), expected, "{uid}");
+    }
+    assert_eq!(answerer(&mut wire, &call(1, SERVICE, "hello", b"")), "all");
+}
+
+#[test]
+fn a_header_of_calls_has_a_limit_of_its_own() {
+    let origin = named("api");
+    let limit = "{ name: local_rate_limit, rate_limits: [{ actions: [{ request_headers: { header_name: x-app, \
+                 descriptor_key: app } }] }], descriptors: [{ entries: [{ key: app }], token_bucket: { max_tokens: 2, \
+                 fill_interval: 1h } }] }";
+    let config =
+        Config::new().rpc("calls", "bolt", &format!("filters: [{limit}]"), "{ match: {}, cluster: api }");
+    let proxy = Proxy::start(&config.cluster("api", &origin, ""));
+    let mut wire = proxy.connect("calls");
+    for app in ["a", "b"] {
+        let asked = call(1, SERVICE, "hello", b"").with("x-app", app);
+        let statuses = [(); 3].map(|()| ask(&mut wire, &asked).status);
+        assert_eq!(statuses, [bolt::SUCCESS, bolt::SUCCESS, bolt::THREADPOOL_BUSY], "{app}");
+    }
+}

@@ -51,6 +51,11 @@ impl Config {
         self.listener(name, "http", &format!("route_chain: [{chain}]"))
     }
 
+    /// A listener for calls and its chain of route tables.
+    pub(crate) fn rpc_chain(self, name: &str, protocol: &str, chain: &str) -> Self {
+        self.listener(name, protocol, &format!("route_chain: [{chain}]"))
+    }
+
     /// A listener for calls with further keys and the routes of its only virtual host.
     pub(crate) fn rpc(self, name: &str, protocol: &str, keys: &str, routes: &str) -> Self {
         self.rpc_hosts(name, protocol, keys, &format!("{{ domains: [\"*\"], routes: [{routes}] }}"))
