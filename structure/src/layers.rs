@@ -4,7 +4,7 @@ use crate::{Finding, repository};
 use std::process::Command;
 
 /// Which crates of the workspace each of them may name. A new crate gets a line here.
-const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 13] = [
     ("sidering-codecs", &[]),
     ("sidering-dataplane", &["sidering-codecs"]),
     ("sidering-system", &["sidering-dataplane"]),
@@ -14,8 +14,17 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 12] = [
     ("sidering-sim", &["sidering-dataplane", "sidering-codecs"]),
     (
         "sidering",
-        &["sidering-control", "sidering-ring", "sidering-epoll", "sidering-system", "sidering-dataplane"],
+        &[
+            "sidering-control",
+            "sidering-ring",
+            "sidering-epoll",
+            "sidering-system",
+            "sidering-dataplane",
+            "sidering-codecs",
+        ],
     ),
+    // What somebody else's proxy with a codec of their own needs, and no more.
+    ("sidering-example-protocol", &["sidering", "sidering-codecs"]),
     ("sidering-benches", &["sidering-dataplane", "sidering-codecs"]),
     // The byte-blind relay that proxies are measured against runs on the same engine.
     ("sidering-perf", &["sidering-ring", "sidering-system", "sidering-dataplane"]),
