@@ -7,6 +7,7 @@
 //! of framed calls writes a [`rpc::Layout`] and gets its codecs of that, another one implements [`Codec`].
 
 pub mod bolt;
+pub mod bridge;
 pub mod carry;
 pub mod codec;
 pub mod detection;
@@ -15,6 +16,7 @@ pub mod dubbo_thrift;
 pub mod edits;
 pub mod hessian2;
 pub mod http1;
+pub mod json;
 pub mod message;
 pub mod registry;
 pub mod rpc;

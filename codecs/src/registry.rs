@@ -2,6 +2,7 @@
 //! the project lists protocols.
 
 use crate::bolt::Bolt;
+use crate::bridge::Bridge;
 use crate::codec::Codec;
 use crate::detection::Detection;
 use crate::dubbo::Dubbo;
@@ -71,6 +72,8 @@ pub struct Protocol {
     pub own_status: fn(u16) -> i32,
     /// Writes a call that is made here; see [`Layout::write_call`].
     pub write_call: fn(&NewCall<'_>, u64, &mut Vec<u8>) -> bool,
+    /// How JSON becomes calls, if it does.
+    pub bridge: Option<Bridge>,
 }
 
 impl Protocol {
@@ -101,6 +104,7 @@ impl Protocol {
             detect: L::detect,
             own_status: L::own_status,
             write_call: L::write_call,
+            bridge: L::BRIDGE,
         }
     }
 }
@@ -117,6 +121,7 @@ static PROTOCOLS: &[Protocol] = &[
         detect: crate::http1::detect,
         own_status: i32::from,
         write_call: |_, _, _| false,
+        bridge: None,
     },
     Protocol::of_layout::<Bolt>(),
     Protocol::of_layout::<Dubbo>(),

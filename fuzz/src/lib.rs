@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets: functions of bytes that panic when a promise is broken. They read no file and start
 //! no fuzzer: `fuzz/targets` does that on nightly, and `tests/replay.rs` runs every input of the corpora on stable.
 
+pub mod bridge;
 pub mod chunked_differential;
 pub mod config;
 pub mod control;
@@ -33,6 +34,7 @@ pub struct Target {
 
 /// Every target. A codec gets a line here, and a binary in `fuzz/targets`.
 pub static TARGETS: &[Target] = &[
+    Target { name: "bridge", run: bridge::run },
     Target { name: "chunked_differential", run: chunked_differential::run },
     Target { name: "config", run: config::run },
     Target { name: "data_plane", run: data_plane::run },

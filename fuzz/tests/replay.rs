@@ -31,6 +31,11 @@ fn replay(target: &str) {
 }
 
 #[test]
+fn bridge() {
+    replay("bridge");
+}
+
+#[test]
 fn chunked_differential() {
     replay("chunked_differential");
 }

@@ -5,6 +5,7 @@ use super::header::{
     TYPE_REQUEST, TYPE_RESPONSE, V1, V2, fields_length_offset, id_offset, malformed,
 };
 use super::{fields, status};
+use crate::bridge::{Bridge, SOFA};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::FieldSpan;
@@ -30,6 +31,7 @@ impl Layout for Bolt {
     const REPLY_REPEATS_HEAD: bool = false;
     // To older SOFABolt the command code is an error, upon which it closes; MOSN has it off by default, too.
     const IS_GO_AWAY_KNOWN: bool = false;
+    const BRIDGE: Option<Bridge> = Some(SOFA);
 
     fn detect(first: &[u8]) -> Detection {
         // version, (inner version,) type, command, command version: no text protocol begins like that.
@@ -135,9 +137,11 @@ impl Layout for Bolt {
                 break;
             }
         }
+        let timeout =
+            call.timeout_ms.map_or(NO_TIMEOUT, |timeout| i32::try_from(timeout).unwrap_or(i32::MAX));
         let header = Header {
-            kind: TYPE_REQUEST,
-            command: COMMAND_REQUEST,
+            kind: if call.is_one_way { TYPE_ONE_WAY } else { TYPE_REQUEST },
+            timeout,
             class_bytes: CALL_CLASS.len() as u16,
             fields_bytes: block.len() as u16,
             content_bytes: call.payload.len() as u32,
@@ -172,6 +176,30 @@ impl Layout for Bolt {
         command(dialect, COMMAND_GO_AWAY, id).write(out);
         true
     }
+}
+
+/// What bridging reads of a whole answer.
+pub(crate) struct AnswerHeader<'a> {
+    pub(crate) is_ok: bool,
+    /// Bolt's own.
+    pub(crate) status: u16,
+    pub(crate) http_status: u16,
+    pub(crate) content: &'a [u8],
+}
+
+/// Reads an answer's header; `None` if the frame is no whole answer in hessian2.
+pub(crate) fn read_answer_header(frame: &[u8]) -> Option<AnswerHeader<'_>> {
+    let (header, fixed_bytes) = Header::read(frame).ok()?.ok()?;
+    let begin = fixed_bytes + usize::from(header.class_bytes) + usize::from(header.fields_bytes);
+    let content = frame.get(begin..begin + header.content_bytes as usize)?;
+    let is_answer =
+        kind_of(header.kind, header.command) == Some(FrameKind::Response) && header.codec == HESSIAN2;
+    is_answer.then_some(AnswerHeader {
+        is_ok: header.status == status::SUCCESS,
+        status: header.status,
+        http_status: status::to_bridged(header.status),
+        content,
+    })
 }
 
 /// What a frame of this type and command is; `None` if there is no such frame.

@@ -7,3 +7,4 @@ mod layout;
 mod status;
 
 pub use layout::Bolt;
+pub(crate) use layout::read_answer_header;

@@ -21,6 +21,11 @@ pub(super) fn to_http(status: u16) -> u16 {
     }
 }
 
+/// What a client of HTTP is told: beyond what the data plane goes by, that there is no such service.
+pub(super) fn to_bridged(status: u16) -> u16 {
+    if status == NO_PROCESSOR { 404 } else { to_http(status) }
+}
+
 /// What an answer of the proxy's own says to a bolt client.
 pub(super) fn from_http(status: u16) -> u16 {
     match status {

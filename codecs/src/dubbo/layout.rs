@@ -3,14 +3,17 @@
 use super::body::{read_attachments, read_invocation};
 use super::header::{BODY_LENGTH_OFFSET, HEADER_BYTES, HESSIAN2, Header, ID_OFFSET, malformed};
 use super::status;
+use crate::bridge::{Bridge, DUBBO};
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
-use crate::hessian2::{HessianError, begin_map, end_map, write_string, write_text};
+use crate::hessian2::{HessianError, begin_map, end_map, write_int, write_string, write_text};
 use crate::message::FieldSpan;
 use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits};
 
 /// The body of an event that announces that a server takes no more calls.
 const READ_ONLY: u8 = b'R';
+/// What an answer without a value consists of (DubboCodec.RESPONSE_NULL_VALUE).
+const NULL_VALUE: i32 = 2;
 /// A null, the body of a heartbeat.
 const NULL: u8 = b'N';
 
@@ -26,6 +29,7 @@ impl Layout for Dubbo {
     // Dubbo's servers send it when they end, and its clients obey (`HeaderExchangeServer`, `HeartbeatHandler`).
     const IS_GO_AWAY_KNOWN: bool = true;
     const CAN_CHANGE_FIELDS: bool = false;
+    const BRIDGE: Option<Bridge> = Some(DUBBO);
 
     fn detect(first: &[u8]) -> Detection {
         match (Header::begins(first), first.len()) {
@@ -134,12 +138,14 @@ impl Layout for Dubbo {
         Ok(())
     }
 
-    /// Without arguments.
     fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
         let begin = out.len();
-        Header { is_event: false, ..event(id, true) }.write(out);
-        for text in ["2.0.2", call.service, call.version, call.method, ""] {
+        Header { is_event: false, ..event(id, !call.is_one_way) }.write(out);
+        for text in ["2.0.2", call.service, call.version, call.method, call.descriptor] {
             write_string(text, out);
+        }
+        if !call.descriptor.is_empty() {
+            out.extend_from_slice(call.payload);
         }
         begin_map(out);
         let group = Some(("group", call.group)).filter(|(_, group)| !group.is_empty());
@@ -156,7 +162,11 @@ impl Layout for Dubbo {
     fn write_reply(request: &Frame, _: &[u8], status: u16, text: &[u8], out: &mut Vec<u8>) {
         let begin = out.len();
         answer(request, status::from_http(status)).write(out);
-        write_text(text, out);
+        if (200..300).contains(&status) {
+            write_int(NULL_VALUE, out);
+        } else {
+            write_text(text, out);
+        }
         set_body_length(begin, out);
     }
 
@@ -186,6 +196,24 @@ impl Layout for Dubbo {
         set_body_length(begin, out);
         true
     }
+}
+
+/// What bridging reads of a whole answer.
+pub(crate) struct AnswerHeader<'a> {
+    pub(crate) is_ok: bool,
+    /// Dubbo's own.
+    pub(crate) status: u8,
+    pub(crate) http_status: u16,
+    pub(crate) body: &'a [u8],
+}
+
+/// Reads an answer's header; `None` if the frame is no whole answer in hessian2.
+pub(crate) fn read_answer_header(frame: &[u8]) -> Option<AnswerHeader<'_>> {
+    let header = Header::read(frame).ok()??;
+    let body = frame.get(HEADER_BYTES..HEADER_BYTES + header.body_bytes as usize)?;
+    let is_answer = header.kind() == FrameKind::Response && header.serialization == HESSIAN2;
+    let http_status = status::to_http(header.status);
+    is_answer.then_some(AnswerHeader { is_ok: http_status == 200, status: header.status, http_status, body })
 }
 
 /// Whether an event's body is the string `R`.

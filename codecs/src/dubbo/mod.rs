@@ -7,3 +7,4 @@ mod layout;
 mod status;
 
 pub use layout::Dubbo;
+pub(crate) use layout::read_answer_header;

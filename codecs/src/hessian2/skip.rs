@@ -148,7 +148,7 @@ impl Reader<'_> {
 
     fn skip_binary(&mut self, tag: u8) -> Result<(), HessianError> {
         let mut tag = tag;
-        while self.binary_chunk(tag).map(|_| tag == b'A')? {
+        while self.binary_chunk(tag, b'A').map(|_| tag == b'A')? {
             tag = self.byte()?;
         }
         Ok(())
@@ -158,22 +158,27 @@ impl Reader<'_> {
 impl<'a> Reader<'a> {
     /// The next value, bytes in any number of chunks.
     pub fn whole_bytes(&mut self) -> Result<Vec<u8>, HessianError> {
+        self.chunked_bytes(b'A')
+    }
+
+    /// Bytes in chunks, of which `more` begins each but the last.
+    pub(super) fn chunked_bytes(&mut self, more: u8) -> Result<Vec<u8>, HessianError> {
         let mut bytes = Vec::new();
         loop {
             let tag = self.byte()?;
-            bytes.extend_from_slice(self.binary_chunk(tag)?);
-            if tag != b'A' {
+            bytes.extend_from_slice(self.binary_chunk(tag, more)?);
+            if tag != more {
                 return Ok(bytes);
             }
         }
     }
 
     /// One chunk of bytes; its tag was taken.
-    fn binary_chunk(&mut self, tag: u8) -> Result<&'a [u8], HessianError> {
+    fn binary_chunk(&mut self, tag: u8, more: u8) -> Result<&'a [u8], HessianError> {
         let length = match tag {
             0x20..=0x2f => usize::from(tag - 0x20),
             0x34..=0x37 => usize::from(tag - 0x34) << 8 | usize::from(self.byte()?),
-            b'A' | b'B' => self.u16()?,
+            _ if tag == b'B' || tag == more => self.u16()?,
             _ => return Err(HessianError::Malformed),
         };
         self.take(length)

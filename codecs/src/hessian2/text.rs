@@ -22,25 +22,34 @@ impl<'a> Reader<'a> {
 
     /// The next value, a string in any number of chunks.
     pub fn whole_text(&mut self) -> Result<String, HessianError> {
+        self.chunked_text(b'R')
+    }
+
+    /// A string in chunks, of which `more` begins each but the last.
+    pub(super) fn chunked_text(&mut self, more: u8) -> Result<String, HessianError> {
         let mut units: Vec<u16> = Vec::new();
         loop {
             let tag = self.byte()?;
-            let start = self.rest();
-            let before = self.position();
-            self.skip_chunk(tag)?;
-            let taken = start.get(..self.position() - before).unwrap_or_default();
-            append_units(characters_of(tag, taken), &mut units)?;
-            if tag != b'R' {
+            append_units(self.chunk(tag, more)?, &mut units)?;
+            if tag != more {
                 return String::from_utf16(&units).map_err(|_| HessianError::Malformed);
             }
         }
+    }
+
+    /// So many characters, as UTF-16 counts them.
+    pub(super) fn characters(&mut self, count: usize) -> Result<String, HessianError> {
+        let length = utf8_length(self.rest(), count)?;
+        let mut units = Vec::new();
+        append_units(self.take(length)?, &mut units)?;
+        String::from_utf16(&units).map_err(|_| HessianError::Malformed)
     }
 
     /// Skips a string's characters; the tag was taken. `R` chunks are followed by more.
     pub(super) fn skip_text(&mut self, tag: u8) -> Result<(), HessianError> {
         let mut tag = tag;
         loop {
-            self.skip_chunk(tag)?;
+            self.chunk(tag, b'R')?;
             if tag != b'R' {
                 return Ok(());
             }
@@ -48,27 +57,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Skips one chunk; its tag was taken.
-    fn skip_chunk(&mut self, tag: u8) -> Result<(), HessianError> {
+    /// The characters of one chunk; its tag was taken.
+    fn chunk(&mut self, tag: u8, more: u8) -> Result<&'a [u8], HessianError> {
         let characters = match tag {
             0x00..=0x1f => usize::from(tag),
             0x30..=0x33 => usize::from(tag - 0x30) << 8 | usize::from(self.byte()?),
-            b'S' | b'R' => self.u16()?,
+            _ if tag == b'S' || tag == more => self.u16()?,
             _ => return Err(HessianError::Malformed),
         };
         let length = utf8_length(self.rest(), characters)?;
-        self.take(length).map(|_| ())
+        self.take(length)
     }
-}
-
-/// The characters of a chunk, behind the bytes of its length.
-fn characters_of(tag: u8, chunk: &[u8]) -> &[u8] {
-    let length_bytes = match tag {
-        0x00..=0x1f => 0,
-        0x30..=0x33 => 1,
-        _ => 2,
-    };
-    chunk.get(length_bytes..).unwrap_or_default()
 }
 
 /// UTF-8, in which the halves of a pair may stand as characters of their own.

@@ -6,8 +6,10 @@ use std::rc::Rc;
 
 /// Values nested deeper are not read.
 const MAX_DEPTH: usize = 64;
-/// Lists, maps and objects in one document.
-const MAX_NODES: usize = 64 * 1024;
+/// Values in one document, those in lists, maps and objects included.
+pub const MAX_VALUES: usize = 256 * 1024;
+/// Class definitions in one document, and fields in one of them.
+const MAX_CLASSES: usize = 1024;
 
 /// A value of a document.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +60,7 @@ pub struct Document {
     nodes: Vec<Node>,
     classes: Vec<Rc<Class>>,
     types: Vec<Rc<str>>,
+    values: usize,
 }
 
 impl Document {
@@ -72,9 +75,7 @@ impl Document {
     }
 
     fn value(&mut self, reader: &mut Reader<'_>, depth: usize) -> Result<Value, HessianError> {
-        if depth > MAX_DEPTH {
-            return Err(HessianError::TooComplex);
-        }
+        self.count_value(depth)?;
         let tag = reader.peek()?;
         match tag {
             b'N'
@@ -94,51 +95,83 @@ impl Document {
             0x51 => {
                 reader.byte()?;
                 let index = reader.count()?;
-                if (index as usize) < self.nodes.len() {
-                    Ok(Value::Node(index))
-                } else {
-                    Err(HessianError::Malformed)
-                }
+                self.reference(index)
             }
             b'C' => {
                 reader.byte()?;
-                self.define(reader)?;
+                let name = reader.whole_text()?;
+                let count = reader.count()?;
+                let mut fields = Vec::new();
+                for _ in 0..count {
+                    fields.push(reader.whole_text()?);
+                }
+                self.define(name, fields)?;
                 self.value(reader, depth + 1)
             }
             b'O' => {
                 reader.byte()?;
                 let class = reader.count()?;
-                self.object(reader, class, depth)
+                self.object(class, depth, |document, depth| document.value(reader, depth))
             }
             0x60..=0x6f => {
                 reader.byte()?;
-                self.object(reader, u32::from(tag - 0x60), depth)
+                let class = u32::from(tag - 0x60);
+                self.object(class, depth, |document, depth| document.value(reader, depth))
             }
             _ => self.container(reader, depth),
         }
     }
 
-    fn define(&mut self, reader: &mut Reader<'_>) -> Result<(), HessianError> {
-        let name = reader.whole_text()?;
-        let count = reader.count()?;
-        let mut fields = Vec::new();
-        for _ in 0..count {
-            fields.push(reader.whole_text()?);
+    /// Another value at this depth.
+    pub(super) fn count_value(&mut self, depth: usize) -> Result<(), HessianError> {
+        self.values += 1;
+        if depth > MAX_DEPTH || self.values > MAX_VALUES { Err(HessianError::TooComplex) } else { Ok(()) }
+    }
+
+    /// What has begun to be read before.
+    pub(super) fn reference(&self, index: u32) -> Result<Value, HessianError> {
+        let is_known = (index as usize) < self.nodes.len();
+        if is_known { Ok(Value::Node(index)) } else { Err(HessianError::Malformed) }
+    }
+
+    pub(super) fn define(&mut self, name: String, fields: Vec<String>) -> Result<(), HessianError> {
+        if self.classes.len() >= MAX_CLASSES {
+            return Err(HessianError::TooComplex);
         }
         self.classes.push(Rc::new(Class { name, fields }));
         Ok(())
     }
 
-    fn object(&mut self, reader: &mut Reader<'_>, class: u32, depth: usize) -> Result<Value, HessianError> {
+    /// An object of a class that was defined before; `read` reads the value of a field, at a depth.
+    pub(super) fn object(
+        &mut self,
+        class: u32,
+        depth: usize,
+        mut read: impl FnMut(&mut Self, usize) -> Result<Value, HessianError>,
+    ) -> Result<Value, HessianError> {
         let class = self.classes.get(class as usize).cloned().ok_or(HessianError::Malformed)?;
         let index = self.enter(Node::Object(Rc::clone(&class), Vec::new()))?;
         for _ in 0..class.fields.len() {
-            let value = self.value(reader, depth + 1)?;
+            let value = read(self, depth + 1)?;
             if let Node::Object(_, values) = &mut self.nodes[index as usize] {
                 values.push(value);
             }
         }
         Ok(Value::Node(index))
+    }
+
+    /// Adds to a list.
+    pub(super) fn append(&mut self, list: u32, item: Value) {
+        if let Node::List(_, items) = &mut self.nodes[list as usize] {
+            items.push(item);
+        }
+    }
+
+    /// Adds to a map.
+    pub(super) fn append_entry(&mut self, map: u32, key: Value, value: Value) {
+        if let Node::Map(_, entries) = &mut self.nodes[map as usize] {
+            entries.push((key, value));
+        }
     }
 
     /// Lists and maps. A count says how much will come; without it an end mark does.
@@ -167,11 +200,11 @@ impl Document {
                 None => {}
             }
             let first = self.value(reader, depth + 1)?;
-            let second = if is_map { Some(self.value(reader, depth + 1)?) } else { None };
-            match (&mut self.nodes[index as usize], second) {
-                (Node::Map(_, entries), Some(second)) => entries.push((first, second)),
-                (Node::List(_, items), _) => items.push(first),
-                _ => {}
+            if is_map {
+                let second = self.value(reader, depth + 1)?;
+                self.append_entry(index, first, second);
+            } else {
+                self.append(index, first);
             }
         }
         Ok(Value::Node(index))
@@ -180,18 +213,25 @@ impl Document {
     /// A type's name, or the number of one that was named before.
     fn class_name(&mut self, reader: &mut Reader<'_>) -> Result<Rc<str>, HessianError> {
         if matches!(reader.peek()?, 0x00..=0x1f | 0x30..=0x33 | b'S' | b'R') {
-            let name: Rc<str> = reader.whole_text()?.into();
-            self.types.push(Rc::clone(&name));
-            return Ok(name);
+            return self.name_type(reader.whole_text()?);
         }
         let number = reader.count()?;
+        self.named_type(number)
+    }
+
+    /// A type is named for the first time.
+    pub(super) fn name_type(&mut self, name: String) -> Result<Rc<str>, HessianError> {
+        let name: Rc<str> = name.into();
+        self.types.push(Rc::clone(&name));
+        Ok(name)
+    }
+
+    /// A type that was named before.
+    pub(super) fn named_type(&self, number: u32) -> Result<Rc<str>, HessianError> {
         self.types.get(number as usize).cloned().ok_or(HessianError::Malformed)
     }
 
-    fn enter(&mut self, node: Node) -> Result<u32, HessianError> {
-        if self.nodes.len() >= MAX_NODES {
-            return Err(HessianError::TooComplex);
-        }
+    pub(super) fn enter(&mut self, node: Node) -> Result<u32, HessianError> {
         self.nodes.push(node);
         Ok(self.nodes.len() as u32 - 1)
     }
@@ -214,19 +254,26 @@ impl Reader<'_> {
             b'D' => Value::Double(f64::from_be_bytes(self.number()?)),
             b'L' => Value::Long(i64::from_be_bytes(self.number()?)),
             0x59 => Value::Long(i64::from(i32::from_be_bytes(self.number()?))),
+            0x4a => Value::DateMs(i64::from_be_bytes(self.number()?)),
+            0x4b => Value::DateMs(i64::from(i32::from_be_bytes(self.number()?)) * 60_000),
+            _ => return self.short_long(tag),
+        })
+    }
+
+    /// A long of one to three bytes, whose first was taken.
+    pub(super) fn short_long(&mut self, tag: u8) -> Result<Value, HessianError> {
+        Ok(match tag {
             0xd8..=0xef => Value::Long(i64::from(tag) - 0xe0),
             0xf0..=0xff => Value::Long((i64::from(tag) - 0xf8) << 8 | i64::from(self.byte()?)),
             0x38..=0x3f => {
                 let low: [u8; 2] = self.number()?;
                 Value::Long((i64::from(tag) - 0x3c) << 16 | i64::from(u16::from_be_bytes(low)))
             }
-            0x4a => Value::DateMs(i64::from_be_bytes(self.number()?)),
-            0x4b => Value::DateMs(i64::from(i32::from_be_bytes(self.number()?)) * 60_000),
             _ => return Err(HessianError::Malformed),
         })
     }
 
-    fn number<const N: usize>(&mut self) -> Result<[u8; N], HessianError> {
+    pub(super) fn number<const N: usize>(&mut self) -> Result<[u8; N], HessianError> {
         self.take(N)?.try_into().map_err(|_| HessianError::Cut)
     }
 }

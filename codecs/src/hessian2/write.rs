@@ -134,7 +134,7 @@ fn put_length(length: usize, out: &mut Vec<u8>) {
 }
 
 /// Each unit as a character of its own, also the halves of a pair.
-fn put_units(units: impl Iterator<Item = u16>, out: &mut Vec<u8>) {
+pub(super) fn put_units(units: impl Iterator<Item = u16>, out: &mut Vec<u8>) {
     for unit in units {
         match unit {
             0..=0x7f => out.push(unit as u8),

@@ -50,6 +50,12 @@ pub struct NewCall<'a> {
     pub group: &'a str,
     /// Names and values.
     pub fields: &'a [(String, String)],
+    /// The types of the arguments, where the protocol has them in front (Dubbo).
+    pub descriptor: &'a str,
     /// The serialized arguments, in whatever serialization the protocol carries.
     pub payload: &'a [u8],
+    /// How long the caller waits.
+    pub timeout_ms: Option<u32>,
+    /// Nobody waits for an answer.
+    pub is_one_way: bool,
 }

@@ -1,6 +1,6 @@
 //! A call's frame as a neutral head carries it along: for the codec that writes it again, and for routes.
 
-use super::{Call, Frame};
+use super::{Call, Frame, Layout, Scan, ScanLimits};
 
 /// The frame behind a head.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,21 @@ pub struct RpcHead<'a> {
     pub taken_bytes: u32,
     /// What it says of the call, as places in `seen`.
     pub call: Call,
+}
+
+/// The head of a whole frame that goes out with the head, so that nothing follows it. `None` if it is no whole frame.
+pub fn whole_call<L: Layout>(frame: &[u8]) -> Option<RpcHead<'_>> {
+    let limits = ScanLimits { head_bytes: u32::MAX, wants_late_fields: false };
+    let Ok(Scan::Frame(outline)) = L::scan(frame, &limits) else { return None };
+    let seen = frame.get(..outline.seen_bytes as usize)?;
+    let call = L::read(&outline, seen, u16::MAX, &mut vec![]).ok()?;
+    let taken_bytes = u32::try_from(frame.len()).ok()?;
+    (outline.total_bytes() == frame.len() as u64).then_some(RpcHead {
+        frame: outline,
+        seen: frame,
+        taken_bytes,
+        call,
+    })
 }
 
 impl<'a> RpcHead<'a> {

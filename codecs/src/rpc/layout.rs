@@ -1,6 +1,7 @@
 //! The contract of a protocol of framed calls: MOSN's XProtocol without its connection and its buffers.
 
 use super::{Call, Frame, NewCall, Scan, ScanLimits};
+use crate::bridge::Bridge;
 use crate::codec::ProtocolError;
 use crate::detection::Detection;
 use crate::edits::Edits;
@@ -88,6 +89,9 @@ pub trait Layout: Send + Sync + 'static {
 
     /// Announces that this side takes no more calls; `false` if the protocol cannot say so.
     fn write_go_away(dialect: u8, id: u64, out: &mut Vec<u8>) -> bool;
+
+    /// How JSON becomes its calls, if it does.
+    const BRIDGE: Option<Bridge> = None;
 
     /// Ids are drawn from so many low bits.
     const ID_BITS: u32;

@@ -26,7 +26,7 @@ pub use crate::detection::Detection;
 pub use call::{Call, NewCall, Span};
 pub use control::MAX_CONTROL_BYTES;
 pub use frame::{Frame, FrameKind, Scan, ScanLimits};
-pub use head::RpcHead;
+pub use head::{RpcHead, whole_call};
 pub use layout::{Layout, PoolMode};
 pub use slots::MAX_STREAMS;
 

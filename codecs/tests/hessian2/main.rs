@@ -2,8 +2,14 @@
 
 use sidering_codecs::hessian2::{self, Classes, Document, HessianError, Node, Reader, Value};
 
+mod early;
+
 fn fixture(name: &str) -> Vec<u8> {
-    let text = include_str!("fixtures.txt");
+    fixture_of(include_str!("fixtures.txt"), name)
+}
+
+/// The bytes of this name in a table of fixtures.
+fn fixture_of(text: &str, name: &str) -> Vec<u8> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t'));
     let digits = line.unwrap_or_else(|| panic!("no fixture is called {name}"));
     let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));

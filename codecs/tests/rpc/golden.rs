@@ -177,7 +177,7 @@ fn calls_that_are_made_here_tell_what_they_were_made_of() {
         version: "1.0",
         group: "g1",
         fields: &fields,
-        payload: b"",
+        ..NewCall::default()
     };
     fn made<L: Layout>(call: &NewCall<'_>) -> Told {
         let mut bytes = vec![];

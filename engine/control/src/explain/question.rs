@@ -235,6 +235,7 @@ impl Question {
             group: &call.group,
             fields: &self.headers,
             payload: self.body.as_bytes(),
+            ..NewCall::default()
         };
         let mut frame = vec![];
         if let Some(protocol) = protocol(call.protocol) {
