@@ -1,10 +1,11 @@
 //! What routes do with requests, in the words of the configuration file.
 
 use super::dump::{cluster_name, retry};
+use super::dump_bridge;
 use crate::config::{show_bytes, show_ms, show_share};
 use crate::json::Json;
 use sidering_dataplane::config::{
-    Cluster, FieldSource, Forward, HashPolicy, HashSource, Redirect, RedirectPath, Rewrite, RouteAction,
+    Cluster, FieldSource, Forward, HashPolicy, HashSource, Redirect, RedirectPath, RouteAction,
 };
 use sidering_dataplane::route::Substitution;
 use std::sync::Arc;
@@ -24,12 +25,12 @@ pub(super) fn action(json: &mut Json, action: &RouteAction, clusters: &[Arc<Clus
 
 fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Arc<Cluster>]) {
     write_clusters(json, forward, clusters);
-    if forward.rewrite != Rewrite::default() {
+    if let Some(rewrite) = &forward.rewrite {
         json.key("rewrite").object(|json| {
-            optional(json, "prefix", forward.rewrite.prefix.as_deref());
-            substitution(json, forward.rewrite.regex.as_deref());
-            optional(json, "host", forward.rewrite.host.as_deref());
-            optional(json, "host_header", forward.rewrite.host_header.as_deref());
+            optional(json, "prefix", rewrite.prefix.as_deref());
+            substitution(json, rewrite.regex.as_deref());
+            optional(json, "host", rewrite.host.as_deref());
+            optional(json, "host_header", rewrite.host_header.as_deref());
         });
     }
     json.key("timeout").text(&show_ms(forward.timeout_ms));
@@ -50,6 +51,9 @@ fn write_forward(json: &mut Json, forward: &Forward, clusters: &[Arc<Cluster>]) 
     }
     if let Some(policy) = &forward.retry {
         json.key("retry").object(|json| retry(json, policy));
+    }
+    if let Some(rule) = &forward.bridge {
+        json.key("bridge").object(|json| dump_bridge::write(json, rule));
     }
     if !forward.hash.is_empty() {
         json.key("hash").list(&forward.hash, |json, policy| json.object(|json| write_hash(json, policy)));

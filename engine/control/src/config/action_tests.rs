@@ -34,7 +34,11 @@ fn actions_are_taken_as_they_are() {
         Rewrite { prefix: Some("/v2/".into()), host: Some("[::1]:80".into()), ..Rewrite::default() };
     assert_eq!(
         action("cluster: api\n      rewrite: { prefix: /v2/, host: '[::1]:80' }"),
-        RouteAction::Forward(Forward { rewrite, timeout_ms: 15_000, ..Forward::default() })
+        RouteAction::Forward(Forward {
+            rewrite: Some(Box::new(rewrite)),
+            timeout_ms: 15_000,
+            ..Forward::default()
+        })
     );
     for (text, redirect) in [
         ("{ scheme: https }", Redirect { scheme: Some("https"), status: 301, ..Redirect::default() }),
@@ -125,7 +129,11 @@ fn substitutions_are_compiled() {
     let rewrite = Rewrite { regex: Some(one()), host_header: Some("x-host".into()), ..Rewrite::default() };
     assert_eq!(
         action(&format!("cluster: api\n      rewrite: {{ {regex}, host_header: X-Host }}")),
-        RouteAction::Forward(Forward { rewrite, timeout_ms: 15_000, ..Forward::default() })
+        RouteAction::Forward(Forward {
+            rewrite: Some(Box::new(rewrite)),
+            timeout_ms: 15_000,
+            ..Forward::default()
+        })
     );
     let redirect = Redirect { path: RedirectPath::Regex(one()), status: 301, ..Redirect::default() };
     assert_eq!(action(&format!("redirect: {{ {regex} }}")), RouteAction::Redirect(Box::new(redirect)));

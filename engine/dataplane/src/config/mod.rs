@@ -4,6 +4,7 @@
 //! are indices that have been checked; all durations are milliseconds.
 
 mod action;
+mod bridge;
 mod chain;
 mod circuit_breaker;
 mod cluster;
@@ -25,6 +26,7 @@ mod subset;
 mod zone;
 
 pub use action::{ClusterHeader, Redirect, RedirectPath, Rewrite, WeightedCluster};
+pub use bridge::BridgeRule;
 pub use chain::{ChainLink, LinkTables, NamedTable, PassOn};
 pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{

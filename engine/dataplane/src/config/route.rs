@@ -1,8 +1,8 @@
 //! Virtual hosts and routes: which requests they take, and what is done with those.
 
 use super::{
-    ClusterHeader, ClusterIndex, FilterOverride, HashPolicy, HeaderRules, Redirect, RetryPolicy, Rewrite,
-    RouteMatch, Share, WeightedCluster,
+    BridgeRule, ClusterHeader, ClusterIndex, FilterOverride, HashPolicy, HeaderRules, Redirect, RetryPolicy,
+    Rewrite, RouteMatch, Share, WeightedCluster,
 };
 
 /// A set of domains and their routes, first match wins.
@@ -74,7 +74,8 @@ pub struct Forward {
     pub weighted_clusters: Vec<WeightedCluster>,
     /// Instead of `cluster`.
     pub cluster_header: Option<Box<ClusterHeader>>,
-    pub rewrite: Rewrite,
+    /// `None` if nothing of the target is changed.
+    pub rewrite: Option<Box<Rewrite>>,
     /// From the end of the request to the end of the response; 0 is off. 504.
     pub timeout_ms: u64,
     /// No byte in either direction: instead of the listener's `stream_idle_timeout_ms`; 0 is off.
@@ -89,4 +90,6 @@ pub struct Forward {
     pub mirror: Option<Mirror>,
     /// Metadata that an endpoint must have to be chosen; names in order, each once.
     pub subset: Vec<(String, String)>,
+    /// Requests of HTTP become calls of the cluster's protocol.
+    pub bridge: Option<Box<BridgeRule>>,
 }

@@ -64,7 +64,9 @@ impl<I: Io> Worker<I> {
                 if self.edit_request_headers(io, asking.key, cluster, asking.head).is_err() {
                     return Some(REQUEST_TOO_LARGE);
                 }
-                if forward.rewrite != Rewrite::default() && !self.rewrite(forward, found, asking) {
+                if let Some(rewrite) = &forward.rewrite
+                    && !self.rewrite(rewrite, found, asking)
+                {
                     return Some(PATH_TOO_LONG);
                 }
                 if self.capture_for_answer(asking.key, asking.head).is_err() {
@@ -75,11 +77,16 @@ impl<I: Io> Worker<I> {
                 set_limits(stream, forward, found, is_connect);
                 suit_call(stream, asking.head);
                 self.apply_overrides(asking.key, asking.options.envoy_headers, asking.head);
+                self.hash_request(io, listener, (asking.key, asking.downstream), forward, asking.head);
+                // Where a listener takes both, calls are calls already.
+                if let (Some(rule), None) = (&forward.bridge, asking.head.rpc) {
+                    self.begin_bridged(asking.key, rule, asking.path, asking.head);
+                    return None;
+                }
                 if !is_connect {
                     self.prepare_mirror(asking.key, forward, asking.head);
                 }
                 self.prepare_retries(asking.key, asking.head);
-                self.hash_request(io, listener, (asking.key, asking.downstream), forward, asking.head);
                 self.dispatch_request(io, asking.key, asking.head, is_connect)
             }
         }
@@ -138,20 +145,20 @@ impl<I: Io> Worker<I> {
     }
 
     /// Changes the target; `false` if it is longer then than it may be.
-    fn rewrite(&mut self, forward: &Forward, found: Routed<'_>, asking: &Asking<'_>) -> bool {
+    fn rewrite(&mut self, rewrite: &Rewrite, found: Routed<'_>, asking: &Asking<'_>) -> bool {
         let path = asking.path;
-        if let Some(prefix) = &forward.rewrite.prefix {
+        if let Some(prefix) = &rewrite.prefix {
             self.edits.set_path_parts(&replace_prefix(&found.route.matcher.path, path, prefix));
         }
-        if let Some(substitution) = &forward.rewrite.regex {
+        if let Some(substitution) = &rewrite.regex {
             let Some(bare) = self.replace(substitution, asking) else { return false };
             let slash = if self.replaced_scratch.starts_with(b"/") { &b""[..] } else { b"/" };
             self.edits.set_path_parts(&[slash, &self.replaced_scratch, &path[bare..]]);
         }
-        if let Some(host) = &forward.rewrite.host {
+        if let Some(host) = &rewrite.host {
             self.edits.set_authority(host.as_bytes());
         }
-        if let Some(name) = &forward.rewrite.host_header {
+        if let Some(name) = &rewrite.host_header {
             self.replaced_scratch.clear();
             let host = self.edits.value_of(&asking.head.fields, name.as_bytes()).unwrap_or_default();
             self.replaced_scratch.extend_from_slice(host);

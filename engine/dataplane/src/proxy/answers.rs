@@ -205,6 +205,10 @@ impl<I: Io> Worker<I> {
             self.work.push_back(Work::DropAnswer(key, head.status));
             return false;
         }
+        if self.is_bridged(key) {
+            self.begin_bridged_answer(key, head);
+            return true;
+        }
         let mut head = *head;
         if let Err(reason) = self.prepare_answer(io, key, &mut head) {
             self.fail_stream(key, 502, ResponseFlags::NONE, reason);
@@ -247,6 +251,10 @@ impl<I: Io> Worker<I> {
     /// Part of an answer's body. `false` if as much is held as may be.
     fn pass_answer_data(&mut self, io: &mut I, key: StreamKey, chunk: &I::Chunk, bytes: &[u8]) -> bool {
         let Some(stream) = self.streams.get(key) else { return true };
+        if stream.bridge.is_some() {
+            self.keep_bridged_answer(key, chunk, bytes);
+            return true;
+        }
         let Some(answer) = &stream.answer else {
             self.forward_response_data(io, key, Some(chunk), bytes);
             return true;
@@ -264,7 +272,12 @@ impl<I: Io> Worker<I> {
     /// An answer is whole; the codec of its connection is not in its place.
     fn end_answer(&mut self, io: &mut I, id: ConnId, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
+        if stream.bridge.as_ref().is_some_and(|bridging| bridging.is_refused) {
+            // Its reply is on its way.
+            return;
+        }
         stream.response = Progress::Ended;
+        stream.response_started.get_or_insert(self.now);
         stream.response_ended = self.now;
         let (exchange, is_held) = (stream.attempt.stream, stream.answer.is_some());
         let is_unsent = stream.request != Progress::Ended;
@@ -283,7 +296,9 @@ impl<I: Io> Worker<I> {
                 stream.attempt.upstream = Upstream::Released;
             }
         }
-        if !is_held {
+        if self.is_bridged(key) {
+            self.answer_bridged(io, key);
+        } else if !is_held {
             self.finish_answer(io, key);
         }
     }

@@ -37,7 +37,7 @@ impl<I: Io> Worker<I> {
     /// Sends what was kept of a request behind its head, which has just been written to the connection.
     pub(super) fn send_collected(&mut self, io: &mut I, key: StreamKey, id: ConnId) {
         let Some(stream) = self.streams.get(key) else { return };
-        if !stream.is_call {
+        if self.conns.get(id).is_none_or(|conn| conn.calls.is_none()) {
             return;
         }
         let (exchange, body, is_whole) =
@@ -141,19 +141,20 @@ impl<I: Io> Worker<I> {
         stream.response_ended = self.now;
         let (exchange, downstream, own) =
             (stream.attempt.stream, stream.downstream, stream.downstream_stream);
-        let is_call = stream.is_call;
         self.record_upstream_end(key);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.attempt.upstream = Upstream::Released;
         }
-        if is_call {
-            if let Some(calls) = self.conns.get_mut(id).and_then(|conn| conn.calls.as_mut()) {
-                calls.remove(exchange);
-            }
+        if let Some(calls) = self.conns.get_mut(id).and_then(|conn| conn.calls.as_mut()) {
+            calls.remove(exchange);
             self.after_call(io, id);
         } else {
             // What is not sent yet goes out in front of the next call.
             self.keep_or_close(io, id, false, true);
+        }
+        if self.is_bridged(key) {
+            self.accept_one_way(key);
+            return;
         }
         if let (Some(conn), Some(own)) = (self.conns.get_mut(downstream), own)
             && let Some(codec) = &mut conn.codec

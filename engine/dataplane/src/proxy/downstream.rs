@@ -3,7 +3,7 @@
 use crate::io::{Chunk, CloseMode, ConnId, Io};
 use crate::net::conn::{HELD_CHUNKS, Phase};
 use crate::observe::access_log::ResponseFlags;
-use crate::stream::{Progress, Relay, Stream, StreamKey};
+use crate::stream::{Progress, Relay, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{BodyLength, Codec, Event, Grant, InputEnd, ProtocolError, StreamId};
 
@@ -42,6 +42,9 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get(key) else { return false };
         if stream.is_call {
             return stream.is_blocked() && !self.has_room_for_body(key);
+        }
+        if stream.gathers() {
+            return false;
         }
         let is_answered = stream.response == Progress::Ended && !stream.is_tunnel;
         if !is_answered {
@@ -105,7 +108,7 @@ impl<I: Io> Worker<I> {
                     let is_body_here =
                         matches!(head.body, BodyLength::Sized(length) if length <= input.len() as u64);
                     let key = self.begin_request(io, id, stream, &head, is_body_here);
-                    if self.streams.get(key).is_some_and(|stream| !stream.is_call && stream.is_blocked()) {
+                    if self.streams.get(key).is_some_and(|stream| !stream.gathers() && stream.is_blocked()) {
                         break Decoded::Blocked;
                     }
                 }
@@ -218,6 +221,12 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.request_body_bytes += bytes.len() as u64;
         stream.last_activity = self.now;
+        if stream.bridge.is_some() {
+            if let Some(chunk) = chunk {
+                self.collect_bridged(key, chunk, bytes);
+            }
+            return;
+        }
         if stream.is_call && stream.is_blocked() {
             if let Some(chunk) = chunk {
                 self.collect_body(key, chunk, bytes);
@@ -256,11 +265,15 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.request = Progress::Ended;
         stream.request_relay = Relay::Off;
-        let is_mirrored = stream.mirror.is_some();
+        let (is_mirrored, is_bridged) = (stream.mirror.is_some(), stream.bridge.is_some());
         if stream.request_has_body {
             stream.request_ended = self.now;
             // The route's timeout begins, and may be the earlier one.
             self.arm_stream(key);
+        }
+        if is_bridged {
+            self.call_bridged(io, key);
+            return;
         }
         self.with_upstream(id, |codec, stream, out| codec.encode_end(stream, out));
         if is_mirrored {
@@ -274,10 +287,11 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.stream_of(id).and_then(|key| self.streams.get(key)) else { return };
         let Some(upstream) = stream.attached() else { return };
         let has_body = stream.request_has_body || stream.is_tunnel;
-        if stream.is_call {
+        let Some(conn) = self.conns.get_mut(upstream) else { return };
+        if conn.calls.is_some() {
             // Unless it is touched already: a body that streams.
             self.touch(upstream);
-        } else if let Some(conn) = self.conns.get_mut(upstream) {
+        } else {
             conn.outbox.flush_staged(io, upstream, &mut self.buffers);
         }
         if has_body {
@@ -294,7 +308,8 @@ impl<I: Io> Worker<I> {
             self.end_calls_input(io, id);
             return;
         }
-        let blocked = conn.stream.and_then(|key| self.streams.get(key)).is_some_and(Stream::is_blocked);
+        let stream = conn.stream.and_then(|key| self.streams.get(key));
+        let blocked = stream.is_some_and(|stream| stream.is_blocked() && !stream.gathers());
         if !clean {
             self.abort_downstream(io, id, "downstream_remote_disconnect");
         } else if conn.held.is_empty() && !blocked {

@@ -116,7 +116,7 @@ impl<I: Io> Worker<I> {
             Verdict::Reply(reply) => {
                 // Too much of it for the answer: then it goes out without.
                 let _ = self.capture_for_answer(key, head);
-                let text = Some(reply.body);
+                let text = Some(reply.body.as_bytes().into());
                 let own = LocalReply::new(reply.status, reply.flags, reply.details);
                 self.reply_locally(key, LocalReply { text, lines, ..own });
                 false

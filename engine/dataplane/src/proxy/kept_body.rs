@@ -53,7 +53,7 @@ impl<I: Io> Worker<I> {
         // What is to be mirrored is needed until it is whole.
         // Nor is a body released that has not been sent at all.
         if stream.mirror.is_none()
-            && !(stream.is_call && stream.is_blocked())
+            && !(stream.gathers() && stream.is_blocked())
             && let Some(body) = stream.body.take()
         {
             self.bodies.release(body, &mut self.buffers);

@@ -1,6 +1,7 @@
 //! Answers of the proxy's own: errors, direct responses, and what to do when an answer has already begun.
 
 use super::answers::is_free;
+use super::bridge::say_in_json;
 use crate::config::RouteAction;
 use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::Phase;
@@ -59,6 +60,10 @@ impl<I: Io> Worker<I> {
         let (downstream, is_edited) = (stream.downstream, stream.filters.is_some() || stream.place.is_some());
         self.detach_upstream(io, key, CloseMode::Graceful);
         self.drop_rest_of_request(io, key);
+        if self.is_bridged(key) && reply.text.is_none() {
+            let message = error_text(&reply);
+            say_in_json(&mut reply, message.trim_end());
+        }
         if is_edited {
             self.edit_local_reply(io, key, &mut reply);
         }
@@ -66,7 +71,7 @@ impl<I: Io> Worker<I> {
         let Some(conn) = self.conns.get_mut(downstream) else { return };
         if let Some(codec) = &mut conn.codec {
             let text = error_text(&reply);
-            let own = reply.text.map(str::as_bytes).or_else(|| direct_body(stream, &reply));
+            let own = reply.text.as_deref().or_else(|| direct_body(stream, &reply));
             let body = own.unwrap_or(text.as_bytes());
             let body_bytes = body.len() as u64;
             if conn.is_poisoned {

@@ -76,7 +76,7 @@ impl<I: Io> Worker<I> {
         };
         let key = self.cluster_key(&stream.listener, forward.mirror.as_ref()?.cluster)?;
         let cluster = self.clusters.get(key as usize)?.as_ref()?;
-        cluster.protocol.is_none_or(|protocol| stream.listener.speaks(protocol)).then_some(key)
+        cluster.protocol.is_none_or(|protocol| stream.speaks(protocol)).then_some(key)
     }
 
     fn count_dropped(&self, cluster: Option<u32>) {

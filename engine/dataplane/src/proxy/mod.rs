@@ -8,6 +8,7 @@ mod accept;
 mod action;
 mod answers;
 mod attempts;
+mod bridge;
 mod calls;
 mod close;
 mod deadlines;

@@ -19,6 +19,8 @@ pub(crate) type Refusal = (u16, ResponseFlags, &'static str);
 const CONNECT_ATTEMPTS: u8 = 3;
 /// Heads kept for reuse.
 const SPARE_HEADS: usize = 256;
+/// A head that has grown beyond this is not kept: one of a call with all of its arguments, say.
+const SPARE_HEAD_BYTES: usize = 64 * 1024;
 
 impl<I: Io> Worker<I> {
     /// Sends the head of a routed request on if an idle connection is there; else keeps it and sees to a connection.
@@ -48,7 +50,7 @@ impl<I: Io> Worker<I> {
         };
         stream.attempt.host = cluster.hosts.get(endpoint).cloned();
         stream.terminates_connect = cluster.protocol.is_none() && is_connect;
-        let speaks = cluster.protocol.is_some_and(|protocol| stream.listener.speaks(protocol));
+        let speaks = cluster.protocol.is_some_and(|protocol| stream.speaks(protocol));
         if !speaks && !stream.terminates_connect {
             return Some(OTHER_PROTOCOL);
         }
@@ -346,7 +348,7 @@ impl<I: Io> Worker<I> {
     }
 
     pub(super) fn reclaim_head(&mut self, head: Box<OwnedHead>) {
-        if self.spare_heads.len() < SPARE_HEADS {
+        if self.spare_heads.len() < SPARE_HEADS && head.kept_bytes() <= SPARE_HEAD_BYTES {
             self.spare_heads.push(head);
         }
     }
@@ -365,6 +367,9 @@ impl<I: Io> Worker<I> {
         }
         if let Some(answer) = stream.answer.take() {
             self.bodies.release(answer.body, &mut self.buffers);
+        }
+        if let Some(body) = stream.bridge.take().and_then(|bridging| bridging.answer) {
+            self.bodies.release(body, &mut self.buffers);
         }
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS

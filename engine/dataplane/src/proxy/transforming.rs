@@ -60,7 +60,8 @@ impl<I: Io> Worker<I> {
         outcome
     }
 
-    fn send_transformed(&mut self, io: &mut I, key: StreamKey, body: &[u8]) {
+    /// Queues a part of an answer's body that stands in no receive slot.
+    pub(super) fn send_transformed(&mut self, io: &mut I, key: StreamKey, body: &[u8]) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.response_body_bytes += body.len() as u64;
         let (downstream, Some(codec_stream)) = (stream.downstream, stream.downstream_stream) else { return };

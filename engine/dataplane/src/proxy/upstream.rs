@@ -316,6 +316,21 @@ impl<I: Io> Worker<I> {
         self.record_upstream_end(key);
         self.release_upstream(io, key, id, clean && request_ended);
         self.drop_rest_of_request(io, key);
+        self.send_out(io, key, downstream);
+    }
+
+    /// All of an answer that the stream's connection has left was written; that connection has no other exchange.
+    pub(super) fn finish_response(&mut self, io: &mut I, key: StreamKey) {
+        self.with_downstream(key, |codec, stream, out| codec.encode_end(stream, out));
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.response = Progress::Ended;
+        stream.response_ended = self.now;
+        let downstream = stream.downstream;
+        self.send_out(io, key, downstream);
+    }
+
+    /// The stream ends when the last byte is out.
+    fn send_out(&mut self, io: &mut I, key: StreamKey, downstream: ConnId) {
         if let Some(conn) = self.conns.get_mut(downstream) {
             conn.outbox.flush_staged(io, downstream, &mut self.buffers);
             if conn.outbox.is_empty() {

@@ -99,6 +99,14 @@ impl<C: Chunk> BodyTable<C> {
         &self.bodies[key.0 as usize].pieces
     }
 
+    /// Appends all that is kept of the body.
+    pub fn copy_to(&self, key: BodyKey, out: &mut Vec<u8>) {
+        out.reserve(self.bodies[key.0 as usize].bytes as usize);
+        for piece in self.pieces(key) {
+            out.extend_from_slice(piece);
+        }
+    }
+
     /// The body is not needed any more by one of those who did.
     pub fn release(&mut self, key: BodyKey, buffers: &mut BufferPool) {
         let body = &mut self.bodies[key.0 as usize];

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod bodies;
+mod bridging;
 mod details;
 mod held_answer;
 mod owned_head;
@@ -11,6 +12,7 @@ mod table;
 
 pub use attempt::{Attempt, HEDGED, Upstream};
 pub use bodies::{BODIES_BYTES, BodyKey, BodyTable, COPIED_BELOW_BYTES};
+pub use bridging::Bridging;
 pub use details::Details;
 pub use held_answer::{HELD_ANSWER_BYTES, HeldAnswer};
 pub use owned_head::OwnedHead;
@@ -25,7 +27,9 @@ use crate::io::{ConnId, Time};
 use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
 use crate::observe::methods::MethodPlace;
+use sidering_codecs::registry::Protocol;
 use sidering_codecs::{StreamId, Version};
+use std::borrow::Cow;
 use std::rc::Rc;
 
 /// How far a message (or one direction of a tunnel) has got.
@@ -61,7 +65,7 @@ pub struct LocalReply {
     /// The body, if it is not just the details: index of the route whose direct response it is.
     pub direct: Option<(u32, u32)>,
     /// The body, if it is neither.
-    pub text: Option<&'static str>,
+    pub text: Option<Cow<'static, [u8]>>,
     /// Further header lines, each with its CRLF; most replies have none.
     pub lines: Vec<u8>,
 }
@@ -144,6 +148,8 @@ pub struct Stream {
     pub answer: Option<Box<HeldAnswer>>,
     /// `None` if it meets none.
     pub filters: Option<Box<StreamFilters>>,
+    /// `None` unless it becomes a call.
+    pub bridge: Option<Box<Bridging>>,
     pub version: Version,
     /// Which method is called.
     pub method: MethodPlace,
@@ -228,6 +234,7 @@ impl Stream {
             reply: None,
             answer: None,
             filters: None,
+            bridge: None,
             version: Version::Http11,
             method: MethodPlace::NONE,
             rpc_status: None,
@@ -291,6 +298,19 @@ impl Stream {
     /// Whether its request takes so long to come that it gets a multiplexed connection for itself.
     pub fn needs_connection_alone(&self) -> bool {
         self.request != Progress::Ended && self.request_has_body && !self.is_body_here
+    }
+
+    /// Whether its request can go to who speaks this protocol.
+    pub fn speaks(&self, protocol: &'static Protocol) -> bool {
+        match &self.bridge {
+            Some(bridging) => bridging.protocol.is_some_and(|own| std::ptr::eq(own, protocol)),
+            None => self.listener.speaks(protocol),
+        }
+    }
+
+    /// Whether its body is kept while it has no connection yet.
+    pub fn gathers(&self) -> bool {
+        self.is_call || self.bridge.is_some() && self.attempt.upstream == Upstream::Gathering
     }
 
     /// Whether the request's body must wait: a filter holds it back, or there is no connection yet to send it to.

@@ -53,6 +53,11 @@ impl OwnedHead {
         }
     }
 
+    /// The memory that it has, whatever it holds.
+    pub fn kept_bytes(&self) -> usize {
+        self.fields.capacity() + self.texts.capacity()
+    }
+
     fn keep_frame(&mut self, rpc: &RpcHead<'_>, head: &RequestHead<'_>, edits: &Edits) {
         self.fields.clear();
         self.fields.extend_from_slice(rpc.seen);
