@@ -37,6 +37,7 @@ fn every_example_loads() {
         "zone-routing.yaml",
         "bolt.yaml",
         "dubbo.yaml",
+        "bridge.yaml",
     ];
     for name in examples {
         assert!(names.iter().any(|known| known == name), "{name} is missing");
@@ -56,17 +57,27 @@ fn the_commented_example_says_the_defaults() {
     assert_eq!(full.drain_timeout_ms, small.drain_timeout_ms);
 }
 
-#[test]
-fn calls_go_where_their_expectations_say() {
+/// What is expected of an example, of which there are so many expectations at least.
+#[track_caller]
+fn assert_expected(name: &str, least: usize) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../configs");
-    let loaded =
-        load(&folder.join("bolt.yaml"), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
-    let text = std::fs::read_to_string(folder.join("expectations/bolt.yaml")).unwrap();
-    let expected = expectations("bolt.yaml", &text).unwrap_or_else(|report| panic!("{report}"));
+    let loaded = load(&folder.join(name), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"));
+    let text = std::fs::read_to_string(folder.join("expectations").join(name)).unwrap();
+    let expected = expectations(name, &text).unwrap_or_else(|report| panic!("{report}"));
     let snapshot = Arc::new(loaded.snapshot);
     for expectation in &expected {
         let failures = check(&snapshot, expectation).unwrap_or_else(|error| panic!("{error}"));
         assert!(failures.is_empty(), "{}: {failures:?}", expectation.question.words);
     }
-    assert!(expected.len() >= 6);
+    assert!(expected.len() >= least);
+}
+
+#[test]
+fn calls_go_where_their_expectations_say() {
+    assert_expected("bolt.yaml", 6);
+}
+
+#[test]
+fn requests_become_the_calls_that_are_expected() {
+    assert_expected("bridge.yaml", 7);
 }

@@ -5,6 +5,7 @@ mod act;
 mod dump;
 mod dump_action;
 mod dump_balancing;
+mod dump_bridge;
 mod dump_chain;
 mod dump_compression;
 mod dump_concurrency;

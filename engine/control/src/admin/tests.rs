@@ -76,6 +76,18 @@ listeners:
                   { name: d, regex: 'x+' }, { name: e, prefix: x }, { name: f, suffix: x }, { name: g, contains: x }]
         query: [{ name: q, exact: '' }, { name: r }]
       cluster: api
+    - match: { path: /b }
+      cluster: dubbo
+      bridge:
+        service: a.B
+        version: '1'
+        group: g
+        method: m
+        methods: [{ name: m, types: [int, \"java.util.Map<java.lang.String, a.C[]>\"], one_way: true }, { name: n }]
+        types_from_client: true
+        classes: [{ name: a.C, fields: { id: long } }, { name: a.D, enum: true }, { name: a.E }]
+        max_request_bytes: 1KiB
+        max_response_bytes: 2KiB
     - { match: { connect: true }, cluster: api, request_headers: { remove: [x-e] }, response_headers: { remove: [x-f] } }
 - { name: chained, address: 127.0.0.1:0, protocol: http, route_chain: [{ table: a, pass_on: [no_match, no_healthy_endpoint] },
     { table: b, pass_on: [] }] }
@@ -107,7 +119,7 @@ route_tables:
 - { name: b, virtual_hosts: [{ domains: ['*'], routes: [{ match: {}, cluster: api }] }] }
 clusters:
 - { name: api, endpoints: [127.0.0.1:8080, { address: '[::1]:81', weight: 7 }], pool: { max_pending: 9, share_idle_connections: true } }
-- { name: dubbo, endpoints: [127.0.0.1:3] }
+- { name: dubbo, protocol: dubbo, endpoints: [127.0.0.1:3] }
 - { name: kept, endpoints: [127.0.0.1:2], upstream_keepalive: { idle: 7s, probes: 2, user_timeout: 9s } }
 - name: db
   endpoints: [\"unix:/run/db.sock\"]

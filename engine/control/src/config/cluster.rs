@@ -117,6 +117,17 @@ impl Clusters {
         ClusterIndex(index)
     }
 
+    /// Whether there is a cluster of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.names.contains_key(name)
+    }
+
+    /// What the cluster of this name speaks, by its own words.
+    pub(super) fn spoken_by(&self, name: &str) -> Option<&'static str> {
+        let index = *self.names.get(name)? as usize;
+        self.explicit[index].then(|| self.clusters[index].protocol)
+    }
+
     /// The clusters, and how the endpoints of those are found that do not list them.
     pub(super) fn into_parts(mut self, problems: &Problems) -> (Vec<Arc<Cluster>>, Vec<Discovery>) {
         for (index, cluster) in self.clusters.iter_mut().enumerate() {

@@ -1,6 +1,7 @@
 //! The native configuration file: from YAML to a checked [`Snapshot`] and the process's [`Settings`]. It opens no
 //! socket and starts nothing; all mistakes of a file are told in one go.
 
+mod bridge;
 mod chain;
 mod circuit_breaker;
 mod cluster;
@@ -162,6 +163,8 @@ fn not_text(name: &str, bytes: &[u8], valid: usize) -> Report {
 
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod bridge_tests;
 #[cfg(test)]
 mod chain_tests;
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use super::cluster::Clusters;
 use super::problem::Problems;
-use super::protocol::is_rpc;
-use super::section::{Section, integer, list, name, text};
+use super::protocol::{TCP, is_rpc};
+use super::section::{Section, integer, list, name, scalar, text};
 use super::tree::{Tree, Value};
-use super::{hash, mirror, redirect, retry, rewrite};
+use super::{bridge, hash, mirror, redirect, retry, rewrite};
+use sidering_codecs::registry::protocol;
 use sidering_dataplane::config::{
     BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
 };
@@ -22,10 +23,10 @@ const ACTIONS: [&str; 5] = ["cluster", "weighted_clusters", "cluster_header", "r
 /// What may be kept of a request's body.
 const MOST_BUFFER_BYTES: std::ops::RangeInclusive<u64> = 0..=16 * 1024 * 1024;
 /// What only means something for requests of HTTP.
-const HTTP_KEYS: &[&str] = &["redirect", "rewrite"];
+const HTTP_KEYS: &[&str] = &["redirect", "rewrite", "bridge"];
 /// What only means something for requests that are sent on.
 const FORWARD_KEYS: &[&str] =
-    &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "subset", "mirror"];
+    &["idle_timeout", "max_stream_duration", "retry", "buffer_bytes", "hash", "subset", "mirror", "bridge"];
 
 /// Reads the action and what goes with it from a route's own section.
 pub(super) fn read(
@@ -39,6 +40,11 @@ pub(super) fn read(
     if is_rpc {
         section.misplaced(HTTP_KEYS, "HTTP: a call has no path and no host of its own");
     }
+    let bridge = section.find("bridge").map(|tree| Box::new(bridge::read(tree, problems)));
+    let protocol = match &bridge {
+        Some(_) if !is_rpc => bridged_protocol(section, matcher, clusters),
+        _ => protocol,
+    };
     let cluster = section.find("cluster").map(|tree| clusters.refer(tree, protocol, problems));
     let weighted = section.find("weighted_clusters");
     let weighted_clusters = weighted.map_or(vec![], |tree| weights(tree, protocol, clusters, problems));
@@ -55,16 +61,17 @@ pub(super) fn read(
         problems.error(place, "a redirect of CONNECT requests", "a cluster or a direct response");
     }
     let timeout_ms = section.duration_ms("timeout", 0, 15_000);
-    let rewrite = section.find("rewrite").map(|tree| rewrite::read(tree, matcher.connect, problems));
+    let rewrite =
+        section.find("rewrite").map(|tree| Box::new(rewrite::read(tree, matcher.connect, problems)));
     if let Some(place) = section.place_of("rewrite").filter(|_| redirect.is_some() || direct.is_some()) {
         problems.error(place, "a rewrite of what is not forwarded", "it on a route to a cluster");
     }
     let idle_timeout_ms = section.find("idle_timeout").map(|_| section.duration_ms("idle_timeout", 0, 0));
     let max_stream_duration_ms = section.duration_ms("max_stream_duration", 0, 0);
-    let buffer_bytes = section
-        .find("buffer_bytes")
-        .map(|_| section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32);
-    let retry = section.find("retry").map(|tree| Box::new(retry::read(tree, timeout_ms, is_rpc, problems)));
+    let buffer_bytes = buffer_bytes(section);
+    let retry = section
+        .find("retry")
+        .map(|tree| Box::new(retry::read(tree, timeout_ms, is_rpc || bridge.is_some(), problems)));
     let hash = section.find("hash").map_or(vec![], |tree| hash::policies(tree, is_rpc, problems));
     let mirror = section.find("mirror").map(|tree| mirror::read(tree, matcher, protocol, clusters, problems));
     let subset = section.find("subset").map_or(vec![], |tree| subset(tree, problems));
@@ -78,7 +85,7 @@ pub(super) fn read(
             cluster: cluster.unwrap_or_default(),
             weighted_clusters,
             cluster_header,
-            rewrite: rewrite.unwrap_or_default(),
+            rewrite,
             timeout_ms,
             idle_timeout_ms,
             max_stream_duration_ms,
@@ -87,7 +94,57 @@ pub(super) fn read(
             hash,
             mirror,
             subset,
+            bridge,
         }),
+    }
+}
+
+fn buffer_bytes(section: &mut Section<'_>) -> Option<u32> {
+    section.find("buffer_bytes")?;
+    Some(section.size_bytes("buffer_bytes", MOST_BUFFER_BYTES, u64::from(BUFFER_BYTES)) as u32)
+}
+
+/// What the clusters of a bridge speak, which is not what their listener does. They say it themselves.
+fn bridged_protocol(section: &mut Section<'_>, matcher: &RouteMatch, clusters: &Clusters) -> &'static str {
+    let problems = section.problems;
+    let place = section.place_of("bridge").unwrap_or(section.place);
+    if matcher.connect || section.place_of("cluster_header").is_some() {
+        problems.error(
+            place,
+            "a bridge of tunnels or to whatever cluster",
+            "`cluster` or `weighted_clusters`",
+        );
+    }
+    if let Some(place) = section.place_of("rewrite") {
+        problems.error(
+            place,
+            "a rewrite of what becomes a call",
+            "none: a call has no path and no host of its own",
+        );
+    }
+    let weighted = section.find("weighted_clusters").and_then(|tree| match &tree.value {
+        Value::Sequence(items) => items.first(),
+        _ => None,
+    });
+    let weighted = weighted.and_then(|first| match &first.value {
+        Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "name").map(|entry| &entry.value),
+        _ => None,
+    });
+    let Some(named) = section.find("cluster").or(weighted) else { return TCP };
+    let spoken = scalar(named).map(|name| (name, clusters.spoken_by(name)));
+    match spoken {
+        Some((_, Some(spoken))) if protocol(spoken).is_some_and(|protocol| protocol.bridge.is_some()) => {
+            spoken
+        }
+        Some((name, spoken)) if clusters.has(name) => {
+            let message = match spoken {
+                Some(spoken) => format!("the cluster `{name}` speaks {spoken}, which JSON is not bridged to"),
+                None => format!("the cluster `{name}` does not say what it speaks"),
+            };
+            problems.error(named.place, message, format!("a cluster with {}", bridge::protocols()));
+            TCP
+        }
+        _ => TCP,
     }
 }
 

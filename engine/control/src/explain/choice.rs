@@ -41,7 +41,16 @@ fn fallback_reason(listener: &Listener) -> String {
     })
 }
 
+/// Also what becomes of a request on its way there.
 fn cluster_reason(snapshot: &Snapshot, forward: &Forward, cluster: &Cluster) -> String {
+    let chosen = choice_reason(snapshot, forward, cluster);
+    let Some(bridge) = &forward.bridge else { return chosen };
+    let bridged =
+        format!("a bridge: requests become {} calls of {}", cluster.protocol, bridge.service.service);
+    if chosen.is_empty() { bridged } else { format!("{chosen}; {bridged}") }
+}
+
+fn choice_reason(snapshot: &Snapshot, forward: &Forward, cluster: &Cluster) -> String {
     if forward.cluster_header.is_some() {
         return "the request names it".to_owned();
     }

@@ -1,6 +1,8 @@
 //! Protocols of calls: many exchanges on one connection, what each is answered with, and what becomes of the others.
 
 mod bolt;
+mod bridge;
+mod bridged_peers;
 mod calls;
 mod detection;
 mod failures;
