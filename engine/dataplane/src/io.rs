@@ -240,6 +240,10 @@ pub trait Io {
     /// Ends the sending side (FIN) behind whatever is queued. Nothing can be sent afterwards.
     fn shutdown(&mut self, conn: ConnId);
 
+    /// Appends the bytes that were queued last and that no operation has been given: the peer cannot have any of them. An engine
+    /// that does not know appends none.
+    fn unsent(&mut self, _conn: ConnId, _out: &mut Vec<u8>) {}
+
     /// Ends the connection now. `conn` is void from here on; a relay it takes part in ends without a completion. What
     /// the relay had under way is lost, so the other side must be closed by the caller, too; until then it may be
     /// received on (to discard what comes) and sent to.

@@ -289,6 +289,14 @@ impl Io for Epoll {
         self.queue_segment(conn, segment);
     }
 
+    fn unsent(&mut self, conn: ConnId, out: &mut Vec<u8>) {
+        if let Some(conn) = self.conns.get(conn)
+            && let Some(outgoing) = &conn.outgoing
+        {
+            outgoing.copy_behind(0, out);
+        }
+    }
+
     fn relay(&mut self, from: ConnId, to: ConnId, limit: u64) {
         self.queue_relay(from, to, limit);
     }

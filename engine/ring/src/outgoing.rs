@@ -42,6 +42,11 @@ impl Outgoing {
         self.queue.push(segment);
     }
 
+    /// Appends what no send has been given.
+    pub(crate) fn copy_unsent(&self, out: &mut Vec<u8>) {
+        self.queue.copy_behind(self.in_flight, out);
+    }
+
     /// See [`SendQueue::push_barrier`].
     pub(crate) fn push_barrier(&mut self, barrier: Barrier) {
         self.queue.push_barrier(barrier);

@@ -109,6 +109,14 @@ impl<C: Chunk> SendQueue<C> {
         self.barriers.front() == Some(&(segments, Barrier::Finish)) && bytes <= BYTES_PER_SEND / 2
     }
 
+    /// Appends what is queued behind the first `begun` segments, of which the kernel may have any part.
+    pub fn copy_behind(&self, begun: usize, out: &mut Vec<u8>) {
+        let mut skip = if begun == 0 { self.front_sent } else { 0 };
+        for segment in self.segments.iter().skip(begun) {
+            out.extend_from_slice(&segment[std::mem::take(&mut skip)..]);
+        }
+    }
+
     /// The kernel took `bytes`: frees what is sent.
     #[inline]
     pub fn advance(&mut self, bytes: usize) {

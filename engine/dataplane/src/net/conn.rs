@@ -68,6 +68,8 @@ pub struct Outbox<C> {
     /// Framing not handed over yet, so that what follows within the turn rides in the same buffer.
     staged: Option<Rc<Vec<u8>>>,
     queued_bytes: u64,
+    /// Handed to the kernel since the connection was opened.
+    taken_bytes: u64,
     /// Payload segments since the queue was last empty.
     queued_segments: u32,
     /// Payload bytes copied into the staged buffer.
@@ -182,6 +184,7 @@ impl<C> Default for Outbox<C> {
         Outbox {
             staged: None,
             queued_bytes: 0,
+            taken_bytes: 0,
             queued_segments: 0,
             staged_payload: 0,
             is_behind_head: false,
@@ -286,10 +289,32 @@ impl<C: Chunk> Outbox<C> {
 
     /// `bytes` were handed to the kernel.
     pub fn on_sent(&mut self, bytes: usize) {
+        self.taken_bytes += bytes as u64;
         self.queued_bytes = self.queued_bytes.saturating_sub(bytes as u64);
         if self.queued_bytes == 0 {
             self.queued_segments = 0;
         }
+    }
+
+    /// How many bytes stand in front of what is staged next, since the connection was opened.
+    pub fn position(&self) -> u64 {
+        self.queued_position() + self.staged.as_ref().map_or(0, |staged| staged.len() as u64)
+    }
+
+    fn queued_position(&self) -> u64 {
+        self.taken_bytes + self.queued_bytes
+    }
+
+    /// The bytes that the peer cannot have any of, and the position of their first.
+    pub fn take_unsent<I: Io<Chunk = C>>(&mut self, io: &mut I, id: ConnId) -> (u64, Vec<u8>) {
+        let mut bytes = vec![];
+        if self.failed {
+            return (u64::MAX, bytes);
+        }
+        io.unsent(id, &mut bytes);
+        let begin = self.queued_position().saturating_sub(bytes.len() as u64);
+        bytes.extend_from_slice(self.staged.as_ref().map_or(&[], |staged| staged));
+        (begin, bytes)
     }
 
     /// Sending is over.

@@ -117,7 +117,7 @@ pub struct ClusterCounters {
     pub requests_pending: Counter,
     /// Requests refused because of `max_pending`.
     pub requests_overflow: Counter,
-    /// Requests sent again because their pooled connection turned out to be closed.
+    /// Requests sent again because their pooled connection turned out to be closed, and calls that had not left when theirs was lost.
     pub requests_retried_stale: Counter,
     /// Answers to exchanges that were not under way, or no longer.
     pub stray_answers: Counter,

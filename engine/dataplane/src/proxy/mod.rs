@@ -37,4 +37,5 @@ mod retry;
 mod shared;
 mod transforming;
 mod tunnel;
+mod unsent;
 mod upstream;

@@ -176,8 +176,9 @@ impl<I: Io> Worker<I> {
 
     /// Writes the head, as the edits at hand change it, for the connection; it goes out with the next flush.
     pub(crate) fn encode_request(&mut self, key: StreamKey, id: ConnId, head: &RequestHead<'_>) {
-        let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get(key)) else { return };
+        let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get_mut(key)) else { return };
         if let Some(codec) = &mut conn.codec {
+            stream.attempt.begins_at = conn.outbox.position();
             let staged = conn.outbox.stage_head(&mut self.buffers);
             let encoded = codec.encode_request(stream.attempt.stream, head, &self.edits, staged);
             if let Err(error) = encoded {

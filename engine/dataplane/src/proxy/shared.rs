@@ -102,13 +102,16 @@ impl<I: Io> Worker<I> {
 
     /// The connection is over, and with it all that it carries.
     pub(super) fn break_shared(&mut self, io: &mut I, id: ConnId, clean: bool) {
-        let Some(conn) = self.conns.get(id) else { return };
+        let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(calls) = &conn.calls else { return };
         let streams: Vec<StreamKey> = calls.streams().collect();
+        let unsent = conn.outbox.take_unsent(io, id);
         let mode = if clean { CloseMode::Graceful } else { CloseMode::Reset };
         self.close_conn(io, id, mode);
         for key in streams {
-            self.handle_upstream_failed(io, key, id, clean);
+            if !self.send_unsent(io, key, id, &unsent) {
+                self.handle_upstream_failed(io, key, id, clean);
+            }
         }
     }
 

@@ -52,6 +52,8 @@ pub struct Attempt {
     pub is_counted: bool,
     /// It was not answered within the timeout of one try, and goes on.
     pub is_overdue: bool,
+    /// Where its request begins among all that its connection sends, if that carries calls.
+    pub begins_at: u64,
     /// Connections that were opened for it.
     pub connects: u8,
 }

@@ -69,6 +69,19 @@ impl<C: Chunk> BodyTable<C> {
             body.pieces.push(Segment::Chunk(chunk.subset(part)));
             return 0;
         }
+        self.copy(key, part, buffers);
+        part.len()
+    }
+
+    /// Keeps a copy of `part` behind what is there.
+    pub fn keep_copy(&mut self, key: BodyKey, part: &[u8], buffers: &mut BufferPool) {
+        self.bodies[key.0 as usize].bytes += part.len() as u64;
+        self.bytes += part.len() as u64;
+        self.copy(key, part, buffers);
+    }
+
+    fn copy(&mut self, key: BodyKey, part: &[u8], buffers: &mut BufferPool) {
+        let body = &mut self.bodies[key.0 as usize];
         let mut rest = part;
         while !rest.is_empty() {
             // What is on its way to an endpoint has another owner, and stays as it is.
@@ -84,7 +97,6 @@ impl<C: Chunk> BodyTable<C> {
             open.extend_from_slice(now);
             rest = later;
         }
-        part.len()
     }
 
     /// Somebody else needs the body, too, and will release it. Tells its length.

@@ -21,6 +21,8 @@ pub struct Retry {
     pub is_too_large: bool,
     /// There was a reason to send it again, and it could not be, for its length.
     pub is_missed: bool,
+    /// It was sent again because its connection was lost before any of it had left.
+    pub was_unsent: bool,
     /// 0 is off.
     pub per_try_timeout_ms: u64,
     /// An attempt that is not answered within that time goes on beside the next one.

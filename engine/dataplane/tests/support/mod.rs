@@ -151,6 +151,12 @@ impl Io for TestIo {
         socket.unreported += segment.len();
     }
 
+    fn unsent(&mut self, conn: ConnId, out: &mut Vec<u8>) {
+        let socket = self.live(conn);
+        let taken = socket.sent.len().saturating_sub(socket.unreported);
+        out.extend_from_slice(&socket.sent[taken..]);
+    }
+
     fn relay(&mut self, from: ConnId, to: ConnId, limit: u64) {
         assert!(self.live(to).connected);
         let socket = self.live(from);
