@@ -33,14 +33,26 @@ impl Shape {
         let mut connect = route("/", forward(to));
         connect.matcher.connect = true;
         routes.push(connect);
+        let detection = self.detection();
         ListenerKind::Http(Box::new(HttpListener {
-            protocol: "http1",
+            protocol: if detection.is_some() { AUTO } else { "http1" },
+            detection,
             codec: self.codec,
             options: self.options.clone(),
             headers: self.has_rules.then(|| Box::new(rules::of_listener())),
             routes: self.table(routes).into(),
             ..HttpListener::default()
         }))
+    }
+
+    /// Every third version finds out that clients speak HTTP; connections of the others go on in it, and its in them.
+    fn detection(&self) -> Option<Box<Detection>> {
+        let protocols = vec!["bolt", "dubbo", "http1"];
+        // Whoever stalls within the first bytes has as long as for a head.
+        let timeout_ms =
+            Some(self.limits.request_headers_timeout_ms).filter(|ms| *ms > 0).unwrap_or(3_600_000);
+        let is_auto = self.version % 3 == 1;
+        is_auto.then(|| Box::new(Detection { protocols, timeout_ms, fallback: None }))
     }
 
     /// By zones, or in every other version in a chain of two tables, which takes the same.
