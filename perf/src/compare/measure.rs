@@ -1,6 +1,8 @@
 //! One measurement of one proxy.
 
 use std::io::{BufRead, BufReader, Read};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
@@ -76,8 +78,12 @@ pub(crate) fn idle_connections(lab: &Lab, proxy: &mut Proxy, connections: u32) -
     ]))
 }
 
-/// The proxy's own memory as it is.
+/// Before a process counts as idle: what it has done to start is over, and allocators had time to give back what that took.
+const SETTLES: Duration = Duration::from_secs(3);
+
+/// The proxy's own memory while it has nothing to do.
 pub(crate) fn idle_memory(proxy: &Proxy) -> Figures {
+    thread::sleep(SETTLES);
     Figures::from([(MEMORY_BYTES, anonymous_bytes(&proxy.processes()) as f64)])
 }
 
