@@ -31,6 +31,8 @@ pub(super) struct Server<L> {
     dialect: u8,
     is_reusable: bool,
     is_closing: bool,
+    /// Nor is any call taken any more: the last one that could be answered in its turn was.
+    is_over: bool,
     layout: PhantomData<fn() -> L>,
 }
 
@@ -58,6 +60,7 @@ impl<L: Layout> Server<L> {
             dialect: 0,
             is_reusable: true,
             is_closing: false,
+            is_over: false,
             layout: PhantomData,
         }
     }
@@ -68,7 +71,7 @@ impl<L: Layout> Server<L> {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, ProtocolError> {
         // While there is no room for another call, the next frame waits where it is.
-        if self.exchanges.is_full() {
+        if self.exchanges.is_full() || self.is_over {
             return Ok(None);
         }
         let gathered = gather::<L>(&mut self.carry, input, &self.limits).map_err(|error| self.fail(error))?;
@@ -156,6 +159,7 @@ impl<L: Layout> Server<L> {
         }
         self.incoming.forget(stream);
         self.exchanges.close(stream);
+        self.is_over |= self.is_closing && L::POOL_MODE == PoolMode::PingPong;
     }
 }
 

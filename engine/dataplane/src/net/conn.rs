@@ -144,6 +144,13 @@ pub struct ConnTimer {
 }
 
 impl<C: Chunk> Conn<C> {
+    /// Whether an upstream connection for many calls carries none any more, and is idle as soon as all is sent.
+    pub fn is_left(&self) -> bool {
+        let carries_nothing = self.calls.as_ref().is_some_and(|calls| calls.is_empty());
+        let is_upstream = matches!(self.role, Role::Upstream { .. });
+        is_upstream && self.phase == Phase::Busy && self.shadow.is_none() && carries_nothing
+    }
+
     /// A connection that was just accepted or asked for.
     pub fn new(id: ConnId, role: Role, phase: Phase, now: Time) -> Self {
         Conn {

@@ -320,6 +320,8 @@ impl<I: Io> Worker<I> {
             if has_more {
                 self.work.push_back(Work::Deliver(downstream));
             }
+            // A checksum is written at the end, which may be in another turn than the beginning.
+            self.touch(downstream);
         }
         if self.streams.get(key).is_some_and(|stream| matches!(stream.attempt.upstream, Upstream::Released)) {
             self.finish_stream(io, key);

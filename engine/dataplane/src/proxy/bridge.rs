@@ -2,7 +2,7 @@
 //! whole, its answer as well: what lies between is a call like any other, so that retries, timeouts and balancing are those of
 //! calls. What the bytes mean is known to the codecs alone.
 
-use super::pick::Refusal;
+use super::pick::{OVERFLOW, Refusal};
 use crate::config::{BridgeRule, Forward, RouteAction};
 use crate::io::Io;
 use crate::observe::access_log::ResponseFlags;
@@ -49,6 +49,13 @@ impl<I: Io> Worker<I> {
             }
         };
         let Some(stream) = self.streams.get_mut(key) else { return };
+        // With its first bytes, so that its cluster is still there when it is whole.
+        let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
+        let is_admitted = cluster.is_none_or(|cluster| {
+            let is_admitted = cluster.begin_request();
+            cluster.counters.requests_overflow.add(u64::from(!is_admitted));
+            is_admitted
+        });
         stream.bridge = Some(Box::new(Bridging {
             method: method.to_owned(),
             protocol: None,
@@ -59,6 +66,10 @@ impl<I: Io> Worker<I> {
         stream.attempt.upstream = Upstream::Gathering;
         // An attempt is told by its connection, which many share.
         stream.retry.hedges = false;
+        if !is_admitted {
+            let (status, _, details) = OVERFLOW;
+            return self.refuse_bridged(key, status, details, "too many requests");
+        }
         if head.expects_continue {
             self.work.push_back(Work::Continue(key));
         }
@@ -181,7 +192,6 @@ impl<I: Io> Worker<I> {
         if let Some(bridging) = &mut stream.bridge {
             bridging.protocol = protocol;
         }
-        stream.attempt.upstream = Upstream::Unrouted;
         stream.request_has_body = false;
         stream.is_idempotent = false;
         let head = RequestHead {

@@ -2,7 +2,7 @@
 //! without an answer, the end of one exchange, and the end of all.
 
 use super::shared::GATHERED_BYTES;
-use crate::io::{CloseMode, ConnId, Io};
+use crate::io::{ConnId, Io};
 use crate::net::conn::{Phase, Role};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::drain::Drain;
@@ -91,7 +91,6 @@ impl<I: Io> Worker<I> {
     fn dispatch_gathered(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(head) = stream.head.take() else { return };
-        stream.attempt.upstream = Upstream::Unrouted;
         stream.is_body_here = true;
         let mut edits = std::mem::take(&mut self.edits);
         let lent = head.lend(&mut edits);
@@ -217,8 +216,8 @@ impl<I: Io> Worker<I> {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.calls.as_ref().is_some_and(|calls| calls.is_empty()) {
-            conn.outbox.flush_staged(io, id, &mut self.buffers);
-            self.close_conn(io, id, CloseMode::Graceful);
+            // Its last answers may not be sent yet.
+            self.close_behind_answer(io, id, false);
         }
     }
 

@@ -18,6 +18,9 @@ use std::rc::Rc;
 /// How long a client that was answered may go on sending before it is cut off.
 const LINGER_MS: u64 = 5_000;
 
+/// How long an upstream may take nothing of what nobody answers.
+const UNSENT_MS: u64 = 5_000;
+
 /// How long a connection whose listener is gone may wait for its last request.
 const ORPHAN_MS: u64 = 15_000;
 
@@ -110,6 +113,7 @@ impl<I: Io> Worker<I> {
                     ]),
                     _ => match conn.shadow.as_ref() {
                         Some(shadow) => after(shadow.started, shadow.timeout_ms, Limit::Shadow),
+                        None if conn.is_left() => Some((conn.since.after_ms(UNSENT_MS), Limit::Idle)),
                         None => {
                             let (key, since) = self.held_up_by(id)?;
                             let listener = &self.streams.get(key)?.listener;

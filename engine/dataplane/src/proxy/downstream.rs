@@ -304,7 +304,8 @@ impl<I: Io> Worker<I> {
     pub(crate) fn handle_downstream_ended(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.input_ended = true;
-        if conn.calls.is_some() && clean && conn.held.is_empty() {
+        let lingers = conn.phase == Phase::Lingering;
+        if conn.calls.is_some() && clean && conn.held.is_empty() && !lingers {
             self.end_calls_input(io, id);
             return;
         }

@@ -146,11 +146,12 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    /// Finished once no client is left, and none can come any more.
+    /// Finished once no client is left, nor anything that nobody waits for to be sent, and none can come any more.
     pub(crate) fn check_drained(&mut self) {
         if let Drain::Draining { backlog_until } = self.drain
             && self.now >= backlog_until
             && self.listeners.iter().all(|slot| slot.connections == 0)
+            && self.conns.ids(Conn::is_left).is_empty()
         {
             self.drain = Drain::Finished;
         }

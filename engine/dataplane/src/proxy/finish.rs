@@ -84,8 +84,7 @@ impl<I: Io> Worker<I> {
         let (cluster, outcome) = (stream.cluster, outcome_of(stream));
         self.drop_hedges(io, key, outcome);
         self.leave_upstream(io, key, cluster, upstream, mode);
-        // A request that was never sent to its cluster has not begun there, either.
-        if !matches!(upstream, Upstream::Released | Upstream::Gathering) {
+        if upstream != Upstream::Released {
             self.record_upstream_end(key);
         }
     }

@@ -73,6 +73,13 @@ impl<I: Io> Worker<I> {
     fn handle_downstream_sent(&mut self, io: &mut I, id: ConnId, bytes: usize) {
         let Some(conn) = self.conns.get(id) else { return };
         let (empty, stream) = (conn.outbox.is_empty(), conn.stream);
+        // The last answers may go out when nothing more is read.
+        if conn.calls.is_some()
+            && let Some(Some(listener)) = self.listener_of(id)
+        {
+            listener.counters.sent_bytes.add(bytes as u64);
+        }
+        let Some(conn) = self.conns.get(id) else { return };
         if conn.phase == Phase::Lingering {
             if conn.input_ended && empty {
                 self.close_conn(io, id, CloseMode::Graceful);
@@ -80,7 +87,7 @@ impl<I: Io> Worker<I> {
             return;
         }
         if conn.calls.is_some() {
-            self.handle_calls_sent(io, id, bytes);
+            self.handle_calls_sent(io, id);
             return;
         }
         let Some(stream_key) = stream else { return };
@@ -102,10 +109,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// A connection with many exchanges has room again, perhaps.
-    fn handle_calls_sent(&mut self, io: &mut I, id: ConnId, bytes: usize) {
-        if let Some(Some(listener)) = self.listener_of(id) {
-            listener.counters.sent_bytes.add(bytes as u64);
-        }
+    fn handle_calls_sent(&mut self, io: &mut I, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(calls) = &mut conn.calls else { return };
         calls.taken = self.now;
@@ -129,6 +133,17 @@ impl<I: Io> Worker<I> {
     }
 
     fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.is_left()
+        {
+            conn.since = self.now;
+            if !conn.outbox.is_empty() {
+                return;
+            }
+            self.after_call(io, id);
+            self.check_drained();
+            return;
+        }
         if let Some(calls) = self.conns.get(id).and_then(|conn| conn.calls.as_ref()) {
             if let Some(key) = calls.sender
                 && let Some(stream) = self.streams.get_mut(key)

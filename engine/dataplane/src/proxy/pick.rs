@@ -31,19 +31,23 @@ impl<I: Io> Worker<I> {
         head: &RequestHead<'_>,
         is_connect: bool,
     ) -> Option<Refusal> {
-        if self.is_gathered(key, head.body) {
-            self.gather(key, head);
-            return None;
-        }
+        let is_gathered = self.is_gathered(key, head.body);
         let random = self.next_random();
         let stream = self.streams.get_mut(key)?;
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
-        if !cluster.begin_request() {
+        // One that was gathered has begun with its first bytes, so that its cluster is still there.
+        let was_gathered = stream.attempt.upstream == Upstream::Gathering;
+        stream.attempt.upstream = Upstream::Unrouted;
+        if !was_gathered && !cluster.begin_request() {
             cluster.counters.requests_overflow.add(1);
             return Some(OVERFLOW);
+        }
+        if is_gathered {
+            self.gather(key, head);
+            return None;
         }
         let Some(endpoint) = cluster.pick(&stream.pick_request(self.now, random, &[])) else {
             return Some(NO_HEALTHY_UPSTREAM);
@@ -387,7 +391,7 @@ const CONNECT_REASONS: RetryOn = RetryOn(
 
 pub(super) const NO_CLUSTER: Refusal = (503, ResponseFlags::NO_CLUSTER_FOUND, "cluster_not_found");
 const OTHER_PROTOCOL: Refusal = (503, ResponseFlags::NO_CLUSTER_FOUND, "cluster_speaks_another_protocol");
-const OVERFLOW: Refusal = (503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow");
+pub(super) const OVERFLOW: Refusal = (503, ResponseFlags::UPSTREAM_OVERFLOW, "overflow");
 pub(crate) const NO_HEALTHY_UPSTREAM: Refusal =
     (503, ResponseFlags::NO_HEALTHY_UPSTREAM, "no_healthy_upstream");
 const CONNECT_FAILURE: Refusal =

@@ -81,9 +81,15 @@ impl<I: Io> Worker<I> {
             }
             return;
         }
-        if !calls.is_empty() {
+        // What nobody answers may not be sent yet.
+        let is_unsent = !conn.outbox.is_empty() && !conn.outbox.has_failed() && !conn.input_ended;
+        if !calls.is_empty() || is_unsent {
             if cluster.has_waiting() {
                 self.work.push_back(Work::ServeWaiting(key));
+            }
+            if calls.is_empty() {
+                conn.since = self.now;
+                self.arm_deadline(id);
             }
             return;
         }
