@@ -100,9 +100,15 @@ impl CoreCluster {
     /// A request comes to the cluster; `false` if its circuit breaker is open. It is to be ended in any case.
     #[must_use]
     pub fn begin_request(&mut self) -> bool {
+        self.counters.requests_total.add(1);
+        self.begin_gathering()
+    }
+
+    /// As [`begin_request`](Self::begin_request), of one that is a request only when it has come whole: it is counted then.
+    #[must_use]
+    pub fn begin_gathering(&mut self) -> bool {
         let admitted = self.breaker.admits_request(self.requests);
         self.requests += 1;
-        self.counters.requests_total.add(1);
         self.counters.requests_active.add(1);
         admitted
     }

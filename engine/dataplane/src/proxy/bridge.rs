@@ -52,7 +52,8 @@ impl<I: Io> Worker<I> {
         // With its first bytes, so that its cluster is still there when it is whole.
         let cluster = self.clusters.get_mut(stream.cluster as usize).and_then(Option::as_mut);
         let is_admitted = cluster.is_none_or(|cluster| {
-            let is_admitted = cluster.begin_request();
+            let is_admitted = cluster.begin_gathering();
+            cluster.counters.requests_total.add(u64::from(!is_admitted));
             cluster.counters.requests_overflow.add(u64::from(!is_admitted));
             is_admitted
         });

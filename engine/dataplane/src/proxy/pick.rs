@@ -41,13 +41,15 @@ impl<I: Io> Worker<I> {
         // One that was gathered has begun with its first bytes, so that its cluster is still there.
         let was_gathered = stream.attempt.upstream == Upstream::Gathering;
         stream.attempt.upstream = Upstream::Unrouted;
-        if !was_gathered && !cluster.begin_request() {
-            cluster.counters.requests_overflow.add(1);
-            return Some(OVERFLOW);
-        }
-        if is_gathered {
+        let is_admitted = was_gathered || cluster.begin_gathering();
+        if is_gathered && is_admitted {
             self.gather(key, head);
             return None;
+        }
+        cluster.counters.requests_total.add(1);
+        if !is_admitted {
+            cluster.counters.requests_overflow.add(1);
+            return Some(OVERFLOW);
         }
         let Some(endpoint) = cluster.pick(&stream.pick_request(self.now, random, &[])) else {
             return Some(NO_HEALTHY_UPSTREAM);
