@@ -5,6 +5,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sidering_codecs::registry::{CodecOptions, protocol};
+use sidering_codecs::rpc::RpcHead;
 use sidering_codecs::{Codec, Edits, Event, Scratch, StreamId};
 
 /// Calls that are under way at a time, as one batch of reads brings them.
@@ -152,6 +153,7 @@ impl Proxy {
                 Event::Request { stream, head } => {
                     opened = self.upstream.open().expect("free");
                     self.down[opened.slot() as usize] = stream;
+                    self.payload_bytes += short_payload_bytes(head.rpc);
                     let encoded = self.upstream.encode_request(opened, &head, &self.edits, &mut self.out);
                     encoded.expect("it fits");
                 }
@@ -172,6 +174,7 @@ impl Proxy {
             match event {
                 Event::Response { stream, head } => {
                     let down = self.down[stream.slot() as usize];
+                    self.payload_bytes += short_payload_bytes(head.rpc);
                     let encoded = self.downstream.encode_response(down, &head, &self.edits, &mut self.out);
                     encoded.expect("it fits");
                 }
@@ -188,6 +191,11 @@ impl Proxy {
         black_box(&self.out);
         assert!(self.downstream.is_idle() && self.upstream.is_idle());
     }
+}
+
+/// What of a frame's payload goes with its head.
+fn short_payload_bytes(rpc: Option<RpcHead<'_>>) -> usize {
+    rpc.map_or(0, |rpc| rpc.taken_payload_bytes() as usize)
 }
 
 /// Numbers answers as the `round`th batch of calls went out: the slot that was freed last is used first.
