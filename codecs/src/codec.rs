@@ -225,15 +225,20 @@ pub trait Codec {
     fn is_idle(&self) -> bool;
 
     /// How many body bytes of the message being received are still to come as plain bytes, if that is known and the
-    /// bytes carry no framing: what the kernel may relay unseen. `u64::MAX` for a tunnel. `None` if not relayable.
-    fn relayable_in(&self) -> Option<u64>;
+    /// bytes carry no framing: what the kernel may relay unseen. `u64::MAX` for a tunnel. `None` if not relayable, as
+    /// nothing is of a protocol that does not say otherwise.
+    fn relayable_in(&self) -> Option<u64> {
+        None
+    }
 
     /// Whether payload may be sent without any framing, so that the kernel may relay into this side.
-    fn relayable_out(&self) -> bool;
+    fn relayable_out(&self) -> bool {
+        false
+    }
 
     /// `length` body bytes of the message being received went by without being decoded; may make `End` due.
-    fn skip_in(&mut self, length: u64);
+    fn skip_in(&mut self, _length: u64) {}
 
     /// `length` payload bytes were sent without `encode_data`.
-    fn skip_out(&mut self, length: u64);
+    fn skip_out(&mut self, _length: u64) {}
 }

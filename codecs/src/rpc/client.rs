@@ -352,16 +352,4 @@ impl<L: Layout> Codec for Client<L> {
         let receives_nothing = self.carry.is_empty() && !self.incoming.is_within_frame();
         receives_nothing && self.exchanges.is_empty() && self.outgoing.may_begin()
     }
-
-    fn relayable_in(&self) -> Option<u64> {
-        None
-    }
-
-    fn relayable_out(&self) -> bool {
-        false
-    }
-
-    fn skip_in(&mut self, _: u64) {}
-
-    fn skip_out(&mut self, _: u64) {}
 }
