@@ -14,8 +14,6 @@ pub enum PoolMode {
     Multiplex,
     /// One call at a time: the protocol has no ids.
     PingPong,
-    /// Each downstream connection has an upstream connection of its own.
-    Bound,
 }
 
 /// A protocol of framed calls. All lengths that a peer sends are checked here; nothing panics on any bytes.
