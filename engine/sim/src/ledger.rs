@@ -162,7 +162,7 @@ impl Stage<'_> {
         let request = self.ledger.get(tag);
         let kind = request.exchange.kind;
         // What was given up may still be read here, long after.
-        let is_given_up = self.engine.links[link as usize].proxy_closed;
+        let is_given_up = self.engine.has_given_up(link);
         let stale = if kind.may_be_sent_twice() { 1 } else { 0 };
         let attempts =
             self.plan.retry.as_ref().filter(|_| kind != Kind::Connect).map(|policy| policy.attempts);
@@ -215,7 +215,7 @@ impl Stage<'_> {
         self.check_turn(tag);
         if let Some(before) = request.sights.last() {
             let answered = self.taken_by_proxy(before.link) - before.taken;
-            let goes_on = answered == 0 && !self.engine.links[before.link as usize].proxy_closed;
+            let goes_on = answered == 0 && !self.engine.has_given_up(before.link);
             self.check_sent_again(tag, link, answered, goes_on);
         }
         self.ledger.get_mut(tag).sights.push(Sight { link, taken });

@@ -28,12 +28,16 @@ impl Io for Engine {
     }
 
     fn receive(&mut self, id: ConnId) {
+        let now = self.now;
         let conn = self.live(id, "receive");
         assert!(conn.is_connected, "misuse: receive before connect: {id:?}");
         assert!(conn.relay_out.is_none(), "misuse: receive while a relay takes from it: {id:?}");
         let takes_back = std::mem::take(&mut conn.pause_due) || conn.receive == Receive::StopToRest;
         match conn.receive {
-            Receive::Rest => conn.receive = Receive::Wanted,
+            Receive::Rest => {
+                conn.receive = Receive::Wanted;
+                conn.resumed_at = now;
+            }
             Receive::StopToRest => conn.receive = Receive::StopToResume,
             _ => {}
         }

@@ -106,6 +106,8 @@ pub(crate) struct Conn {
     pub(crate) opened_at: u64,
     /// When the machine was last told something of it.
     pub(crate) told_at: u64,
+    /// When the machine last asked for bytes that it did not want before.
+    pub(crate) resumed_at: u64,
     pub(crate) told_bytes: u64,
     /// Bytes were queued since the answer before the junk was told.
     pub(crate) has_asked: bool,
@@ -150,6 +152,7 @@ impl Conn {
             resets_at_close: false,
             opened_at: 0,
             told_at: 0,
+            resumed_at: 0,
             told_bytes: 0,
             has_asked: false,
             is_spoiled: false,

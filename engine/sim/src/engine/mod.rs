@@ -17,7 +17,7 @@ mod sending;
 mod slots;
 pub(crate) mod truth;
 
-pub(crate) use conn::Side;
+pub(crate) use conn::{Receive, Side};
 pub(crate) use slots::SimChunk;
 
 use crate::agenda::{Agenda, Event};
@@ -251,6 +251,11 @@ impl Engine {
     /// Every connection that the machine has open.
     pub(crate) fn open_conns(&self) -> impl Iterator<Item = &Conn> {
         self.conns.iter().filter(|conn| conn.life == Life::Live)
+    }
+
+    /// Whether the machine has closed its end of a link: the kernel may take a while to.
+    pub(crate) fn has_given_up(&self, link: u32) -> bool {
+        self.links[link as usize].proxy_closed || !self.open_conns().any(|conn| conn.link == link)
     }
 
     /// Connections that still have something in the kernel.

@@ -34,6 +34,8 @@ pub(crate) struct ClusterShape {
     pub(super) ejected: [bool; ENDPOINTS],
     /// Of a logical host, the only one then: its further addresses.
     alternates: Option<usize>,
+    /// It is the logical host that was there before, under another address: what is connected to that one stays.
+    pub(super) has_moved: bool,
 }
 
 impl ClusterShape {
@@ -73,7 +75,14 @@ impl ClusterShape {
             unwell: [false; ENDPOINTS],
             ejected: [false; ENDPOINTS],
             alternates,
+            has_moved: false,
         }
+    }
+
+    /// Whether both are a logical host, and nothing but its address tells them apart.
+    pub(super) fn is_same_host_as(&self, other: &ClusterShape) -> bool {
+        let is_logical = self.alternates.is_some() && other.alternates.is_some();
+        is_logical && self.config(0, 0, None).differs_in_endpoints_only(&other.config(0, 0, None))
     }
 
     pub(super) fn address(&self, number: usize, at: usize) -> Address {

@@ -113,6 +113,7 @@ impl Shape {
                 };
                 let newest = shape.newest.max(next.generation);
                 let previous = std::mem::replace(shape, next);
+                shape.has_moved = shape.is_same_host_as(&previous);
                 shape.previous = Some(Box::new(previous));
                 shape.newest = newest;
             } else if choices.chance(50) {
@@ -217,10 +218,12 @@ impl Shape {
     pub(crate) fn enter(&self, truth: &mut Truth) {
         for (number, shape) in self.clusters.iter().enumerate() {
             let addresses: Vec<Address> = (0..ENDPOINTS).map(|at| shape.address(number, at)).collect();
-            for known in truth.clusters.iter_mut().filter(|known| known.cluster == number) {
+            let at = truth.endpoint(&addresses[0]).map(|(at, _)| at);
+            let stays = shape.has_moved && at.is_none_or(|at| truth.clusters[at].is_current);
+            for known in truth.clusters.iter_mut().filter(|known| known.cluster == number && !stays) {
                 known.is_current = false;
             }
-            if let Some((at, _)) = truth.endpoint(&addresses[0]) {
+            if let Some(at) = at {
                 let known = &mut truth.clusters[at];
                 known.is_current = true;
                 if known.seen_version + 1 < self.version {
