@@ -200,7 +200,7 @@ pub enum Completion<C> {
     /// This many bytes of queued segments went to the kernel (relayed bytes are not counted here).
     Sent { conn: ConnId, bytes: usize },
     /// Sending is over for good; whatever was queued is dropped, also a relay into this connection (which reports
-    /// [`RelayEnd::DestinationFailed`] instead of this).
+    /// [`RelayEnd::DestinationFailed`] instead of this). While this is told [`Io::unsent`] still knows what was queued.
     SendFailed { conn: ConnId, error: IoError },
     /// Progress of a relay: at most one per turn and relay.
     Relayed { from: ConnId, to: ConnId, bytes: u64 },
@@ -240,8 +240,8 @@ pub trait Io {
     /// Ends the sending side (FIN) behind whatever is queued. Nothing can be sent afterwards.
     fn shutdown(&mut self, conn: ConnId);
 
-    /// Appends the bytes that were queued last and that no operation has been given: the peer cannot have any of them. An engine
-    /// that does not know appends none.
+    /// Appends the bytes that were queued last and that the kernel has not taken, nor may take: the peer cannot have any of them,
+    /// whatever it was that ended the connection. An engine that does not know appends none, or fewer.
     fn unsent(&mut self, _conn: ConnId, _out: &mut Vec<u8>) {}
 
     /// Ends the connection now. `conn` is void from here on; a relay it takes part in ends without a completion. What

@@ -1,6 +1,6 @@
 //! Calls whose connection is lost before they have left: they are sent again, once, and no others are.
 
-use sidering_dataplane::io::IoError;
+use sidering_dataplane::io::{Completion, IoError};
 use support::Bench;
 
 mod bolt;
@@ -53,4 +53,30 @@ fn a_call_is_sent_again_once() {
     assert_eq!(answers.len(), 1);
     assert_ne!(answers[0].1, 0, "{answers:?}");
     bench.assert_empty();
+}
+
+#[test]
+fn a_send_that_fails_loses_no_call_that_no_send_took() {
+    for has_left in [true, false] {
+        let mut bench = Bench::new(bolt::snapshot_of("bolt", 1));
+        let client = bench.client();
+        bench.receive(client, &request(1, b"first"));
+        let lost = bench.connected();
+        if has_left {
+            bench.flush(lost);
+        }
+        bench.receive(client, &request(2, b"second"));
+        bench.complete(Completion::SendFailed { conn: lost, error: IoError::BrokenPipe });
+        let other = bench.connected();
+        let again = frames(&bench.flush(other));
+        let found: Vec<&[u8]> = again.iter().map(|(.., body)| body.as_slice()).collect();
+        assert_eq!(found, &[&b"first"[..], b"second"][usize::from(has_left)..]);
+        for (id, _, body) in &again {
+            bench.receive(other, &response(*id, body));
+        }
+        let answers: Vec<_> =
+            frames(&bench.flush(client)).iter().map(|(id, status, _)| (*id, *status == 0)).collect();
+        assert_eq!(answers, [(1, !has_left), (2, true)]);
+        bench.assert_empty();
+    }
 }

@@ -64,6 +64,7 @@ impl Epoll {
     fn flush_send(&mut self, index: u32) {
         let conn = self.conns.entry(index);
         if conn.send != SendSide::Open || conn.relay_in != NO_RELAY {
+            self.drop_unsent(index);
             return;
         }
         let (Some(outgoing), Some(socket)) = (&mut conn.outgoing, &conn.socket) else { return };
@@ -159,21 +160,33 @@ impl Epoll {
         }
     }
 
-    /// Ends the sending side: drops what is queued, and with it relays into the connection, which report the failure in
-    /// its place.
+    /// What a failed connection had queued is kept for [`Epoll::unsent`] until the failure was told, and no longer: slots may
+    /// wait for it.
+    #[cold]
+    fn drop_unsent(&mut self, index: u32) {
+        let conn = self.conns.entry(index);
+        if conn.send == SendSide::Ended
+            && let Some(outgoing) = conn.outgoing.take()
+        {
+            self.spare.keep(outgoing);
+        }
+    }
+
+    /// Ends the sending side, and with it relays into the connection, which report the failure in its place. What is queued
+    /// is dropped by the next flush, behind the turn in which that is told.
     #[cold]
     pub(crate) fn fail_sending(&mut self, id: ConnId, error: IoError) -> Option<Completion<EpollChunk>> {
         let conn = self.conns.entry(id.index);
         conn.send = SendSide::Ended;
         let running = conn.relay_in;
         let mut relays = Vec::new();
-        if let Some(mut outgoing) = conn.outgoing.take() {
+        if let Some(outgoing) = &mut conn.outgoing {
             for barrier in outgoing.take_barriers() {
                 if let Barrier::Relay { index, serial } = barrier {
                     relays.push((index, serial));
                 }
             }
-            self.spare.keep(outgoing);
+            self.mark_dirty(id.index);
         }
         let mut reported = false;
         if running != NO_RELAY {

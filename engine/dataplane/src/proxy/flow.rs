@@ -172,14 +172,16 @@ impl<I: Io> Worker<I> {
     /// Nothing more can be sent on the connection.
     pub(crate) fn handle_send_failed(&mut self, io: &mut I, id: ConnId) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        if conn.calls.is_some() && matches!(conn.role, Role::Upstream { .. }) {
+            // What it had to send may go elsewhere.
+            self.break_shared_unless_shadow(io, id);
+            return;
+        }
         conn.outbox.fail();
         match conn.role {
             Role::Detecting { .. } => self.close_conn(io, id, CloseMode::Graceful),
             Role::Downstream { .. } => self.abort_downstream(io, id, "downstream_remote_disconnect"),
             // An upstream may refuse a request's body and still answer: its answer or its end decides.
-            Role::Upstream { .. } if conn.calls.is_some() => {
-                self.break_shared_unless_shadow(io, id);
-            }
             Role::Upstream { .. } => self.stop_request_body(io, id),
             Role::TunnelDownstream { .. } | Role::TunnelUpstream { .. } => {
                 if let Some(key) = self.stream_of(id) {

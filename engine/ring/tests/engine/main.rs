@@ -20,3 +20,5 @@ mod relay;
 mod support;
 #[path = "../../../system/tests/scenarios/turns.rs"]
 mod turns;
+#[path = "../../../system/tests/scenarios/unsent.rs"]
+mod unsent;

@@ -15,7 +15,8 @@ impl World {
         let now = self.engine.now;
         let longest = self.shape.longest_timeout_ms() * 1000 + TOLERANCE_MICROS;
         for conn in self.engine.open_conns() {
-            let (age, quiet, link) = (now - conn.opened_at, now - conn.told_at.max(conn.resumed_at), conn.link);
+            let (age, quiet, link) =
+                (now - conn.opened_at, now - conn.told_at.max(conn.resumed_at), conn.link);
             if let Side::Upstream(cluster, _) = conn.side
                 && !conn.is_connected
             {
