@@ -100,6 +100,14 @@ impl Io for Engine {
         self.mark(Who::Machine, "queues bytes", link, bytes);
     }
 
+    fn unsent(&mut self, id: ConnId, out: &mut Vec<u8>) {
+        let begin = out.len();
+        let conn = self.live(id, "unsent");
+        conn.copy_unsent(out);
+        let link = conn.link;
+        self.mark(Who::Machine, "asks what is unsent", link, (out.len() - begin) as u64);
+    }
+
     fn relay(&mut self, from: ConnId, to: ConnId, limit: u64) {
         self.queue_relay(from, to, limit);
     }

@@ -180,6 +180,22 @@ impl Conn {
         (self.opened_at, self.told_at) = (now, now);
     }
 
+    /// Appends what is queued and in nobody's hands: the kernel has neither taken it nor may take it.
+    pub(crate) fn copy_unsent(&self, bytes: &mut Vec<u8>) {
+        let mut skip = if self.sending_segments == 0 { self.front_sent } else { 0 };
+        for out in self.out.iter().skip(self.sending_segments) {
+            if let Out::Segment(segment, _) = out {
+                bytes.extend_from_slice(&segment[std::mem::take(&mut skip)..]);
+            }
+        }
+    }
+
+    /// Drops what a failed connection had queued.
+    pub(crate) fn drop_unsent(&mut self) {
+        self.out.clear();
+        self.front_sent = 0;
+    }
+
     pub(crate) fn is_accepted(&self) -> bool {
         matches!(self.side, Side::Downstream(_))
     }

@@ -16,6 +16,9 @@ impl Engine {
     pub(super) fn flush_sends(&mut self) {
         for index in 0..self.conns.len() {
             let conn = &mut self.conns[index];
+            if conn.life == Life::Live && conn.send == Send::Ended {
+                conn.drop_unsent();
+            }
             let is_due = conn.life == Life::Live && conn.send == Send::Open && conn.relay_in.is_none();
             if !is_due || conn.out.is_empty() {
                 continue;
@@ -132,19 +135,19 @@ impl Engine {
         self.wake_peer(serial);
     }
 
-    /// Ends the sending side: drops what is queued, and with it relays into the connection, which report the failure in
-    /// its place.
+    /// Ends the sending side, and with it relays into the connection, which report the failure in its place. What is queued
+    /// is dropped at the end of the turn in which that is told.
     pub(super) fn fail_sending(&mut self, id: ConnId, error: IoError) -> Option<Completion<SimChunk>> {
         self.meet(Situation::SendFailed);
         let conn = &mut self.conns[id.index as usize];
         conn.send = Send::Ended;
-        conn.front_sent = 0;
         let mut relays: Vec<usize> = conn.relay_in.into_iter().collect();
-        for out in conn.out.drain(..) {
+        conn.out.retain(|out| {
             if let Out::Relay(relay) = out {
-                relays.push(relay);
+                relays.push(*relay);
             }
-        }
+            matches!(out, Out::Segment(..))
+        });
         let mut is_reported = false;
         for relay in relays {
             is_reported |= self.end_relay(relay, RelayEnd::DestinationFailed(error));

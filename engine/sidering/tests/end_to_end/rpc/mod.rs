@@ -12,6 +12,7 @@ mod observed;
 mod others;
 mod real_peers;
 mod routing;
+mod unsent;
 
 use crate::support::Config;
 use std::fmt::Display;
