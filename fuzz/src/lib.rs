@@ -7,6 +7,7 @@ pub mod config;
 pub mod control;
 pub mod conversation;
 pub mod data_plane;
+pub mod detection;
 mod forwarded_requests;
 mod forwarded_responses;
 pub mod grammar;
@@ -38,6 +39,7 @@ pub static TARGETS: &[Target] = &[
     Target { name: "chunked_differential", run: chunked_differential::run },
     Target { name: "config", run: config::run },
     Target { name: "data_plane", run: data_plane::run },
+    Target { name: "detection", run: detection::run },
     Target { name: "http1_head_differential", run: http1_head_differential::run },
     Target { name: "http1_requests", run: http1_requests::run },
     Target { name: "http1_responses", run: http1_responses::run },

@@ -245,6 +245,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             all
         }
         "rpc_connections" => crate::rpc_connections::seeds(),
+        "detection" => crate::detection::seeds(),
         "config" => configurations(),
         "data_plane" => choices(),
         "chunked_differential" => behind(&[vec![0], vec![1]], &bodies),

@@ -51,6 +51,11 @@ fn data_plane() {
 }
 
 #[test]
+fn detection() {
+    replay("detection");
+}
+
+#[test]
 fn http1_head_differential() {
     replay("http1_head_differential");
 }
