@@ -8,7 +8,7 @@ use sidering_codecs::dubbo::Dubbo;
 use sidering_codecs::dubbo_thrift::DubboThrift;
 use sidering_codecs::hessian2::{self, Classes, Document, Reader, Value};
 use sidering_codecs::message::FieldSpan;
-use sidering_codecs::rpc::{Frame, Layout, Scan, ScanLimits};
+use sidering_codecs::rpc::{Frame, FrameKind, Layout, Scan, ScanLimits};
 use sidering_codecs::tars::Tars;
 use sidering_codecs::thrift::Thrift;
 
@@ -111,7 +111,12 @@ fn hold_rewritten<L: Layout>(frame: &Frame, head: &[u8], spans: &[FieldSpan], re
     }
     out.extend_from_slice(rest);
     let wide = ScanLimits { head_bytes: 128 * 1024, wants_late_fields: false };
-    let Ok(Scan::Frame(again)) = L::scan(&out, &wide) else { panic!("no frame any more: {frame:?}") };
+    let again = match L::scan(&out, &wide) {
+        Ok(Scan::Frame(again)) => again,
+        // Within wider limits all of it may be looked at, of which the input has not got more.
+        Ok(Scan::More(wanted)) if frame.kind == FrameKind::Ping && wanted > out.len() => return,
+        other => panic!("no frame any more: {other:?}, {frame:?}"),
+    };
     assert_eq!((again.kind, again.dialect, again.status), (frame.kind, frame.dialect, frame.status));
     assert_eq!(again.payload_bytes, frame.payload_bytes);
 }

@@ -45,13 +45,18 @@ impl Shape {
         }))
     }
 
-    /// Every third version finds out that clients speak HTTP; connections of the others go on in it, and its in them.
+    /// Two of three versions find out that clients speak HTTP, among different others; connections of each go on in the next.
     fn detection(&self) -> Option<Box<Detection>> {
-        let protocols = vec!["bolt", "dubbo", "http1"];
+        let several = if self.version.is_multiple_of(2) {
+            ["tars", "http1", "thrift"]
+        } else {
+            ["bolt", "dubbo", "http1"]
+        };
+        let protocols = several.to_vec();
         // Whoever stalls within the first bytes has as long as for a head.
         let timeout_ms =
             Some(self.limits.request_headers_timeout_ms).filter(|ms| *ms > 0).unwrap_or(3_600_000);
-        let is_auto = self.version % 3 == 1;
+        let is_auto = !self.version.is_multiple_of(3);
         is_auto.then(|| Box::new(Detection { protocols, timeout_ms, fallback: None }))
     }
 
