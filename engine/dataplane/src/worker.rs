@@ -92,6 +92,9 @@ pub(crate) enum TimerToken {
 #[derive(Default)]
 pub(crate) struct ListenerSlot {
     pub(crate) listener: Option<Rc<CoreListener>>,
+    /// What the listener was that was taken away while it had connections, for as long as it has: should it come back, they go on
+    /// as what they are, or not at all.
+    pub(crate) last: Option<Rc<CoreListener>>,
     pub(crate) connections: u32,
     pub(crate) is_accepting: bool,
     /// A timer is set to accept again.

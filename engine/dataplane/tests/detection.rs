@@ -382,3 +382,40 @@ fn another_configuration_finds_connections_as_what_they_are() {
         bench.receive(upstream, &response(sent[0].0, b"hi"));
     }
 }
+
+#[test]
+fn a_listener_that_comes_back_finds_connections_as_what_they_are() {
+    for (protocols, is_served) in
+        [(Some(["tars", "http1"]), true), (None, true), (Some(["bolt", "dubbo"]), false)]
+    {
+        let mut bench = bench(None);
+        let client = bench.client();
+        bench.receive(client, GET);
+        let upstream = bench.connected();
+        bench.flush(upstream);
+        bench.receive(upstream, OK);
+        bench.flush(client);
+        bench.receive(client, &GET[..10]);
+        let (mut gone, mut back) = (snapshot(None), snapshot(None));
+        gone.listeners.clear();
+        gone.version = 2;
+        bench.apply(gone);
+        let ListenerKind::Http(http) = &mut back.listeners[0].kind else { panic!("not http") };
+        match protocols {
+            Some(protocols) => http.detection.as_mut().unwrap().protocols = protocols.to_vec(),
+            None => (http.detection, http.protocol) = (None, "http1"),
+        }
+        back.version = 3;
+        bench.apply(back);
+        bench.receive(client, &GET[10..]);
+        if is_served {
+            let upstream = bench.connected();
+            assert!(bench.flush_text(upstream).starts_with("GET /a "), "{protocols:?}");
+            bench.receive(upstream, OK);
+            assert!(bench.flush_text(client).starts_with("HTTP/1.1 200 OK"), "{protocols:?}");
+        } else {
+            assert!(bench.flush_text(client).starts_with("HTTP/1.1 404 "), "{protocols:?}");
+        }
+        assert!(bench.io.socket(client).shut, "it was told to go");
+    }
+}

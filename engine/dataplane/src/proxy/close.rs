@@ -54,6 +54,7 @@ impl<I: Io> Worker<I> {
     fn on_downstream_gone(&mut self, listener: usize) {
         if let Some(slot) = self.listeners.get_mut(listener) {
             slot.connections = slot.connections.saturating_sub(1);
+            slot.last.take_if(|_| slot.connections == 0);
             if let Some(listener) = &slot.listener {
                 listener.counters.connections_active.subtract(1);
             }

@@ -55,7 +55,9 @@ impl<I: Io> Worker<I> {
             }
             let limits = listener.config.limits.clone();
             let previous = self.listeners[at].replace(Some(Rc::clone(&listener)));
-            if let Some(previous) = previous.as_ref().filter(|previous| !previous.speaks_as(&listener)) {
+            let last = self.listeners[at].last.take();
+            let known = previous.as_ref().or(last.as_ref());
+            if let Some(previous) = known.filter(|known| !known.speaks_as(&listener)) {
                 self.change_protocols(io, at, previous, &listener);
             }
             if previous.as_ref().is_none_or(|previous| previous.config.limits != limits) {
@@ -80,7 +82,9 @@ impl<I: Io> Worker<I> {
             io.close_listener(ListenerId(at as u32));
         }
         self.drain_conns(io, |conn| downstream_of(conn.role) == Some(at));
-        self.listeners[at].replace(None);
+        let last = self.listeners[at].replace(None);
+        let slot = &mut self.listeners[at];
+        slot.last = last.filter(|_| slot.connections > 0);
         self.rearm_deadlines(at);
     }
 
