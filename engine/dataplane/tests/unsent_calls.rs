@@ -80,3 +80,63 @@ fn a_send_that_fails_loses_no_call_that_no_send_took() {
         bench.assert_empty();
     }
 }
+
+fn one_way(id: u32, body: &[u8]) -> Vec<u8> {
+    let mut frame = request(id, body);
+    frame[1] = 2;
+    frame
+}
+
+fn bodies(sent: &[u8]) -> Vec<Vec<u8>> {
+    frames(sent).into_iter().map(|(.., body)| body).collect()
+}
+
+#[test]
+fn a_call_without_an_answer_is_sent_again_if_it_had_not_left() {
+    for is_client_gone in [false, true] {
+        let mut bench = Bench::new(bolt::snapshot_of("bolt", 1));
+        let client = bench.client();
+        bench.receive(client, &one_way(1, b"left"));
+        let lost = bench.connected();
+        assert_eq!(bodies(&bench.flush(lost)), [b"left"]);
+        bench.receive(client, &one_way(2, b"unlucky"));
+        bench.receive(client, &one_way(3, &[b'x'; 9_000]));
+        if is_client_gone {
+            bench.end(client, Ok(()));
+        }
+        bench.end(lost, Err(IoError::Reset));
+        // Each on a connection of its own, if there is no idle one.
+        for expected in [b"unlucky".to_vec(), vec![b'x'; 9_000]] {
+            let next = bench.io.connects.iter().find(|id| !bench.io.sockets[&id.index].connected);
+            let id = *next.expect("a connect");
+            bench.io.socket(id).connected = true;
+            bench.complete(Completion::Connected { conn: id, result: Ok(()) });
+            assert_eq!(bodies(&bench.flush(id)), [expected]);
+        }
+        assert_eq!(bench.cluster.requests_retried_stale.get(), 2);
+        assert_eq!(bench.cluster.requests_overflow.get(), 0);
+        assert_eq!(bench.cluster.requests_active.get(), 0, "they are over as soon as they are sent");
+        assert_eq!(bench.cluster.connections_idle.get(), 2);
+        bench.assert_empty();
+    }
+}
+
+#[test]
+fn a_call_without_an_answer_that_finds_no_room_is_counted() {
+    let mut snapshot = bolt::snapshot_of("bolt", 1);
+    let cluster = std::sync::Arc::make_mut(&mut snapshot.clusters[0]);
+    cluster.pool.max_connections = 1;
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, &one_way(1, b"left"));
+    let lost = bench.connected();
+    bench.flush(lost);
+    bench.receive(client, &one_way(2, b"one"));
+    bench.receive(client, &one_way(3, b"two"));
+    bench.end(lost, Ok(()));
+    let other = bench.connected();
+    assert_eq!(bodies(&bench.flush(other)), [b"one"]);
+    assert_eq!(bench.cluster.requests_retried_stale.get(), 1);
+    assert_eq!(bench.cluster.requests_overflow.get(), 1);
+    bench.assert_empty();
+}

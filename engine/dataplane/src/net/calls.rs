@@ -18,6 +18,9 @@ pub struct Calls {
     /// Streams with an answer that waits for its turn on the outgoing side (downstream). Each at most once, so that they are
     /// no more than the exchanges.
     pub waiting: VecDeque<StreamKey>,
+    /// Where messages begin and end that nobody answers and that may not have left, among all that the connection sends (upstream).
+    /// No more than there is to send.
+    unanswered: VecDeque<(u64, u64)>,
 }
 
 impl Calls {
@@ -46,6 +49,23 @@ impl Calls {
         if self.sender == Some(stream) {
             self.sender = None;
         }
+    }
+
+    /// A message that nobody answers is written.
+    pub fn note_unanswered(&mut self, begin: u64, end: u64) {
+        self.unanswered.push_back((begin, end));
+    }
+
+    /// So many bytes have left: messages before are of no interest any more.
+    pub fn forget_unanswered(&mut self, taken: u64) {
+        while self.unanswered.front().is_some_and(|(_, end)| *end <= taken) {
+            self.unanswered.pop_front();
+        }
+    }
+
+    /// Where messages that nobody answers begin of which nothing in front of `position` is a part.
+    pub fn unanswered_from(&self, position: u64) -> Vec<u64> {
+        self.unanswered.iter().map(|(begin, _)| *begin).filter(|begin| *begin >= position).collect()
     }
 
     /// How many exchanges are under way.
@@ -89,5 +109,18 @@ mod tests {
         assert_eq!((calls.is_empty(), calls.sender), (true, None));
         calls.insert(StreamId::of_slot(3, 2), second);
         assert_eq!(calls.streams().collect::<Vec<_>>(), [second]);
+    }
+
+    #[test]
+    fn a_message_that_nobody_answers_is_known_until_its_last_byte_has_left() {
+        let mut calls = Calls::default();
+        calls.note_unanswered(0, 10);
+        calls.note_unanswered(15, 20);
+        for (taken, from, expected) in
+            [(9, 0, &[0, 15][..]), (9, 1, &[15]), (10, 0, &[15]), (19, 16, &[]), (20, 0, &[])]
+        {
+            calls.forget_unanswered(taken);
+            assert_eq!(calls.unanswered_from(from), expected, "{taken} {from}");
+        }
     }
 }

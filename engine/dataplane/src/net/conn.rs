@@ -308,6 +308,11 @@ impl<C: Chunk> Outbox<C> {
         self.queued_position() + self.staged.as_ref().map_or(0, |staged| staged.len() as u64)
     }
 
+    /// How many bytes were handed to the kernel since the connection was opened.
+    pub fn taken(&self) -> u64 {
+        self.taken_bytes
+    }
+
     fn queued_position(&self) -> u64 {
         self.taken_bytes + self.queued_bytes
     }

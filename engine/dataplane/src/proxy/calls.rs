@@ -114,6 +114,7 @@ impl<I: Io> Worker<I> {
         if is_one_way {
             // To its codec it is over: another call may have its name at once.
             calls.remove(exchange);
+            calls.note_unanswered(stream.attempt.begins_at, conn.outbox.position());
         }
         if conn.outbox.is_stage_full() {
             conn.outbox.flush_staged(io, id, &mut self.buffers);

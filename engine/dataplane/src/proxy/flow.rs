@@ -134,6 +134,15 @@ impl<I: Io> Worker<I> {
 
     fn handle_upstream_sent(&mut self, io: &mut I, id: ConnId) {
         if let Some(conn) = self.conns.get_mut(id)
+            && let Some(calls) = &mut conn.calls
+        {
+            calls.forget_unanswered(conn.outbox.taken());
+            if conn.shadow.is_some() {
+                self.handle_shadow_sent(io, id);
+                return;
+            }
+        }
+        if let Some(conn) = self.conns.get_mut(id)
             && conn.is_left()
         {
             conn.since = self.now;

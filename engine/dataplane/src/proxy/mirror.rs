@@ -6,7 +6,7 @@ use crate::cluster::{Outcome, PickRequest};
 use crate::config::{Forward, RouteAction};
 use crate::io::{CloseMode, ConnId, Io};
 use crate::net::conn::{Conn, Phase, Role};
-use crate::stream::{Shadow, StreamKey};
+use crate::stream::{BodyKey, OwnedHead, Shadow, StreamKey};
 use crate::worker::{Work, Worker};
 use sidering_codecs::registry::CodecOptions;
 use sidering_codecs::{Event, InputEnd, RequestHead, StreamId};
@@ -44,10 +44,10 @@ impl<I: Io> Worker<I> {
         let Some(head) = stream.mirror.take() else { return };
         let mut shadow = self.spare_shadows.pop().unwrap_or_default();
         let timeout_ms = if stream.route_timeout_ms > 0 { stream.route_timeout_ms } else { LONGEST_MS };
-        let (body, is_kept) = (stream.body, stream.retry.is_on());
+        let (body, is_kept, is_one_way) = (stream.body, stream.retry.is_on(), stream.is_one_way);
         let body_bytes = body.map_or(0, |body| self.bodies.share(body));
         *shadow = Shadow { head: Some(head), body, body_bytes, ..Shadow::default() };
-        (shadow.started, shadow.timeout_ms) = (self.now, timeout_ms);
+        (shadow.started, shadow.timeout_ms, shadow.is_one_way) = (self.now, timeout_ms, is_one_way);
         if !is_kept {
             self.make_final(key);
         }
@@ -66,6 +66,36 @@ impl<I: Io> Worker<I> {
         if let Some(shadow) = self.start_shadow(io, shadow) {
             self.count_dropped(Some(cluster));
             self.end_shadow(shadow);
+        }
+    }
+
+    /// A call that nobody answers was lost before it had left, with its client long gone: it goes out like a mirrored one.
+    pub(super) fn send_one_way_again(
+        &mut self,
+        io: &mut I,
+        cluster: u32,
+        head: Box<OwnedHead>,
+        body: Option<BodyKey>,
+    ) {
+        let mut shadow = self.spare_shadows.pop().unwrap_or_default();
+        let body_bytes =
+            body.map_or(0, |body| self.bodies.pieces(body).iter().map(|piece| piece.len() as u64).sum());
+        *shadow =
+            Shadow { head: Some(head), body, body_bytes, cluster, is_one_way: true, ..Shadow::default() };
+        (shadow.started, shadow.timeout_ms) = (self.now, LONGEST_MS);
+        let has_place = self.shadows.begin(body_bytes);
+        let left = if has_place { self.start_shadow(io, shadow) } else { Some(shadow) };
+        let Some(Some(known)) = self.clusters.get(cluster as usize) else { return };
+        match left {
+            None => known.counters.requests_retried_stale.add(1),
+            Some(shadow) => {
+                known.counters.requests_overflow.add(1);
+                if has_place {
+                    self.end_shadow(shadow);
+                } else {
+                    self.reclaim_shadow(shadow);
+                }
+            }
         }
     }
 
@@ -162,6 +192,16 @@ impl<I: Io> Worker<I> {
         }
         conn.outbox.flush_staged(io, id, &mut self.buffers);
         self.arm_deadline(id);
+    }
+
+    /// One that nobody answers is over when it is sent.
+    pub(super) fn handle_shadow_sent(&mut self, io: &mut I, id: ConnId) {
+        let Some(conn) = self.conns.get(id) else { return };
+        if conn.outbox.is_empty() && conn.shadow.as_ref().is_some_and(|shadow| shadow.is_one_way) {
+            self.finish_shadow(io, id, true);
+        } else {
+            self.write_control(id);
+        }
     }
 
     /// Bytes of an answer that nobody wants: only its end is of interest.

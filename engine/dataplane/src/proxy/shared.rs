@@ -112,12 +112,17 @@ impl<I: Io> Worker<I> {
         let Some(calls) = &conn.calls else { return };
         let streams: Vec<StreamKey> = calls.streams().collect();
         let unsent = conn.outbox.take_unsent(io, id);
+        let unanswered = calls.unanswered_from(unsent.0);
+        let Role::Upstream { cluster, .. } = conn.role else { return };
         let mode = if clean { CloseMode::Graceful } else { CloseMode::Reset };
         self.close_conn(io, id, mode);
         for key in streams {
             if !self.send_unsent(io, key, id, &unsent) {
                 self.handle_upstream_failed(io, key, id, clean);
             }
+        }
+        for begin in unanswered {
+            self.send_unanswered(io, cluster, begin, &unsent);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct Shadow {
     pub is_at_endpoint: bool,
     pub started: Time,
     pub timeout_ms: u64,
+    /// Nobody answers it.
+    pub is_one_way: bool,
     /// Of the answer whose head has come; 0 is none.
     pub status: u16,
     /// How it ended, or would if its connection were closed now.
@@ -40,6 +42,7 @@ impl Default for Shadow {
             is_at_endpoint: false,
             started: Time::default(),
             timeout_ms: 0,
+            is_one_way: false,
             status: 0,
             outcome: Outcome::Abandoned,
         }
