@@ -69,12 +69,13 @@ fn hold(protocol: &Protocol, bytes: &[u8]) {
 }
 
 /// Whether the codec for clients reads a call, which it does of all that is none of its protocol only by accident. HTTP's is lenient
-/// about what stands in front of the first request.
+/// about what stands in front of the first request, Tars' about fields in front of the version, which nobody writes.
 fn reads(protocol: &Protocol, bytes: &[u8]) -> bool {
     let (mut codec, mut scratch, mut input) =
         ((protocol.server)(CodecOptions::DEFAULT), Scratch::default(), bytes);
     let told = codec.decode(&mut scratch, &mut input);
-    protocol.pool == PoolMode::Multiplex && matches!(told, Ok(Some(Event::Request { .. })))
+    let is_strict = protocol.pool == PoolMode::Multiplex && protocol.name != "tars";
+    is_strict && matches!(told, Ok(Some(Event::Request { .. })))
 }
 
 /// Inputs to begin with: calls of every protocol, and requests.
