@@ -105,6 +105,20 @@ situations! {
     BodyRelayed: "bodies relayed by the kernel",
     QueueHigh: "queues over their high mark",
     HeldFull: "clients paused for sending ahead",
+    CallsAhead: "clients with several calls under way",
+    ManyCalls: "clients with more than thirty calls under way",
+    OutOfOrder: "answers that overtook others",
+    OneWay: "calls that nobody answers",
+    IdRepeated: "calls with the id of another one under way",
+    StrayAnswer: "answers that nobody waits for",
+    HeartbeatAnswered: "heartbeats answered by the proxy",
+    HeartbeatFlood: "floods of heartbeats",
+    ProxyHeartbeat: "heartbeats of the proxy",
+    GoAwayHeard: "clients told that the proxy goes away",
+    OriginWentAway: "upstreams that took no more calls",
+    LargeFrame: "answers of more than 64 KiB",
+    FrameCut: "connections that ended within a frame",
+    MalformedFrame: "clients that wrote what is no frame",
 }
 
 /// How often each situation was met.

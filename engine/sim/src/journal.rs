@@ -35,6 +35,14 @@ impl Journal {
         }
     }
 
+    /// Says more of it, where a seed is replayed.
+    #[inline]
+    pub(crate) fn say(&self, text: impl FnOnce() -> String) {
+        if self.is_printed {
+            let _ = writeln!(std::io::stdout(), "{:>37}{}", "", text());
+        }
+    }
+
     #[cold]
     fn print(&self, now: u64, who: Who, what: &str, link: u32, number: u64) {
         let link = if link == u32::MAX { String::new() } else { format!("#{link}") };

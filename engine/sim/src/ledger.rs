@@ -20,6 +20,12 @@ pub(crate) enum Outcome {
     Unanswered,
     /// The client has lost interest.
     GivenUp,
+    /// Of a call: refused by the proxy itself, with a status in the protocol's own numbers.
+    Refused(i32),
+    /// One of several calls of the same id that were refused, which the statuses cannot be told apart of.
+    RefusedOneOf,
+    /// Of a call that nobody answers: written to its last byte.
+    Sent,
 }
 
 /// An upstream that has read the request's head.
@@ -61,6 +67,8 @@ pub(crate) struct Ledger {
     pub(crate) requests: Vec<Request>,
     /// When the machine was told to drain.
     pub(crate) drained_at: Option<u64>,
+    /// Clusters of whose connections one was reset behind its last call, which destroys what its server had not read.
+    pub(crate) reset_clusters: Vec<usize>,
     /// The ids that the proxy gave to requests, with their tags.
     pub(crate) ids: HashMap<String, u32>,
 }
@@ -109,8 +117,8 @@ impl Stage<'_> {
         let kind = request.exchange.kind;
         self.meet(match outcome {
             Outcome::Answered(_) if kind == Kind::Raw => Situation::Tunnel,
-            Outcome::Answered(_) => Situation::Answered,
-            Outcome::Local(_) => Situation::AnsweredLocally,
+            Outcome::Answered(_) | Outcome::Sent => Situation::Answered,
+            Outcome::Local(_) | Outcome::Refused(_) | Outcome::RefusedOneOf => Situation::AnsweredLocally,
             Outcome::Cut | Outcome::Unanswered if kind == Kind::Raw => Situation::TunnelCut,
             Outcome::Cut => Situation::AnswerCut,
             Outcome::Unanswered => Situation::Unanswered,
@@ -123,7 +131,9 @@ impl Stage<'_> {
     fn check_turn(&self, tag: u32) {
         const TOLERANCE_MICROS: u64 = 300_000;
         let request = self.ledger.get(tag);
-        let waits_elsewhere = matches!(request.exchange.kind, Kind::Raw | Kind::Connect);
+        let kind = request.exchange.kind;
+        // Calls overtake each other on their connections.
+        let waits_elsewhere = matches!(kind, Kind::Raw | Kind::Connect) || kind.is_call();
         // Who was not accepted at first comes later, and who met an endpoint that is down waits anew.
         let temper = &self.plan.temper;
         let is_disturbed = temper.accept_fails > 0 || temper.first_is_down;
@@ -191,6 +201,18 @@ impl Stage<'_> {
         }
     }
 
+    /// A call may be seen again because of the retry policy alone. What was given up may still be read, long after.
+    #[track_caller]
+    fn check_called_again(&mut self, tag: u32) {
+        let request = self.ledger.get(tag);
+        let attempts = self.plan.retry.as_ref().map_or(0, |policy| policy.attempts);
+        let (seen, most) = (request.sights.len(), 1 + attempts as usize);
+        assert!(seen < most, "call {tag} was sent more than {most} times");
+        if seen > 0 {
+            self.meet(Situation::Retried);
+        }
+    }
+
     /// An upstream has read the head of a request. It must be one that may come here, and may come once more.
     #[track_caller]
     pub(crate) fn sight(&mut self, tag: u32, link: u32) {
@@ -213,7 +235,9 @@ impl Stage<'_> {
         let cluster = self.engine.links[link as usize].cluster.map(|(cluster, _)| cluster);
         assert_eq!(cluster, Some(expected), "request {tag} went to the wrong cluster");
         self.check_turn(tag);
-        if let Some(before) = request.sights.last() {
+        if kind.is_call() {
+            self.check_called_again(tag);
+        } else if let Some(before) = request.sights.last() {
             let answered = self.taken_by_proxy(before.link) - before.taken;
             let goes_on = answered == 0 && !self.engine.has_given_up(before.link);
             self.check_sent_again(tag, link, answered, goes_on);

@@ -5,6 +5,10 @@ use crate::engine::Temper;
 use crate::rules::Off;
 use sidering_dataplane::config::{BackOff, RetryOn, RetryPolicy};
 
+/// What runs are of: half of them of HTTP.
+const PROTOCOLS: &[&str] =
+    &["http1", "http1", "http1", "http1", "http1", "bolt", "dubbo", "dubbo_thrift", "tars", "thrift"];
+
 /// How rough a run is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Mode {
@@ -24,6 +28,8 @@ pub(crate) enum Mode {
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) mode: Mode,
+    /// What all listeners and clusters speak but those of bytes.
+    pub(crate) protocol: &'static str,
     /// Nobody's fault is expected to show.
     pub(crate) is_calm: bool,
     /// One in so many answers goes wrong, so many clients misbehave, so many idle connections are closed.
@@ -77,9 +83,18 @@ impl Plan {
         let is_storm = mode == Mode::Storm;
         let swaps = !matches!(mode, Mode::Calm | Mode::Faults);
         let is_bulky = choices.one_in(12);
-        let body_max = if is_bulky { choices.pick(&[700_000, 1_400_000]) } else { 40_000 };
+        let protocol = choices.pick(PROTOCOLS);
+        let is_http = protocol == PROTOCOLS[0];
+        let body_max = match is_bulky {
+            true => choices.pick(&[700_000, 1_400_000]),
+            false if is_http => 40_000,
+            // Some that are sent before they are whole.
+            false => choices.pick(&[40_000, 150_000]),
+        };
+        let requests_max: &[usize] = if is_http || is_bulky { &[4, 8, 2, 12] } else { &[8, 40, 3, 150] };
         Plan {
             mode,
+            protocol,
             is_calm,
             origin_faults: if is_calm { 0 } else { choices.pick(&[4, 8, 20, 0]) },
             client_faults: if is_calm { 0 } else { choices.pick(&[4, 8, 20, 0]) },
@@ -87,7 +102,7 @@ impl Plan {
             think_max: choices.pick(&[1, 3000, 40_000]),
             body_max,
             clients: if is_bulky { choices.between(1, 5) } else { choices.between(1, 14) },
-            requests_max: choices.pick(&[4, 8, 2, 12]),
+            requests_max: choices.pick(requests_max),
             arrival_micros: choices.pick(&[1, 2_000, 60_000]),
             http_clusters: choices.between(1, 3),
             ends_connect: choices.chance(50),
@@ -98,15 +113,20 @@ impl Plan {
             makes_ids: choices.chance(30),
             normalizes: choices.chance(50),
             temper: temper(is_calm, is_bulky, choices),
-            retry: retry(is_calm, choices),
+            retry: retry(is_calm, is_http, choices),
             buffer_bytes: choices.pick(&[1_000_000, 65_536, 500]) as u32,
             retries_max: choices.pick(&[100, 3, 1]) as u32,
-            has_rules: choices.chance(40),
-            zones: choices.chance(40).then(|| Off::new(choices)),
+            has_rules: is_http && choices.chance(40),
+            zones: (is_http && choices.chance(40)).then(|| Off::new(choices)),
             outliers: choices
                 .chance(40)
                 .then(|| Outliers { in_row: choices.pick(&[1, 2, 3]) as u32, splits: choices.chance(50) }),
         }
+    }
+
+    /// Whether it is calls that are carried.
+    pub(crate) fn is_of_calls(&self) -> bool {
+        self.protocol != PROTOCOLS[0]
     }
 
     /// Whether configurations are swapped or the proxy is drained, so that a connection may be closed before it is used.
@@ -136,11 +156,12 @@ impl Plan {
 }
 
 /// Where nothing goes wrong but what answers themselves say, only those are retried.
-fn retry(is_calm: bool, choices: &mut Choices) -> Option<RetryPolicy> {
+/// Calls are not hedged.
+fn retry(is_calm: bool, is_http: bool, choices: &mut Choices) -> Option<RetryPolicy> {
     if !choices.chance(40) {
         return None;
     }
-    let hedges = choices.chance(40);
+    let hedges = is_http && choices.chance(40);
     let failures = RetryOn::RESET.with(RetryOn::CONNECT_FAILURE);
     let on = match choices.below(3) {
         0 if !is_calm => failures,

@@ -57,6 +57,7 @@ impl World {
         let plan = Plan::new(&mut choices);
         let shape = Shape::new(&plan, &mut choices);
         let seed = choices.below(1 << 20) as u64;
+        journal.say(|| format!("{plan:#?}\n{shape:#?}"));
         let engine = Engine::new(choices, plan.temper.clone(), journal);
         let oracle = Oracle::new(plan.http_clusters + 1);
         let sink = oracle.sink();
@@ -309,7 +310,7 @@ impl World {
         let side = self.engine.open_conns().find(|conn| conn.link == link).map(|conn| conn.side);
         let Some(Side::Upstream(cluster, _)) = side else { return };
         let number = self.engine.truth.clusters[cluster].cluster;
-        let protocol = if number == self.plan.raw_cluster() { "tcp" } else { "http1" };
+        let protocol = if number == self.plan.raw_cluster() { "tcp" } else { self.plan.protocol };
         let peer = (model(protocol).origin)(link, &mut self.stage());
         self.add_peer(link, peer);
     }
@@ -329,7 +330,7 @@ impl World {
         }
         let is_raw = self.engine.choices.chance(15);
         let count = if is_raw { 1 } else { self.engine.choices.between(1, self.plan.requests_max) };
-        let protocol = if is_raw { "tcp" } else { "http1" };
+        let protocol = if is_raw { "tcp" } else { self.plan.protocol };
         let tags = (0..count).map(|at| self.new_request(protocol, at + 1 == count)).collect();
         let is_second = self.engine.choices.chance(if self.shape.has_second { 40 } else { 2 });
         let listener = if is_raw {
@@ -359,7 +360,7 @@ impl World {
         }
         self.engine.mark(Who::Client, "connects to listener", link, u64::from(listener));
         let is_raw = self.ledger.get(tags[0]).exchange.kind == Kind::Raw;
-        let protocol = if is_raw { "tcp" } else { "http1" };
+        let protocol = if is_raw { "tcp" } else { self.plan.protocol };
         let peer = (model(protocol).client)(link, tags, &mut self.stage());
         self.add_peer(link, peer);
     }

@@ -110,6 +110,11 @@ pub struct Conn<C> {
     pub is_touched: bool,
     /// The connection must not carry another exchange, whatever its codec thinks.
     pub is_poisoned: bool,
+    /// What it has to send is the end of a request that nobody answers: it is not closed before that is sent (upstream, one
+    /// request at a time).
+    pub sends_one_way: bool,
+    /// The rest of a request is still coming that was answered before it was whole.
+    pub is_behind_answer: bool,
     /// We have told the codec to announce the connection's end.
     pub announces_end: bool,
     /// The client has announced that its request is the last one, so that nothing follows it.
@@ -144,9 +149,9 @@ pub struct ConnTimer {
 }
 
 impl<C: Chunk> Conn<C> {
-    /// Whether an upstream connection for many calls carries none any more, and is idle as soon as all is sent.
+    /// Whether an upstream connection carries nothing any more, and is idle or closed as soon as all is sent.
     pub fn is_left(&self) -> bool {
-        let carries_nothing = self.calls.as_ref().is_some_and(|calls| calls.is_empty());
+        let carries_nothing = self.calls.as_ref().map_or(self.stream.is_none(), |calls| calls.is_empty());
         let is_upstream = matches!(self.role, Role::Upstream { .. });
         is_upstream && self.phase == Phase::Busy && self.shadow.is_none() && carries_nothing
     }
@@ -164,6 +169,8 @@ impl<C: Chunk> Conn<C> {
             shadow: None,
             outbox: Outbox::default(),
             head_started: false,
+            sends_one_way: false,
+            is_behind_answer: false,
             answer_started: false,
             held: Vec::new(),
             input_ended: false,

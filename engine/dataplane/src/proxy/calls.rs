@@ -150,6 +150,9 @@ impl<I: Io> Worker<I> {
             self.after_call(io, id);
         } else {
             // What is not sent yet goes out in front of the next call.
+            if let Some(conn) = self.conns.get_mut(id) {
+                conn.sends_one_way = !conn.outbox.is_empty();
+            }
             self.keep_or_close(io, id, false, true);
         }
         if self.is_bridged(key) {

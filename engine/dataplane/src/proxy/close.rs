@@ -11,9 +11,38 @@ pub(crate) const LINGER_BYTES: u32 = 1024 * 1024;
 impl<I: Io> Worker<I> {
     /// Ends a connection now and takes it out of every table. Its stream must have been dealt with before.
     pub(crate) fn close_conn(&mut self, io: &mut I, id: ConnId, mode: CloseMode) {
-        if self.conns.get(id).is_some() {
+        if self.conns.get(id).is_some() && !(mode == CloseMode::Graceful && self.leaves_when_sent(id)) {
             io.close(id, mode);
             self.forget_conn(io, id);
+        }
+    }
+
+    /// Whether a connection that has yet to send what nobody answers goes only then. It takes nothing else any more.
+    fn leaves_when_sent(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conns.get_mut(id) else { return false };
+        if !std::mem::take(&mut conn.sends_one_way) || conn.input_ended || conn.outbox.has_failed() {
+            return false;
+        }
+        if conn.phase == Phase::Idle {
+            self.unpark(id);
+        }
+        if let Some(conn) = self.conns.get_mut(id) {
+            conn.phase = Phase::Busy;
+            conn.since = self.now;
+        }
+        self.arm_deadline(id);
+        true
+    }
+
+    /// Makes room for a connection to the cluster: those that were idle for longest go. `false` if there is none for now.
+    pub(super) fn make_room(&mut self, io: &mut I, key: u32) -> bool {
+        loop {
+            let Some(Some(cluster)) = self.clusters.get(key as usize) else { return false };
+            if cluster.has_room() {
+                return true;
+            }
+            let Some(victim) = cluster.victim() else { return false };
+            self.close_conn(io, victim, CloseMode::Graceful);
         }
     }
 

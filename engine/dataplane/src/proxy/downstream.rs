@@ -81,7 +81,11 @@ impl<I: Io> Worker<I> {
         }
         let Some(conn) = self.conns.get_mut(id) else { return };
         if conn.input_ended {
-            self.end_downstream_input(io, id);
+            // The end stands behind a request that waits for its connection.
+            let stream = conn.stream.and_then(|key| self.streams.get(key));
+            if stream.is_none_or(|stream| !stream.is_blocked() || stream.gathers()) {
+                self.end_downstream_input(io, id);
+            }
             return;
         }
         let is_idle = conn.stream.is_none() && conn.calls.as_ref().is_none_or(|calls| calls.is_empty());
@@ -156,9 +160,11 @@ impl<I: Io> Worker<I> {
             .is_some_and(|stream| stream.response == Progress::Awaited);
         // Before there is an answer, only the client can have ended the connection.
         conn.is_last_request |= !is_multiplexed && is_awaiting && !conn.announces_end && !codec.is_reusable();
-        if is_multiplexed && codec.is_idle() {
-            // Heartbeats alone: no request has begun, and a drain need not wait for the first one.
+        if (is_multiplexed || conn.is_behind_answer) && codec.is_idle() {
+            // Heartbeats alone, or the rest of what was answered before: no request has begun, and a drain need not wait
+            // for the first one.
             conn.head_started = false;
+            conn.is_behind_answer = false;
             conn.exchanges = conn.exchanges.max(1);
             conn.since = self.now;
         }

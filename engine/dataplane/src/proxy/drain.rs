@@ -155,7 +155,7 @@ impl<I: Io> Worker<I> {
         if let Drain::Draining { backlog_until } = self.drain
             && self.now >= backlog_until
             && self.listeners.iter().all(|slot| slot.connections == 0)
-            && self.conns.ids(Conn::is_left).is_empty()
+            && self.conns.ids(|conn| conn.is_left() || conn.sends_one_way).is_empty()
         {
             self.drain = Drain::Finished;
         }

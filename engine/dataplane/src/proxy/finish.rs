@@ -37,6 +37,7 @@ impl<I: Io> Worker<I> {
             return;
         }
         conn.phase = Phase::Idle;
+        conn.is_behind_answer = !request_ended;
         let ended = conn.input_ended && conn.held.is_empty();
         if ended || (self.drain != Drain::No && conn.held.is_empty()) {
             self.close_behind_answer(io, id, !ended);

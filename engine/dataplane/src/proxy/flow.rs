@@ -149,9 +149,20 @@ impl<I: Io> Worker<I> {
             if !conn.outbox.is_empty() {
                 return;
             }
-            self.after_call(io, id);
+            if conn.calls.is_some() {
+                self.after_call(io, id);
+            } else {
+                self.close_conn(io, id, CloseMode::Graceful);
+            }
             self.check_drained();
             return;
+        }
+        if let Some(conn) = self.conns.get_mut(id)
+            && conn.sends_one_way
+            && conn.outbox.is_empty()
+        {
+            conn.sends_one_way = false;
+            self.check_drained();
         }
         if let Some(calls) = self.conns.get(id).and_then(|conn| conn.calls.as_ref()) {
             if let Some(key) = calls.sender
@@ -215,7 +226,7 @@ impl<I: Io> Worker<I> {
     /// The rest of the request's body has nowhere to go; it is read and dropped until the upstream's answer or end.
     fn stop_request_body(&mut self, io: &mut I, upstream: ConnId) {
         let Some(conn) = self.conns.get(upstream) else { return };
-        if conn.phase == Phase::Idle {
+        if conn.phase == Phase::Idle || conn.is_left() {
             self.close_conn(io, upstream, CloseMode::Graceful);
             return;
         }

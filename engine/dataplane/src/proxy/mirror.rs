@@ -132,9 +132,8 @@ impl<I: Io> Worker<I> {
             self.send_shadow(io, id);
             return None;
         }
-        if !cluster.has_room() {
-            let Some(victim) = cluster.victim() else { return Some(shadow) };
-            self.close_conn(io, victim, CloseMode::Graceful);
+        if !cluster.has_room() && !self.make_room(io, shadow.cluster) {
+            return Some(shadow);
         }
         match self.open_to_shadow(io, shadow.cluster, endpoint) {
             Ok(id) => {

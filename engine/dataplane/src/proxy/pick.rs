@@ -1,6 +1,6 @@
 //! From a cluster to a connection: the endpoint, an idle connection of it, a new one, or a place in the queue.
 
-use crate::cluster::{CoreCluster, Outcome};
+use crate::cluster::{CoreCluster, Host, Outcome};
 use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError};
 use crate::net::conn::{Phase, Role};
@@ -86,31 +86,40 @@ impl<I: Io> Worker<I> {
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
             return Some(NO_CLUSTER);
         };
-        stream.attempt.host = cluster.hosts.get(endpoint).cloned();
+        let before = std::mem::replace(&mut stream.attempt.host, cluster.hosts.get(endpoint).cloned());
         // Many share the connection that is being opened.
         if cluster.is_multiplexed()
             && cluster.is_connecting(endpoint)
             && !stream.needs_connection_alone()
             && cluster.wait(key)
         {
-            stream.attempt.upstream = Upstream::Waiting;
+            stream.wait_behind(before);
             return None;
         }
-        if !cluster.has_room() {
-            // None of them is of use to the request, or it would have got it.
-            match cluster.victim() {
-                Some(victim) => self.close_conn(io, victim, CloseMode::Graceful),
-                None if cluster.wait(key) => {
-                    stream.attempt.upstream = Upstream::Waiting;
-                    return None;
-                }
-                None => {
-                    cluster.counters.requests_overflow.add(1);
-                    return Some(OVERFLOW);
-                }
-            }
+        // No idle one is of use to the request, or it would have got it.
+        if !cluster.has_room() && !self.make_room(io, cluster_key) {
+            return self.wait_for_room(key, cluster_key, before);
         }
         self.open(io, key, cluster_key, endpoint)
+    }
+
+    fn wait_for_room(
+        &mut self,
+        key: StreamKey,
+        cluster_key: u32,
+        before: Option<Rc<Host>>,
+    ) -> Option<Refusal> {
+        let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else {
+            return Some(NO_CLUSTER);
+        };
+        if !cluster.wait(key) {
+            cluster.counters.requests_overflow.add(1);
+            return Some(OVERFLOW);
+        }
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.wait_behind(before);
+        }
+        None
     }
 
     pub(super) fn open(
@@ -152,6 +161,7 @@ impl<I: Io> Worker<I> {
             }
         }
         conn.phase = Phase::Busy;
+        conn.sends_one_way = false;
         conn.stream =
             if conn.calls.is_some() { conn.stream.filter(|before| *before != key) } else { Some(key) };
         conn.answer_started = false;
@@ -308,7 +318,9 @@ impl<I: Io> Worker<I> {
             let Some(key) = cluster.first_waiting() else { return };
             let stream = self.streams.get(key);
             let is_raw = stream.is_some_and(Stream::needs_raw_connection);
-            let request = stream.map(|stream| stream.pick_request(self.now, random, &[])).unwrap_or_default();
+            let tried = stream.map(Stream::unreached).unwrap_or_default();
+            let request =
+                stream.map(|stream| stream.pick_request(self.now, random, &tried)).unwrap_or_default();
             let mut picked = None;
             let idle = if is_raw {
                 None
@@ -319,8 +331,9 @@ impl<I: Io> Worker<I> {
                 picked.and_then(|endpoint| Some((cluster.take_idle(endpoint)?, endpoint)))
             };
             if idle.is_none() && !cluster.has_room() {
-                let Some(victim) = cluster.victim() else { return };
-                self.close_conn(io, victim, CloseMode::Graceful);
+                if !self.make_room(io, cluster_key) {
+                    return;
+                }
                 continue;
             }
             let Some(key) = cluster.next_waiting() else { return };

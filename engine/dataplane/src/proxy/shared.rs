@@ -168,7 +168,7 @@ impl<I: Io> Worker<I> {
                 cluster.next_waiting();
                 continue;
             };
-            let picked = cluster.pick(&stream.pick_request(self.now, random, &[]));
+            let picked = cluster.pick(&stream.pick_request(self.now, random, &stream.unreached()));
             let Some(endpoint) = picked else {
                 cluster.next_waiting();
                 self.refuse_waiting(key, NO_HEALTHY_UPSTREAM);
@@ -181,8 +181,9 @@ impl<I: Io> Worker<I> {
             let taken = self.take_conn(cluster_key, endpoint, key);
             let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
             if taken.is_none() && !cluster.has_room() {
-                let Some(victim) = cluster.victim() else { return };
-                self.close_conn(io, victim, CloseMode::Graceful);
+                if !self.make_room(io, cluster_key) {
+                    return;
+                }
                 continue;
             }
             cluster.next_waiting();

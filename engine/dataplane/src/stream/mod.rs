@@ -20,7 +20,7 @@ pub use retry::{NAMED_STATUS_CODES, Retry};
 pub use shadow::{SHADOW_BYTES, SHADOWS, Shadow, ShadowTotals};
 pub use table::{StreamKey, StreamTable};
 
-use crate::cluster::PickRequest;
+use crate::cluster::{Host, PickRequest};
 use crate::config::RouteAction;
 use crate::filter::StreamFilters;
 use crate::io::{ConnId, Time};
@@ -280,6 +280,21 @@ impl Stream {
         let hosts = attempts.filter_map(|attempt| attempt.host.as_ref());
         tried.iter_mut().zip(hosts).for_each(|(place, host)| *place = host.index);
         tried
+    }
+
+    /// Waits for a connection, or for room for one. `before` is the host that was tried before, if any.
+    pub fn wait_behind(&mut self, before: Option<Rc<Host>>) {
+        self.attempt.upstream = Upstream::Waiting;
+        // Whoever serves it then may not send it to the very host that could not be reached.
+        if self.attempt.connects > 0 {
+            self.attempt.host = before;
+        }
+    }
+
+    /// While it waits: the host that could not be reached.
+    pub fn unreached(&self) -> [u32; 1] {
+        let host = self.attempt.host.as_ref().filter(|_| self.attempt.connects > 0);
+        [host.map_or(u32::MAX, |host| host.index)]
     }
 
     /// The upstream connection that carries the request, once it is established.

@@ -12,7 +12,7 @@ const USAGE: &str = "usage: [SIM_START=first] sidering-sim [--coverage] N   runs
        SIM_SEED=seed sidering-sim                        tells what happens in one";
 
 /// Failing seeds told in full.
-const TOLD_FAILURES: u64 = 20;
+const TOLD_FAILURES: u64 = 100;
 
 fn main() -> ExitCode {
     match arguments() {

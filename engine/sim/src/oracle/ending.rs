@@ -2,6 +2,7 @@
 
 use crate::coverage::Situation;
 use crate::ledger::Outcome;
+use crate::peers::calls::status_of;
 use crate::peers::exchange::Kind;
 use crate::plan::Mode;
 use crate::run::{Report, note_time};
@@ -43,6 +44,7 @@ impl World {
         let World { engine, .. } = &mut self;
         let micros = engine.now;
         self.end_machine();
+        self.say_records();
         self.check_outcomes();
         self.check_records();
         self.check_zero();
@@ -108,6 +110,17 @@ impl World {
         for (tag, request) in self.ledger.requests.iter().enumerate() {
             let kind = request.exchange.kind;
             let Some(outcome) = request.outcome else { panic!("request {tag} ({kind:?}) has no outcome") };
+            if let Outcome::Refused(status) = outcome {
+                let success = status_of(self.plan.protocol, 200);
+                assert!(status != success, "call {tag} is answered by the proxy itself as if all were well");
+            }
+            // A call that is sent reaches somebody, once.
+            if kind == Kind::OneWay && outcome == Outcome::Sent && self.plan.mode == Mode::Calm {
+                let seen = request.sights.len();
+                let may_be_lost = self.ledger.reset_clusters.contains(&request.exchange.cluster);
+                let suits = seen == 1 || seen == 0 && may_be_lost;
+                assert!(suits, "call {tag}, which nobody answers, was seen {seen} times");
+            }
             if let Outcome::Local(status) = outcome {
                 let suits = match kind {
                     Kind::Malformed(_) => (400..=505).contains(&status),
@@ -133,6 +146,9 @@ impl World {
     /// Whether a request may end like this when nothing went wrong.
     fn is_fine(&self, request: &crate::ledger::Request, outcome: Outcome) -> bool {
         let kind = request.exchange.kind;
+        if kind.is_call() {
+            return self.is_fine_call(request, outcome);
+        }
         let expected = match kind {
             Kind::Direct => Some(200),
             Kind::NoRoute | Kind::NoRouteBody => Some(404),
@@ -156,6 +172,7 @@ impl World {
                 self.plan.hedges() && kind.has_body() && !(is_kept && kind != Kind::PostChunked)
             }
             Outcome::Local(_) | Outcome::Cut | Outcome::GivenUp => false,
+            Outcome::Refused(_) | Outcome::RefusedOneOf | Outcome::Sent => false,
             Outcome::Unanswered => {
                 request.may_go_unanswered
                     || matches!(kind, Kind::Malformed(_))
@@ -163,6 +180,30 @@ impl World {
                         && request.sights.is_empty()
                         && !(request.is_first && self.plan.reloads == 0)
             }
+        }
+    }
+
+    /// The same of a call.
+    fn is_fine_call(&self, request: &crate::ledger::Request, outcome: Outcome) -> bool {
+        let kind = request.exchange.kind;
+        let may_be_stale = self.plan.mode != Mode::Calm;
+        let says = |status, http| status == status_of(self.plan.protocol, http);
+        match outcome {
+            Outcome::Answered(_) => kind == Kind::Call,
+            Outcome::Sent => kind == Kind::OneWay,
+            Outcome::Refused(status) if kind == Kind::LostCall => says(status, 404),
+            // The pooled connection was closed by its upstream, and the call may not be sent twice.
+            Outcome::Refused(status) if says(status, 503) || says(status, 502) => may_be_stale,
+            // Its listener was taken away before it came.
+            Outcome::Refused(status) => {
+                says(status, 404) && self.plan.reloads > 0 && request.sights.is_empty()
+            }
+            Outcome::RefusedOneOf => may_be_stale || kind == Kind::LostCall,
+            Outcome::Unanswered => {
+                let may_be_unseen = self.plan.swaps() && request.sights.is_empty();
+                request.may_go_unanswered || may_be_unseen && !(request.is_first && self.plan.reloads == 0)
+            }
+            Outcome::Local(_) | Outcome::Cut | Outcome::GivenUp => false,
         }
     }
 

@@ -9,6 +9,9 @@ use sidering_dataplane::net::conn::{HELD_CHUNKS, QUEUE_HIGH_BYTES, QUEUE_HIGH_SE
 /// What may be read of a client that was answered.
 const LINGER_BYTES: u64 = 1024 * 1024;
 
+/// What is kept of a call until it is sent, or of an answer until it has its turn.
+const CALL_BYTES: usize = 64 * 1024;
+
 /// Counters as they were at the last step.
 #[derive(Debug)]
 pub(super) struct Seen {
@@ -65,9 +68,11 @@ impl World {
         let (Some(only), None) = (generations.next(), generations.next()) else { return };
         let most = u64::from(self.shape.clusters[number].pool.max_pending);
         assert!(pending <= most, "{pending} requests wait for cluster {number}, and {most} may");
-        let was_full = before.max(pending) >= most;
+        // Calls wait for a connection that is being opened, whoever it is opened for, and many come at once.
+        let shares = self.plan.is_of_calls() && number != self.plan.raw_cluster();
+        let was_full = before.max(pending) >= most || shares;
         assert!(!is_over || was_full, "a request was refused while {pending} of {most} waited at {number}");
-        if pending > 0 {
+        if pending > 0 && !shares {
             let (open, room) = (only.open.iter().sum::<u64>(), only.max_connections);
             assert_eq!(open, room, "{pending} requests wait for cluster {number}, which has room");
             let idle = counters.connections_idle.get();
@@ -82,8 +87,12 @@ impl World {
         let late = 10 * temper.slot_bytes;
         // A body that is sent again is queued in one go: it is held in any case.
         let again = self.plan.retry.as_ref().map_or(0, |_| self.plan.buffer_bytes as usize);
-        let again = again.min(self.plan.body_max);
-        let most = QUEUE_HIGH_BYTES as usize + late + 16 * 1024 + again;
+        // A call waits for its connection with as much.
+        let kept = if self.plan.is_of_calls() { self.plan.buffer_bytes as usize } else { again };
+        let again = again.max(kept).min(self.plan.body_max);
+        // Calls are sent when they are whole, and so are the answers that had to wait.
+        let whole = if self.plan.is_of_calls() { 2 * CALL_BYTES } else { 0 };
+        let most = QUEUE_HIGH_BYTES as usize + late + 16 * 1024 + again + whole;
         let kept = self.plan.retry.as_ref().map_or(0, |_| self.plan.kept_slots());
         let segments = QUEUE_HIGH_SEGMENTS as usize + late / 6 + 16 + kept;
         let mut high = 0;
@@ -115,7 +124,8 @@ impl World {
     /// A client that sends ahead is not read any further than a few chunks. Seen where no chunk is queued for anybody.
     fn check_held(&mut self) {
         let is_queued = self.engine.open_conns().any(|conn| conn.queued_chunks > 0);
-        if is_queued || self.engine.closing_conns() > 0 {
+        // Calls that are not whole and answers that wait hold slots, too; there the bound is that of all slots.
+        if is_queued || self.plan.is_of_calls() || self.engine.closing_conns() > 0 {
             return;
         }
         // What comes in before the pause takes effect.

@@ -20,6 +20,8 @@ const REPLY_MICROS: u64 = 300_000;
 const ACCEPT_RETRY_MICROS: u64 = 100_000;
 /// Timers of a drain: its deadline, and the end of the backlogs.
 const DRAIN_TIMERS: u64 = 2;
+/// What of a call's frame may count as its payload besides its body.
+pub(super) const CALL_HEAD_BYTES: u64 = 6_000;
 /// Connects for one request at most.
 const CONNECTS: u64 = 3;
 
@@ -51,7 +53,8 @@ impl World {
             if self.plan.is_calm && link.peer_closed {
                 // It may have closed while it waited in the backlog.
                 let stays = link.end_arrived_at.map_or(0, |since| now - since.max(conn.opened_at));
-                let most = FAREWELL_MICROS;
+                // What nobody answers may have to wait for a connection.
+                let most = if self.plan.is_of_calls() { 10 * FAREWELL_MICROS } else { FAREWELL_MICROS };
                 assert!(stays <= most, "link {} stays for {stays} us after its client has closed", conn.link);
             }
         }
@@ -63,6 +66,10 @@ impl World {
         let attempts = 1 + self.plan.retry.as_ref().map_or(0, |policy| u64::from(policy.attempts));
         let heads = self.ledger.requests.iter().map(|request| {
             let (body, answer) = (request.exchange.body as u64, request.exchange.answer as u64);
+            if request.exchange.kind.is_call() {
+                // What comes in pieces may be behind a head each time.
+                return attempts * (body + answer + CALL_HEAD_BYTES);
+            }
             let is_opaque = matches!(request.exchange.kind, Kind::Upgrade | Kind::Malformed(_));
             if is_opaque { 2 * tail } else { attempts * body.min(tail) + answer.min(tail) }
         });
@@ -95,7 +102,7 @@ impl World {
         let kind = request.exchange.kind;
         let ended_at = record.start_micros + record.duration_micros;
         if details == "response_timeout" {
-            let timeout = self.shape.route_timeout_ms * 1000;
+            let timeout = self.least_timeout_ms(tag) * 1000;
             // An empty body that waits for 100 is written without a byte, and a tunnel's name may be sent ahead.
             let is_unclear = matches!(kind, Kind::PostExpect | Kind::Upgrade | Kind::Connect);
             let whole_at = request.whole_at.filter(|_| !is_unclear);
@@ -105,16 +112,25 @@ impl World {
                 "response_timeout of request {tag} at {ended_at}, which is before its time: {:?}",
                 request.whole_at
             );
-            let most = timeout + REPLY_MICROS;
+            let most = self.shape.route_timeout_ms * 1000 + REPLY_MICROS;
             let is_late = request.seen_whole_at.is_some_and(|whole| ended_at > whole + most);
             assert!(!is_late || !self.is_prompt(record), "response_timeout of request {tag} behind its time");
         }
-        let is_cut = request.outcome == Some(Outcome::Cut) && !self.is_tunnel(request.client);
+        // Which of the calls of a connection was cut is not said.
+        let is_cut =
+            request.outcome == Some(Outcome::Cut) && !kind.is_call() && !self.is_tunnel(request.client);
         if is_cut && self.is_prompt(record) {
             let seen = request.ended_at.unwrap_or(u64::MAX);
             let most = ended_at + REPLY_MICROS + self.journey_micros(request.client, request.exchange.answer);
             assert!(seen <= most, "the cut of request {tag} at {ended_at} was seen at {seen}");
         }
+    }
+
+    /// The route's timeout, or the shorter one that a call says.
+    pub(super) fn least_timeout_ms(&self, tag: u32) -> u64 {
+        let told = u64::from(self.ledger.get(tag).exchange.timeout_ms);
+        let route = self.shape.route_timeout_ms;
+        if told > 0 { told.min(route) } else { route }
     }
 
     /// How long what is queued of an answer takes to a client who reads at once: a window in each round trip.

@@ -1,7 +1,9 @@
 //! The access log: one record for each request, that says what its client saw.
 
+use super::pace::CALL_HEAD_BYTES;
 use crate::coverage::Situation;
 use crate::ledger::{Outcome, Request, Sight};
+use crate::peers::calls::status_of;
 use crate::peers::exchange::{Fate, Kind};
 use crate::world::World;
 use sidering_dataplane::observe::access_log::{AccessRecord, RecordSink, ResponseFlags};
@@ -80,22 +82,40 @@ impl World {
         }
     }
 
+    /// What the access log says, where a seed is replayed.
+    pub(super) fn say_records(&self) {
+        self.engine.journal.say(|| {
+            let bytes = self.oracle.records.bytes.borrow();
+            let (mut rest, mut lines) = (&bytes[..], String::new());
+            while let Some((record, behind)) = AccessRecord::decode(rest) {
+                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+                let [method, host, details] = [record.method, record.upstream_host, record.details].map(text);
+                let (status, micros) = (record.status, record.duration_micros);
+                lines.push_str(&format!("\n{method} at {host}: {status}, {details}, in {micros} us"));
+                rest = behind;
+            }
+            lines
+        });
+    }
+
     fn check_record(&mut self, record: &AccessRecord<'_>) {
         let details = std::str::from_utf8(record.details).expect("details that are no text").to_owned();
         assert!(!details.is_empty(), "a record without details: status {}", record.status);
         self.meet_details(&details, record);
-        self.check_duration(&details, record);
         self.check_patience(&details, record);
-        let tag = record.captured_values().next().flatten();
-        let Some(tag) = tag.and_then(|tag| std::str::from_utf8(tag).ok()?.parse::<u32>().ok()) else {
-            return;
-        };
+        let tag = self.tag_of(record);
+        self.check_duration(&details, record, tag);
+        let Some(tag) = tag else { return };
         self.check_route_timeout(tag, &details, record);
         self.check_unserved(tag, &details, record.start_micros);
         let request = self.ledger.get_mut(tag);
         request.records += 1;
         assert_eq!(request.records, 1, "request {tag} has more than one access-log record");
         let kind = request.exchange.kind;
+        if kind.is_call() {
+            let request = request.clone();
+            return self.check_call(tag, &request, record, &details);
+        }
         check_texts(tag, request, record);
         let captured: Vec<_> = record.captured_values().collect();
         assert!(
@@ -144,13 +164,55 @@ impl World {
         }
     }
 
+    /// The request that a record is of: a field says so, or the method that a call is for.
+    fn tag_of(&self, record: &AccessRecord<'_>) -> Option<u32> {
+        let text = match self.plan.is_of_calls() {
+            true => record.method.strip_prefix(b"m")?,
+            false => record.captured_values().next()??,
+        };
+        std::str::from_utf8(text).ok()?.parse().ok()
+    }
+
+    /// What is logged of a call.
+    fn check_call(&self, tag: u32, request: &Request, record: &AccessRecord<'_>, details: &str) {
+        let exchange = &request.exchange;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert_eq!(text(record.protocol), self.plan.protocol, "the protocol logged of call {tag}");
+        let service = match exchange.kind {
+            Kind::LostCall => "nowhere".to_owned(),
+            _ => format!("c{}", exchange.cluster),
+        };
+        assert_eq!(text(record.authority), service, "the service logged of call {tag}");
+        let peer = format!("192.0.2.1:{}", 1024 + request.client as u16);
+        assert_eq!(text(record.downstream_peer), peer, "the peer logged of call {tag}");
+        match request.outcome {
+            Some(Outcome::Answered(status)) => {
+                assert_eq!(record.status, status, "the status logged of call {tag}");
+                let (sent, answer) = (record.sent_bytes, exchange.answer as u64);
+                assert!(sent <= answer + CALL_HEAD_BYTES, "{sent} bytes sent are logged of call {tag}");
+                let served = |sight: &Sight| {
+                    let served = &self.engine.links[sight.link as usize].upstream;
+                    record.upstream_host == served.as_bytes()
+                };
+                let is_seen = request.sights.iter().any(served);
+                assert!(is_seen, "the endpoint logged of call {tag}, which others saw");
+            }
+            Some(Outcome::Refused(status)) => {
+                let told = status_of(self.plan.protocol, record.status);
+                assert_eq!(told, status, "the status logged of call {tag}: {details}");
+                assert_ne!(details, "via_upstream", "call {tag} was answered by the proxy itself");
+            }
+            _ => {}
+        }
+    }
+
     /// A timeout is never told of before its time.
-    fn check_duration(&self, details: &str, record: &AccessRecord<'_>) {
+    fn check_duration(&self, details: &str, record: &AccessRecord<'_>, tag: Option<u32>) {
         let limits = &self.shape.limits;
         let least_ms = match details {
             "request_headers_timeout" => limits.request_headers_timeout_ms,
             "request_overall_timeout" => limits.request_timeout_ms,
-            "response_timeout" => self.shape.route_timeout_ms,
+            "response_timeout" => tag.map_or(0, |tag| self.least_timeout_ms(tag)),
             "stream_idle_timeout" => limits.stream_idle_timeout_ms,
             "idle_timeout" => limits.idle_timeout_ms.min(limits.stream_idle_timeout_ms),
             _ => return,

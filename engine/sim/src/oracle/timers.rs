@@ -37,7 +37,9 @@ impl World {
     /// A drain ends in time.
     pub(super) fn check_drain(&mut self) {
         let has_clients = self.engine.truth.listeners.iter().any(|listener| listener.open > 0);
-        if !has_clients && self.oracle.drained_at.is_some() && !self.worker.is_finished() {
+        // What nobody answers is sent before the end.
+        let has_unsent = self.engine.open_conns().any(|conn| !conn.is_accepted() && conn.queued_bytes > 0);
+        if !has_clients && !has_unsent && self.oracle.drained_at.is_some() && !self.worker.is_finished() {
             let since = *self.oracle.empty_since.get_or_insert(self.engine.now);
             let lasted = self.engine.now - since;
             let most = BACKLOG_MICROS + TOLERANCE_MICROS;

@@ -33,11 +33,24 @@ pub(crate) enum Kind {
     Malformed(u8),
     /// Bytes, unseen.
     Raw,
+    /// A call of a protocol of calls.
+    Call,
+    /// One that nobody answers.
+    OneWay,
+    /// One that no route takes.
+    LostCall,
 }
 
 impl Kind {
     pub(crate) fn may_reach_upstream(self) -> bool {
-        !matches!(self, Kind::Direct | Kind::NoRoute | Kind::NoRouteBody | Kind::Trace | Kind::Malformed(_))
+        let is_answered_here =
+            matches!(self, Kind::Direct | Kind::NoRoute | Kind::NoRouteBody | Kind::Trace | Kind::LostCall);
+        !is_answered_here && !matches!(self, Kind::Malformed(_))
+    }
+
+    /// Whether it is one of a protocol of calls.
+    pub(crate) fn is_call(self) -> bool {
+        matches!(self, Kind::Call | Kind::OneWay | Kind::LostCall)
     }
 
     pub(crate) fn has_body(self) -> bool {
@@ -133,6 +146,9 @@ pub(crate) struct Exchange {
     pub(crate) extension: usize,
     /// An upgrade or CONNECT is agreed to.
     pub(crate) agrees: bool,
+    /// Of a call: which of its protocol's variants it is in, and how long its frame says that the caller waits; 0 for ever.
+    pub(crate) dialect: u8,
+    pub(crate) timeout_ms: u32,
 }
 
 impl Exchange {
@@ -165,6 +181,8 @@ impl Exchange {
             is_old_answer: choices.one_in(15) && !is_tunnel,
             extension: if choices.one_in(5) { choices.between(1, 30) } else { 0 },
             agrees: choices.below(3) < 2,
+            dialect: 0,
+            timeout_ms: 0,
         };
         let is_bulky = plan.body_max > 300_000;
         let is_early = kind.has_body() && choices.one_in(if is_bulky { 4 } else { 12 });
@@ -204,6 +222,38 @@ impl Exchange {
             exchange.fate = fate(&exchange, choices);
         }
         exchange
+    }
+
+    /// A call of this kind, with everything else left to chance but what its protocol says.
+    pub(crate) fn call(kind: Kind, cluster: usize, plan: &Plan, choices: &mut Choices) -> Self {
+        let fails = choices.one_in(plan.origin_faults);
+        let timeouts: &[u32] = if plan.is_calm { &[0, 0, 0, 55_000] } else { &[0, 0, 0, 300, 20, 3000] };
+        let share = choices.below(101) as u8;
+        let fate = match choices.below(10) {
+            _ if !fails => Fate::Good,
+            0 | 1 => Fate::Silent,
+            2 => Fate::CutByEnd(share),
+            3 | 4 => Fate::CutByReset(share),
+            5 => Fate::Malformed(share),
+            6 => Fate::Aborts(share < 50),
+            7 | 8 => Fate::Trickles,
+            _ => Fate::Unasked,
+        };
+        Exchange {
+            body: size(plan, choices),
+            status: 200,
+            framing: Framing::Sized,
+            interim: 0,
+            trailers: false,
+            says_close: false,
+            is_dotted: false,
+            is_old_answer: false,
+            extension: 0,
+            // What nobody asked for does no harm where ids tell it from answers.
+            fate: if fate == Fate::Good && choices.one_in(15) { Fate::Unasked } else { fate },
+            timeout_ms: choices.pick(timeouts),
+            ..Exchange::new(kind, cluster, plan, choices)
+        }
     }
 
     /// The answer does not wait for the request's body.

@@ -1,8 +1,10 @@
 //! Models of those the proxy talks to, by protocol. The machine's own codecs are no part of them: what a model reads and
 //! writes is its own reading of the standards.
 
+pub(crate) mod calls;
 pub(crate) mod exchange;
 mod http1;
+pub(crate) mod manners;
 mod raw;
 mod tunnel;
 
@@ -30,7 +32,8 @@ pub(crate) struct Model {
 }
 
 /// Every protocol that is simulated, one line each.
-pub(crate) static MODELS: &[Model] = &[http1::MODEL, raw::MODEL];
+pub(crate) static MODELS: &[Model] =
+    &[http1::MODEL, calls::BOLT, calls::DUBBO, calls::DUBBO_THRIFT, calls::TARS, calls::THRIFT, raw::MODEL];
 
 /// The models of this protocol.
 pub(crate) fn model(protocol: &str) -> &'static Model {
@@ -44,8 +47,7 @@ mod tests {
 
     #[test]
     fn every_protocol_of_the_codecs_has_models() {
-        // Calls are simulated once the data plane carries them.
-        for protocol in sidering_codecs::registry::protocols().filter(|protocol| !protocol.is_rpc) {
+        for protocol in sidering_codecs::registry::protocols() {
             assert_eq!(model(protocol.name).protocol, protocol.name);
         }
         assert_eq!(model("tcp").protocol, "tcp");

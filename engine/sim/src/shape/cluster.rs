@@ -36,6 +36,7 @@ pub(crate) struct ClusterShape {
     alternates: Option<usize>,
     /// It is the logical host that was there before, under another address: what is connected to that one stays.
     pub(super) has_moved: bool,
+    heartbeat: Option<Heartbeat>,
 }
 
 impl ClusterShape {
@@ -43,7 +44,7 @@ impl ClusterShape {
     pub(super) fn new(protocol: &'static str, generation: u8, is_calm: bool, choices: &mut Choices) -> Self {
         let pool = PoolLimits {
             max_connections: choices.pick(&[8, 1, 2, 3]),
-            max_pending: if is_calm { 100 } else { choices.pick(&[100, 0, 1, 2]) },
+            max_pending: if is_calm { 5000 } else { choices.pick(&[100, 0, 1, 2]) },
             idle_timeout_ms: choices.pick(&[3000, 300, 20]),
             shares_idle: false,
         };
@@ -76,6 +77,7 @@ impl ClusterShape {
             ejected: [false; ENDPOINTS],
             alternates,
             has_moved: false,
+            heartbeat: heartbeat(protocol, is_calm, choices),
         }
     }
 
@@ -162,11 +164,22 @@ impl ClusterShape {
             },
             connect_timeout_ms: self.connect_timeout_ms,
             pool: self.pool.clone(),
+            heartbeat: self.heartbeat,
             circuit_breaker: CircuitBreaker { max_retries, ..CircuitBreaker::default() },
             outlier_detection: outliers.map(|outliers| Arc::new(detection(outliers))),
             ..Cluster::default()
         }
     }
+}
+
+/// Idle connections of calls are asked whether they are still there.
+fn heartbeat(protocol: &str, is_calm: bool, choices: &mut Choices) -> Option<Heartbeat> {
+    if matches!(protocol, "http1" | "tcp") || choices.chance(30) {
+        return None;
+    }
+    let interval_ms = choices.pick(&[1000, 20, 5]);
+    let timeout_ms = if is_calm { 2_000 } else { choices.pick(&[200, 50, 2000]) };
+    Some(Heartbeat { interval_ms, max_interval_ms: 2 * interval_ms, timeout_ms })
 }
 
 fn detection(outliers: Outliers) -> OutlierDetection {

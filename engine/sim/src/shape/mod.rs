@@ -37,6 +37,7 @@ pub(crate) struct Shape {
     pub(crate) drain_timeout_ms: u64,
     pub(crate) has_second: bool,
     has_raw: bool,
+    protocol: &'static str,
     options: HttpOptions,
     codec: CodecOptions,
     ends_connect: bool,
@@ -53,7 +54,7 @@ impl Shape {
     /// The first one of a run.
     pub(crate) fn new(plan: &Plan, choices: &mut Choices) -> Self {
         let is_calm = plan.is_calm;
-        let protocols = (0..plan.http_clusters).map(|_| "http1").chain(["tcp"]);
+        let protocols = (0..plan.http_clusters).map(|_| plan.protocol).chain(["tcp"]);
         let clusters = protocols.map(|protocol| ClusterShape::new(protocol, 0, is_calm, choices)).collect();
         let mut timeout = |calm: u64, rough: &[u64]| if is_calm { calm } else { choices.pick(rough) };
         let limits = ListenerLimits {
@@ -82,8 +83,16 @@ impl Shape {
             drain_timeout_ms: if is_calm { 60_000 } else { choices.pick(&[8000, 500, 50]) },
             has_second: choices.chance(50),
             has_raw: true,
+            protocol: plan.protocol,
             options,
-            codec: CodecOptions { header_bytes: 4096, headers: 40, uri_bytes: 1024, ..Default::default() },
+            codec: CodecOptions {
+                header_bytes: 4096,
+                headers: 40,
+                uri_bytes: 1024,
+                late_fields: choices.chance(40),
+                go_away: choices.chance(50),
+                ..Default::default()
+            },
             ends_connect: plan.ends_connect,
             is_calm,
             retry: plan.retry.clone(),

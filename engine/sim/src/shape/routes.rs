@@ -19,9 +19,19 @@ impl Shape {
             line: 1,
             ..Route::default()
         };
-        let mut routes: Vec<Route> = (0..self.clusters.len() - 1)
-            .map(|at| route(&format!("/c{at}/"), forward(ClusterIndex(at as u32))))
-            .collect();
+        let clusters = 0..self.clusters.len() - 1;
+        if self.protocol != "http1" {
+            let hosts = clusters.map(|at| host_of_calls(at, route("/", forward(ClusterIndex(at as u32)))));
+            return ListenerKind::Http(Box::new(HttpListener {
+                protocol: self.protocol,
+                codec: self.codec,
+                options: self.options.clone(),
+                routes: RouteTable::compile(hosts.collect()).into(),
+                ..HttpListener::default()
+            }));
+        }
+        let mut routes: Vec<Route> =
+            clusters.map(|at| route(&format!("/c{at}/"), forward(ClusterIndex(at as u32)))).collect();
         let direct = RouteAction::DirectResponse { status: 200, body: b"direct".to_vec() };
         let mut exact = route("", direct);
         exact.matcher.path = PathMatch::Exact("/direct".into());
@@ -99,6 +109,17 @@ impl Shape {
         };
         vec![host(domains, routes), host(vec!["*".into()], others)]
     }
+}
+
+/// The calls of a service, which is named as its cluster; of one of them only a condition says so.
+fn host_of_calls(at: usize, mut route: Route) -> VirtualHost {
+    let service = format!("c{at}");
+    let domain = if at == 1 { "*".to_owned() } else { service.clone() };
+    let exact = StringMatch { pattern: StringPattern::Exact(service), ignore_case: false };
+    let rpc = RpcMatch { service: Some(exact), ..RpcMatch::default() };
+    route.matcher.conditions =
+        Some(Box::new(Conditions { rpc: Some(Box::new(rpc)), ..Conditions::default() }));
+    VirtualHost { domains: vec![domain], routes: vec![route], ..VirtualHost::default() }
 }
 
 fn is_of_cluster(route: &Route) -> bool {

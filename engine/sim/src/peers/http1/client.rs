@@ -1,7 +1,6 @@
 //! A model client: writes its requests, reads the answers, minds its manners.
 
 use super::answer::{Answer, Read};
-use super::manners::Manners;
 use super::request;
 use crate::bytes::ByteQueue;
 use crate::coverage::Situation;
@@ -10,6 +9,7 @@ use crate::journal::Who;
 use crate::ledger::Outcome;
 use crate::peers::Peer;
 use crate::peers::exchange::{Fate, Kind};
+use crate::peers::manners::Manners;
 use crate::peers::tunnel::{self, Ended, Tunnel};
 use crate::stage::Stage;
 use std::collections::VecDeque;

@@ -3,7 +3,6 @@
 mod answer;
 mod client;
 mod malformed;
-mod manners;
 mod origin;
 mod request;
 mod wire;

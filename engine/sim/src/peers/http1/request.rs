@@ -28,6 +28,7 @@ fn start(tag: u32, exchange: &Exchange) -> String {
         Kind::NoRoute => format!("GET /nowhere/{tag} HTTP/1.1"),
         Kind::Trace => format!("TRACE {path} HTTP/1.1"),
         Kind::Get | Kind::Upgrade | Kind::Malformed(_) | Kind::Raw => format!("GET {path} HTTP/1.1"),
+        Kind::Call | Kind::OneWay | Kind::LostCall => panic!("a call is no request of HTTP"),
     }
 }
 

@@ -5,42 +5,42 @@ use crate::plan::Plan;
 
 /// What one client does at its own pace.
 #[derive(Clone, Debug)]
-pub(super) struct Manners {
+pub(crate) struct Manners {
     /// Requests under way at most.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// It ends its side with its last request.
-    pub(super) half_closes: bool,
+    pub(crate) half_closes: bool,
     /// It writes this many bytes at a time, and then rests this long.
-    pub(super) dribble: Option<(usize, u64)>,
+    pub(crate) dribble: Option<(usize, u64)>,
     /// It reads this many bytes at a time, and then rests this long.
-    pub(super) sips: Option<(usize, u64)>,
+    pub(crate) sips: Option<(usize, u64)>,
     /// It stops to read behind this many bytes, for good.
-    pub(super) stops_reading: Option<u64>,
+    pub(crate) stops_reading: Option<u64>,
     /// It gives up behind this many bytes written, or read, and how.
-    pub(super) aborts: Option<Abort>,
+    pub(crate) aborts: Option<Abort>,
     /// It says nothing at all.
-    pub(super) is_silent: bool,
+    pub(crate) is_silent: bool,
     /// It sends into a tunnel before that is agreed to.
-    pub(super) sends_ahead: bool,
+    pub(crate) sends_ahead: bool,
     /// It stays when it has nothing more to ask, until the proxy ends it.
-    pub(super) stays: bool,
+    pub(crate) stays: bool,
     /// It reads nothing of an answer before its request is written.
-    pub(super) reads_late: bool,
+    pub(crate) reads_late: bool,
     /// Not even when the proxy has ended its side.
-    pub(super) is_stubborn: bool,
+    pub(crate) is_stubborn: bool,
     /// It rests this long between an answer and the next request.
-    pub(super) rest_micros: u64,
+    pub(crate) rest_micros: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Abort {
-    pub(super) written: u64,
-    pub(super) read: u64,
-    pub(super) by_end: bool,
+pub(crate) struct Abort {
+    pub(crate) written: u64,
+    pub(crate) read: u64,
+    pub(crate) by_end: bool,
 }
 
 impl Manners {
-    pub(super) fn new(plan: &Plan, choices: &mut Choices) -> Self {
+    pub(crate) fn new(plan: &Plan, choices: &mut Choices) -> Self {
         let faulty = plan.client_faults;
         let slow = if plan.is_calm { 10_000 } else { 1_200_000 };
         let dribble = choices.one_in(8).then(|| {
