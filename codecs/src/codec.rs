@@ -224,6 +224,11 @@ pub trait Codec {
     /// Whether no message is under way in either direction.
     fn is_idle(&self) -> bool;
 
+    /// Whether the peer has begun a message of many on the connection, and not ended it.
+    fn is_within_frame(&self) -> bool {
+        false
+    }
+
     /// How many body bytes of the message being received are still to come as plain bytes, if that is known and the
     /// bytes carry no framing: what the kernel may relay unseen. `u64::MAX` for a tunnel. `None` if not relayable, as
     /// nothing is of a protocol that does not say otherwise.

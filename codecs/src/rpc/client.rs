@@ -349,7 +349,10 @@ impl<L: Layout> Codec for Client<L> {
     }
 
     fn is_idle(&self) -> bool {
-        let receives_nothing = self.carry.is_empty() && !self.incoming.is_within_frame();
-        receives_nothing && self.exchanges.is_empty() && self.outgoing.may_begin()
+        !self.is_within_frame() && self.exchanges.is_empty() && self.outgoing.may_begin()
+    }
+
+    fn is_within_frame(&self) -> bool {
+        !self.carry.is_empty() || self.incoming.is_within_frame()
     }
 }

@@ -67,6 +67,8 @@ pub(crate) enum Work {
     EndOneWay(StreamKey),
     /// The stream was answered before all of its request was sent on the connection.
     Part(StreamKey, ConnId),
+    /// The upstream has stopped within a frame: nothing that the connection carries can be answered.
+    Break(ConnId),
     /// The client may send the body of its request.
     Continue(StreamKey),
     /// Send the request again on a fresh connection.
@@ -270,6 +272,7 @@ impl<I: Io> Worker<I> {
                 Work::RefuseAnswer(stream) => self.refuse_answer(io, stream),
                 Work::EndOneWay(stream) => self.end_one_way(io, stream),
                 Work::Part(stream, conn) => self.part_answered(io, stream, conn),
+                Work::Break(conn) => self.break_shared(io, conn, false),
                 Work::Continue(stream) => self.send_continue(io, stream),
                 Work::Retry(stream) => self.retry(io, stream),
                 Work::CheckTunnel(stream) => self.check_tunnel(io, stream),

@@ -3,7 +3,7 @@
 mod bolt;
 mod support;
 
-use bolt::{ONE_WAY, frames, number, request, request_of, response, snapshot_of};
+use bolt::{ONE_WAY, REQUEST, frames, number, request, request_of, response, snapshot_of};
 use support::{Bench, cluster_mut};
 
 /// An answer of bolt's second version with a checksum, whose value is not looked at.
@@ -96,4 +96,45 @@ fn a_connection_with_a_one_way_call_to_send_is_not_closed_to_make_room() {
     assert!(number(&sent[..2]) == 0x0102 && sent.ends_with(b"fire and forget"));
     let is_served = bench.is_closed(upstream) || !bench.flush(upstream).is_empty();
     assert!(is_served, "now it makes room, or takes what has waited for it");
+}
+
+#[test]
+fn an_upstream_that_stops_within_a_frame_is_given_up_with_the_next_call_in_vain() {
+    let mut bench = Bench::new(snapshot_of("bolt", 1));
+    let client = bench.client();
+    bench.receive(client, &request_of(REQUEST, 1, 50, b"first"));
+    let upstream = bench.connected();
+    let first = frames(&bench.flush(upstream))[0].0;
+    // The frame has begun behind the call, and may yet go on.
+    bench.advance_ms(10);
+    bench.receive(upstream, &response(first, b"1")[..5]);
+    bench.advance_ms(50);
+    assert_eq!(told(&mut bench, client), [(1, 7)]);
+    bench.receive(client, &request_of(REQUEST, 2, 50, b"second"));
+    bench.flush(upstream);
+    bench.advance_ms(10);
+    bench.receive(upstream, &response(first, b"1")[5..8]);
+    bench.advance_ms(50);
+    assert_eq!(told(&mut bench, client), [(2, 7)]);
+    assert!(!bench.is_closed(upstream));
+    // Now nothing comes.
+    bench.advance_ms(1);
+    bench.receive(
+        client,
+        &[request_of(REQUEST, 3, 50, b"third"), request_of(REQUEST, 4, 500, b"fourth")].concat(),
+    );
+    bench.flush(upstream);
+    bench.advance_ms(60);
+    assert!(bench.is_closed(upstream));
+    assert_eq!(
+        told(&mut bench, client),
+        [(3, 7), (4, 4)],
+        "one was too slow, the other one is told of the end"
+    );
+    bench.assert_empty();
+}
+
+/// Ids and statuses of what the client got.
+fn told(bench: &mut Bench, client: sidering_dataplane::io::ConnId) -> Vec<(u32, u16)> {
+    frames(&bench.flush(client)).iter().map(|(id, status, _)| (*id, *status)).collect()
 }

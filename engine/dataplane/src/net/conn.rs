@@ -132,7 +132,7 @@ pub struct Conn<C> {
     /// Where this connection stands in its endpoint's list of idle ones.
     pub idle_position: u32,
     pub timer: ConnTimer,
-    /// When an idle upstream connection carried something last, be it a heartbeat.
+    /// When an upstream connection of many calls carried something last, be it a heartbeat; while it is busy, when something came.
     pub heard: Time,
     /// When it was asked whether it is still there, and has not answered yet.
     pub pinged: Option<Time>,

@@ -21,6 +21,7 @@ impl<I: Io> Worker<I> {
     /// Bytes of a connection that carries many exchanges.
     pub(super) fn handle_answer_bytes(&mut self, io: &mut I, id: ConnId, chunk: I::Chunk) {
         let Some(conn) = self.conns.get_mut(id) else { return };
+        conn.heard = self.now;
         if !conn.held.is_empty() {
             conn.held.push(chunk);
             self.limit_held_answers(io, id);

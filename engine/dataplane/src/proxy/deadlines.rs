@@ -12,7 +12,7 @@ use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::proxy::upstream::RESET_REASONS;
 use crate::stream::{Progress, Stream, StreamKey, Upstream};
-use crate::worker::{TimerToken, Worker};
+use crate::worker::{TimerToken, Work, Worker};
 use std::rc::Rc;
 
 /// How long a client that was answered may go on sending before it is cut off.
@@ -188,10 +188,16 @@ impl<I: Io> Worker<I> {
             }
             (Limit::Route, Some(stream)) => {
                 self.count_request_timeout(stream);
+                let stalled = self.stalled_with(stream);
                 self.fail_stream(stream, 504, ResponseFlags::UPSTREAM_REQUEST_TIMEOUT, "response_timeout");
+                self.work.extend(stalled.map(Work::Break));
             }
             (Limit::FilterDelay, Some(stream)) => self.resume_filtered(io, id, stream),
-            (Limit::PerTry, Some(stream)) => self.expire_try(io, stream),
+            (Limit::PerTry, Some(stream)) => {
+                let stalled = self.stalled_with(stream);
+                self.expire_try(io, stream);
+                self.work.extend(stalled.map(Work::Break));
+            }
             (Limit::BackOff, Some(stream)) => self.try_again(io, stream),
             (Limit::Handover, Some(stream)) => self.expire_ask(io, stream),
             (Limit::Duration, Some(stream)) => self.expire_duration(io, stream),

@@ -107,7 +107,7 @@ impl<I: Io> Worker<I> {
     }
 
     /// The connection is over, and with it all that it carries.
-    pub(super) fn break_shared(&mut self, io: &mut I, id: ConnId, clean: bool) {
+    pub(crate) fn break_shared(&mut self, io: &mut I, id: ConnId, clean: bool) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         let Some(calls) = &conn.calls else { return };
         let streams: Vec<StreamKey> = calls.streams().collect();
@@ -124,6 +124,16 @@ impl<I: Io> Worker<I> {
         for begin in unanswered {
             self.send_unanswered(io, cluster, begin, &unsent);
         }
+    }
+
+    /// The connection of a call that has got no answer in time, if it has stopped within a frame and was silent ever since the
+    /// call was sent: whoever else is on it would wait in vain, too.
+    pub(super) fn stalled_with(&self, key: StreamKey) -> Option<ConnId> {
+        let stream = self.streams.get(key)?;
+        let (id, sent) = (stream.attached()?, stream.attempt.sent?);
+        let conn = self.conns.get(id).filter(|conn| conn.calls.is_some())?;
+        let is_silent = conn.heard < sent && !conn.paused && conn.held.is_empty();
+        (is_silent && conn.codec.as_ref().is_some_and(|codec| codec.is_within_frame())).then_some(id)
     }
 
     /// Nothing can be sent on the connection any more.

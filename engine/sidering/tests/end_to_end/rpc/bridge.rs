@@ -17,12 +17,12 @@ fn routes(keys: &str, bridge: &str) -> String {
     )
 }
 
-fn bridge_to(origin: &Origin, keys: &str, bridge: &str) -> Config {
+pub(super) fn bridge_to(origin: &Origin, keys: &str, bridge: &str) -> Config {
     Config::new().http("web", "", &routes(keys, bridge)).cluster("api", origin, "protocol: bolt")
 }
 
 /// An answer of SOFARPC with this value, which is hessian2 of its dialect.
-fn answer(frame: &Frame, value: &[u8]) -> Vec<u8> {
+pub(super) fn answer(frame: &Frame, value: &[u8]) -> Vec<u8> {
     let mut content = b"O\xbecom.alipay.sofa.rpc.core.response.SofaResponse\x91\x0bappResponseo\x90".to_vec();
     content.extend_from_slice(value);
     frame.answer(bolt::SUCCESS, &content).bytes()
@@ -43,7 +43,7 @@ fn echo(wire: &mut Wire) -> io::Result<()> {
     }
 }
 
-fn post(path: &str, body: &str) -> String {
+pub(super) fn post(path: &str, body: &str) -> String {
     let length = body.len();
     let head = "Host: test\r\nContent-Type: application/json; charset=utf-8\r\n";
     format!("POST {path} HTTP/1.1\r\n{head}Content-Length: {length}\r\n\r\n{body}")

@@ -8,6 +8,7 @@ mod detection;
 mod failures;
 mod flow;
 mod heartbeats;
+mod hostile;
 mod observed;
 mod others;
 mod real_peers;

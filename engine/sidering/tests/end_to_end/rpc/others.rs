@@ -100,7 +100,7 @@ const TARS_REQUEST_ID: usize = 9;
 const TARS_ANSWER_ID: usize = 8;
 
 /// The id of a Tars request: the field of tag 4, whichever its width.
-fn tars_id(call: &[u8]) -> u32 {
+pub(super) fn tars_id(call: &[u8]) -> u32 {
     let at = [8, 9].into_iter().find(|at| call[*at] >> 4 == 4).expect("tag 4 behind three small fields");
     match call[at] & 0xf {
         12 => 0,
