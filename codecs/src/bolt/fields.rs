@@ -4,55 +4,60 @@ use super::header::malformed;
 use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::message::{FieldName, FieldSpan};
+use crate::rpc::Span;
 
 /// A length that stands for no string at all. SOFABolt reads every negative length so.
 const NULL: u32 = u32::MAX;
+const LENGTH_BYTES: u32 = 4;
 
-/// Notes the places of all pairs of `block`, which begins at `offset` of its head. A pair with a null half names nothing
-/// and is left out; its other half is still part of it.
+/// Notes the places of all pairs of `head`'s block, which begins at `begin` and ends the head, and shows each to `see`: name and
+/// value. A pair with a null half names nothing and is left out; its other half is still part of it.
 pub(super) fn read(
-    block: &[u8],
-    offset: usize,
+    head: &[u8],
+    begin: usize,
     max_fields: u16,
     spans: &mut Vec<FieldSpan>,
+    mut see: impl FnMut(&[u8], Span),
 ) -> Result<(), ProtocolError> {
-    let mut at = 0;
-    while at < block.len() {
-        let line_start = at;
-        let key = string(block, &mut at)?;
-        let value = string(block, &mut at)?;
+    let mut rest = head.get(begin..).unwrap_or_default();
+    while !rest.is_empty() {
+        let line_start = head.len() - rest.len();
+        let (Some(key), Some(value)) = (string(&mut rest), string(&mut rest)) else {
+            return Err(malformed("a bolt field reaches beyond its block"));
+        };
         let (Some(key), Some(value)) = (key, value) else { continue };
         if spans.len() >= usize::from(max_fields) {
             return Err(ProtocolError { status: 431, reason: "too many fields in a bolt head" });
         }
         // The block is at most 64 KiB long, so its offsets and lengths fit.
+        let line_end = (head.len() - rest.len()) as u32;
+        let value = Span { start: line_end - value.len() as u32, len: value.len() as u32 };
         spans.push(FieldSpan {
-            line_start: (offset + key.start) as u32,
-            value_start: (offset + value.start) as u32,
-            value_len: value.len() as u32,
-            line_end: (offset + at) as u32,
+            line_start: line_start as u32 + LENGTH_BYTES,
+            value_start: value.start,
+            value_len: value.len,
+            line_end,
             name_len: key.len() as u16,
             name: FieldName::Other,
             hop_by_hop: false,
         });
-        debug_assert_eq!(key.start, line_start + 4);
+        see(key, value);
     }
     Ok(())
 }
 
-/// The place of the string at `at`, which moves behind it; `None` for null.
-fn string(block: &[u8], at: &mut usize) -> Result<Option<std::ops::Range<usize>>, ProtocolError> {
-    let cut = || malformed("a bolt field reaches beyond its block");
-    let (length, _) = block.get(*at..).and_then(|rest| rest.split_first_chunk()).ok_or_else(cut)?;
+/// Takes a string off the front, `Some(None)` being null; `None` if it reaches beyond the block.
+#[inline]
+fn string<'a>(rest: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
+    let (length, behind) = rest.split_first_chunk()?;
     let length = u32::from_be_bytes(*length);
-    *at += 4;
     if length == NULL {
-        return Ok(None);
+        *rest = behind;
+        return Some(None);
     }
-    let start = *at;
-    let end = start.checked_add(length as usize).filter(|&end| end <= block.len()).ok_or_else(cut)?;
-    *at = end;
-    Ok(Some(start..end))
+    let (text, behind) = behind.split_at_checked(length as usize)?;
+    *rest = behind;
+    Some(Some(text))
 }
 
 /// Writes the block anew: every pair of `spans` that `edits` leave, then those they add.

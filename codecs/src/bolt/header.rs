@@ -70,20 +70,30 @@ impl Header {
             Ok(length) => length,
             Err(needed) => return Ok(Err(needed)),
         };
-        let Some(fixed) = bytes.get(..length) else { return Ok(Err(length)) };
-        let mut reader = Reader { bytes: fixed };
-        let version = reader.u8();
-        let inner_version = if version == V2 { reader.u8() } else { 0 };
-        let kind = reader.u8();
-        let command = reader.u16();
-        let _command_version = reader.u8();
-        let id = reader.u32();
-        let codec = reader.u8();
-        let switch = if version == V2 { reader.u8() } else { 0 };
-        let is_response = kind == TYPE_RESPONSE;
-        let timeout = if is_response { 0 } else { reader.u32().cast_signed() };
-        let status = if is_response { reader.u16() } else { 0 };
-        let (class_bytes, fields_bytes, content_bytes) = (reader.u16(), reader.u16(), reader.u32());
+        let fixed = bytes.get(..length).and_then(|fixed| fixed.split_last_chunk::<CLASS_LENGTH_BEHIND>());
+        let Some((fixed, &[c1, c0, f1, f0, ref content_bytes @ ..])) = fixed else { return Ok(Err(length)) };
+        // Version 2 has one byte more in front of the type, and one behind the codec.
+        let (version, inner_version, fixed) = match *fixed {
+            [V2, inner_version, ref fixed @ ..] => (V2, inner_version, fixed),
+            [version, ref fixed @ ..] => (version, 0, fixed),
+            [] => return Ok(Err(length)),
+        };
+        let Some((&[kind, command1, command0, _, i3, i2, i1, i0, codec], own)) = fixed.split_first_chunk()
+        else {
+            return Ok(Err(length));
+        };
+        let (switch, own) = match *own {
+            [switch, ref own @ ..] if version == V2 => (switch, own),
+            _ => (0, own),
+        };
+        let (timeout, status) = match *own {
+            [t3, t2, t1, t0] => (i32::from_be_bytes([t3, t2, t1, t0]), 0),
+            [s1, s0] => (0, u16::from_be_bytes([s1, s0])),
+            _ => (0, 0),
+        };
+        let (command, id) = (u16::from_be_bytes([command1, command0]), u32::from_be_bytes([i3, i2, i1, i0]));
+        let (class_bytes, fields_bytes) = (u16::from_be_bytes([c1, c0]), u16::from_be_bytes([f1, f0]));
+        let content_bytes = u32::from_be_bytes(*content_bytes);
         if content_bytes > MAX_CONTENT_BYTES {
             return Err(ProtocolError { status: 413, reason: "a bolt content of 2 GiB or more" });
         }
@@ -150,29 +160,4 @@ pub(super) fn fields_length_offset(fixed_bytes: usize) -> usize {
 
 pub(super) fn malformed(reason: &'static str) -> ProtocolError {
     ProtocolError { status: 400, reason }
-}
-
-/// Takes numbers off bytes whose length was checked; beyond their end it reads zeros.
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> [u8; N] {
-        let (taken, rest) = self.bytes.split_first_chunk().unwrap_or((&[0; N], &[]));
-        self.bytes = rest;
-        *taken
-    }
-
-    fn u8(&mut self) -> u8 {
-        u8::from_be_bytes(self.take())
-    }
-
-    fn u16(&mut self) -> u16 {
-        u16::from_be_bytes(self.take())
-    }
-
-    fn u32(&mut self) -> u32 {
-        u32::from_be_bytes(self.take())
-    }
 }

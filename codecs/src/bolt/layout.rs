@@ -81,11 +81,15 @@ impl Layout for Bolt {
         max_fields: u16,
         spans: &mut Vec<FieldSpan>,
     ) -> Result<Call, ProtocolError> {
-        let (_, begin) = Header::places(seen)?;
-        let block = seen.get(begin..frame.head_bytes as usize).unwrap_or_default();
-        let before = spans.len();
-        fields::read(block, begin, max_fields, spans)?;
-        Ok(call_of(seen, &spans[before..]))
+        let mut call = Call::default();
+        let head = seen.get(..frame.head_bytes as usize).unwrap_or_default();
+        let (_, begin) = Header::places(head)?;
+        fields::read(head, begin, max_fields, spans, |name, value| note_key(&mut call, name, value))?;
+        let service = call.service.of(head);
+        if let Some(colon) = service.iter().position(|&byte| byte == b':') {
+            call.version = Span::within(head, &service[colon + 1..]);
+        }
+        Ok(call)
     }
 
     fn write_head(
@@ -215,24 +219,15 @@ fn kind_of(kind: u8, command: u16) -> Option<FrameKind> {
     })
 }
 
-/// The routing key among the fields, by the names that SOFARPC gives it. The service carries its version behind a colon.
-fn call_of(head: &[u8], spans: &[FieldSpan]) -> Call {
-    let mut call = Call::default();
-    for span in spans {
-        let name = Span { start: span.line_start, len: u32::from(span.name_len) };
-        let value = Span { start: span.value_start, len: span.value_len };
-        match name.of(head) {
-            b"service" => call.service = value,
-            b"sofa_head_target_service" if call.service.len == 0 => call.service = value,
-            b"sofa_head_method_name" => call.method = value,
-            _ => {}
-        }
+/// Notes a field that is part of the routing key, by the names that SOFARPC gives them. The service carries its version behind a
+/// colon.
+fn note_key(call: &mut Call, name: &[u8], value: Span) {
+    match name {
+        b"service" => call.service = value,
+        b"sofa_head_target_service" if call.service.len == 0 => call.service = value,
+        b"sofa_head_method_name" => call.method = value,
+        _ => {}
     }
-    let service = call.service.of(head);
-    if let Some(colon) = memchr::memchr(b':', service) {
-        call.version = Span::within(head, &service[colon + 1..]);
-    }
-    call
 }
 
 /// A frame of our own that is an answer and has no content.

@@ -107,7 +107,6 @@ pub(super) fn gather<'i, L: Layout>(
     Ok(None)
 }
 
-/// Waits for `wanted` bytes, or for as many as the bound has room for.
 /// How many bytes of a frame go with its head, of which `there` have come: a short payload does, so that its frame is written
 /// in one piece and costs one event less.
 fn taken_with_head(frame: &Frame, there: usize) -> usize {
@@ -120,6 +119,7 @@ fn taken_with_head(frame: &Frame, there: usize) -> usize {
     }
 }
 
+/// Waits for `wanted` bytes, or for as many as the bound has room for.
 fn wait(carry: &mut Carry, wanted: usize, bound: usize) -> Result<(), ProtocolError> {
     if carry.len() >= bound {
         return Err(ProtocolError { status: 431, reason: "the head of a frame is longer than allowed" });

@@ -36,6 +36,11 @@ impl<'a> RpcHead<'a> {
         &self.seen[..self.taken_bytes as usize]
     }
 
+    /// Whether those are all of its frame: when the head is told, nothing but the end of its message follows.
+    pub fn is_whole(&self) -> bool {
+        u64::from(self.taken_bytes) == self.frame.total_bytes()
+    }
+
     /// How many of those are payload.
     pub fn taken_payload_bytes(&self) -> u32 {
         self.taken_bytes.saturating_sub(self.frame.head_bytes)

@@ -7,7 +7,7 @@ use crate::net::conn::{Conn, HELD_CHUNKS, Role};
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{HELD_ANSWER_BYTES, HeldAnswer, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
-use sidering_codecs::{Control, Event, ResponseHead};
+use sidering_codecs::{Control, Event, ResponseHead, StreamId};
 
 /// How the decoding of one chunk came to its end.
 enum Decoded {
@@ -106,13 +106,7 @@ impl<I: Io> Worker<I> {
             match codec.decode(&mut scratch, &mut input) {
                 Ok(None) => break Decoded::More,
                 Err(error) => break Decoded::Broken(error.reason),
-                Ok(Some(Event::Response { stream, head })) => {
-                    let key = self.conns.get(id).and_then(|conn| conn.calls.as_ref()?.get(stream));
-                    let key = key.filter(|key| self.takes_answer(io, id, *key, &head));
-                    if let Some(conn) = self.conns.get_mut(id) {
-                        conn.stream = key;
-                    }
-                }
+                Ok(Some(Event::Response { stream, head })) => self.begin_answer_on(io, id, stream, &head),
                 Ok(Some(Event::Data { bytes, .. })) => {
                     if self.stream_of(id).is_some_and(|key| !self.pass_answer_data(io, key, &chunk, bytes)) {
                         break Decoded::Full;
@@ -160,6 +154,20 @@ impl<I: Io> Worker<I> {
             }
         }
         true
+    }
+
+    fn begin_answer_on(&mut self, io: &mut I, id: ConnId, exchange: StreamId, head: &ResponseHead<'_>) {
+        let key = self.conns.get(id).and_then(|conn| conn.calls.as_ref()?.get(exchange));
+        let key = key.filter(|key| self.takes_answer(io, id, *key, head));
+        match key {
+            // Its end, which the codec tells next, says nothing new.
+            Some(key) if head.rpc.is_some_and(|rpc| rpc.is_whole()) => self.end_answer(io, id, key),
+            _ => {
+                if let Some(conn) = self.conns.get_mut(id) {
+                    conn.stream = key;
+                }
+            }
+        }
     }
 
     /// No answer is under way any more: whoever was too slow for the last one does not concern the next.

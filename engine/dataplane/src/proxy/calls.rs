@@ -6,7 +6,7 @@ use crate::io::{ConnId, Io};
 use crate::net::conn::{Phase, Role};
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::drain::Drain;
-use crate::stream::{LocalReply, Progress, Stream, StreamKey, Upstream};
+use crate::stream::{LocalReply, Progress, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{ProtocolError, RequestHead};
 
@@ -85,6 +85,16 @@ impl<I: Io> Worker<I> {
             Upstream::Gathering => self.dispatch_gathered(io, key),
             Upstream::Attached(id) => self.end_call_request_on(io, id, key),
             _ => {}
+        }
+    }
+
+    /// A request that came in one piece was routed, and written to its connection if it has one.
+    pub(super) fn end_whole_call(&mut self, downstream: ConnId, key: StreamKey) {
+        if let Some(conn) = self.conns.get_mut(downstream) {
+            conn.stream = None;
+        }
+        if self.streams.get(key).is_some_and(|stream| stream.mirror.is_some()) {
+            self.mirror_later(key);
         }
     }
 
@@ -167,18 +177,18 @@ impl<I: Io> Worker<I> {
         self.finish_stream(io, key);
     }
 
-    /// A stream is over: its connection goes on, or has waited for it to end.
-    pub(super) fn leave_downstream(&mut self, key: StreamKey, stream: &Stream) -> bool {
-        let Some(conn) = self.conns.get_mut(stream.downstream) else { return false };
+    /// A stream that is one of many on its connection is over.
+    pub(super) fn leave_downstream(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get(key).filter(|stream| stream.is_call) else { return };
+        let Some(conn) = self.conns.get_mut(stream.downstream) else { return };
         if conn.stream == Some(key) {
             conn.stream = None;
         }
-        let (Some(calls), Some(exchange)) = (&mut conn.calls, stream.downstream_stream) else { return false };
+        let (Some(calls), Some(exchange)) = (&mut conn.calls, stream.downstream_stream) else { return };
         calls.remove(exchange);
         if stream.answer.is_some() || stream.reply.is_some() {
             calls.waiting.retain(|waiting| *waiting != key);
         }
-        true
     }
 
     /// What becomes of the connection behind an exchange that has ended.

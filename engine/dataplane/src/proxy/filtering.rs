@@ -5,7 +5,7 @@ use crate::filter::{EndView, Memory, RequestView, ResponseView, StreamFilters, V
 use crate::io::{ConnId, Io};
 use crate::net::listener::CoreListener;
 use crate::route::Routed;
-use crate::stream::{LocalReply, Progress, Stream, StreamKey, Upstream};
+use crate::stream::{LocalReply, Progress, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::{BodyLength, Fields, RequestHead};
 use std::cell::Cell;
@@ -203,7 +203,8 @@ impl<I: Io> Worker<I> {
     }
 
     /// Tells the filters that have seen the request that it is over.
-    pub(super) fn end_filters(&mut self, stream: &mut Stream) {
+    pub(super) fn end_filters(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
         let Some(mut state) = stream.filters.take() else { return };
         if let Some(chain) = stream.listener.chain() {
             let end = EndView {

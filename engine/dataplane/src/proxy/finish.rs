@@ -15,13 +15,11 @@ use std::io::Write;
 impl<I: Io> Worker<I> {
     /// The response was handed to the kernel to its last byte.
     pub(crate) fn finish_stream(&mut self, io: &mut I, key: StreamKey) {
-        let Some(mut stream) = self.streams.remove(key) else { return };
-        self.record_end(io, &mut stream);
-        let id = stream.downstream;
+        let Some(stream) = self.streams.get(key) else { return };
+        let (id, is_call) = (stream.downstream, stream.is_call);
         let request_ended = stream.request == Progress::Ended;
-        self.reclaim(&mut stream);
-        if stream.is_call {
-            self.leave_downstream(key, &stream);
+        self.close_stream(io, key);
+        if is_call {
             self.after_finished_call(io, id);
             return;
         }
@@ -60,22 +58,25 @@ impl<I: Io> Worker<I> {
             stream.flags = stream.flags.with(flags);
         }
         self.detach_upstream(io, key, CloseMode::Reset);
-        let Some(mut stream) = self.streams.remove(key) else { return };
+        let Some(stream) = self.streams.get_mut(key) else { return };
         stream.details = details.into();
-        self.record_end(io, &mut stream);
-        if stream.is_call {
-            self.leave_downstream(key, &stream);
-            if let (Some(conn), Some(exchange)) =
-                (self.conns.get_mut(stream.downstream), stream.downstream_stream)
-                && let Some(codec) = &mut conn.codec
-            {
-                // Whoever gives up on an answer that has begun closes the connection.
-                codec.abandon(exchange);
-            }
-        } else if let Some(conn) = self.conns.get_mut(stream.downstream) {
+        let (id, exchange, is_call) = (stream.downstream, stream.downstream_stream, stream.is_call);
+        self.close_stream(io, key);
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        if !is_call {
             conn.stream = None;
+        } else if let (Some(codec), Some(exchange)) = (&mut conn.codec, exchange) {
+            // Whoever gives up on an answer that has begun closes the connection.
+            codec.abandon(exchange);
         }
-        self.reclaim(&mut stream);
+    }
+
+    /// The stream is counted and is no more.
+    fn close_stream(&mut self, io: &mut I, key: StreamKey) {
+        self.record_end(io, key);
+        self.leave_downstream(key);
+        self.reclaim(key);
+        self.streams.remove(key);
     }
 
     /// Parts the stream from whatever it has or waits for upstream. An exchange cut short cannot be reused.
@@ -139,10 +140,11 @@ impl<I: Io> Worker<I> {
         self.forget_cluster_if_done(cluster_key);
     }
 
-    fn record_end(&mut self, io: &mut I, stream: &mut Stream) {
-        if stream.filters.is_some() {
-            self.end_filters(stream);
+    fn record_end(&mut self, io: &mut I, key: StreamKey) {
+        if self.streams.get(key).is_some_and(|stream| stream.filters.is_some()) {
+            self.end_filters(key);
         }
+        let Some(stream) = self.streams.get(key) else { return };
         let counters = &stream.listener.counters;
         counters.requests_active.subtract(1);
         let (class, micros) = (class_of(stream.status), self.now.micros_since(stream.started));
@@ -155,11 +157,12 @@ impl<I: Io> Worker<I> {
             self.counters.calls.end(stream.method, class, micros);
         }
         if stream.listener.snapshot.access_log.is_some() && self.access_log.is_some() {
-            self.write_record(io, stream);
+            self.write_record(io, key);
         }
     }
 
-    fn write_record(&mut self, io: &mut I, stream: &Stream) {
+    fn write_record(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get(key) else { return };
         let mut peer = [0u8; 64];
         let mut cursor = &mut peer[..];
         if let Some(address) = io.peer_address(stream.downstream) {

@@ -10,7 +10,7 @@ use crate::net::listener::{CoreListener, CoreListenerKind};
 use crate::observe::access_log::{ResponseFlags, capture};
 use crate::route::normalize::normalize;
 use crate::route::{Asks, RequestView, Routed};
-use crate::stream::{LocalReply, LogText, Stream, StreamKey};
+use crate::stream::{LocalReply, LogText, Progress, Stream, StreamKey};
 use crate::worker::{Work, Worker};
 use sidering_codecs::rpc::RpcHead;
 use sidering_codecs::{BodyLength, FieldName, Method, RequestHead, StreamId, Version};
@@ -34,6 +34,11 @@ impl<I: Io> Worker<I> {
         let key = self.open_stream(id, Some(codec_stream));
         let Some(stream) = self.streams.get_mut(key) else { return key };
         stream.is_body_here = is_body_here;
+        let is_whole_call = stream.is_call && head.rpc.is_some_and(|rpc| rpc.is_whole());
+        if is_whole_call {
+            // Its end, which the codec tells next, says nothing new.
+            stream.request = Progress::Ended;
+        }
         stream.is_one_way = head.rpc.is_some_and(|rpc| rpc.is_one_way());
         stream.request_body_bytes = head.rpc.map_or(0, |rpc| u64::from(rpc.taken_payload_bytes()));
         stream.version = head.version;
@@ -48,6 +53,9 @@ impl<I: Io> Worker<I> {
         self.edits.clear();
         if let Some((status, flags, details)) = self.route(io, key, id, &listener, head) {
             self.reply_locally(key, LocalReply::new(status, flags, details));
+        }
+        if is_whole_call {
+            self.end_whole_call(id, key);
         }
         self.arm_stream(key);
         key

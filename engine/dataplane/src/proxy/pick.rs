@@ -374,28 +374,23 @@ impl<I: Io> Worker<I> {
     }
 
     /// Takes the boxes of an ended stream back.
-    pub(crate) fn reclaim(&mut self, stream: &mut Stream) {
-        self.reclaim_lines(std::mem::take(&mut stream.captured));
-        if let Some(head) = stream.head.take() {
-            self.reclaim_head(head);
-        }
-        if let Some(head) = stream.mirror.take() {
-            self.reclaim_head(head);
-        }
-        if let Some(body) = stream.body.take() {
-            self.bodies.release(body, &mut self.buffers);
-        }
-        if let Some(answer) = stream.answer.take() {
-            self.bodies.release(answer.body, &mut self.buffers);
-        }
-        if let Some(body) = stream.bridge.take().and_then(|bridging| bridging.answer) {
-            self.bodies.release(body, &mut self.buffers);
-        }
+    pub(crate) fn reclaim(&mut self, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let bodies = [
+            stream.body.take(),
+            stream.answer.take().map(|answer| answer.body),
+            stream.bridge.take().and_then(|bridging| bridging.answer),
+        ];
+        let (heads, lines) =
+            ([stream.head.take(), stream.mirror.take()], std::mem::take(&mut stream.captured));
         if let Some(log) = stream.log.take()
             && self.spare_logs.len() < SPARE_HEADS
         {
             self.spare_logs.push(log);
         }
+        self.reclaim_lines(lines);
+        heads.into_iter().flatten().for_each(|head| self.reclaim_head(head));
+        bodies.into_iter().flatten().for_each(|body| self.bodies.release(body, &mut self.buffers));
     }
 }
 

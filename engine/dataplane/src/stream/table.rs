@@ -46,16 +46,14 @@ impl StreamTable {
         if slot.generation == key.generation { slot.stream.as_mut() } else { None }
     }
 
-    /// Takes the stream out.
-    pub fn remove(&mut self, key: StreamKey) -> Option<Stream> {
-        let slot = self.slots.get_mut(key.index as usize)?;
-        if slot.generation != key.generation {
-            return None;
+    /// Drops the stream where it is: it is large, and not moved.
+    pub fn remove(&mut self, key: StreamKey) {
+        let Some(slot) = self.slots.get_mut(key.index as usize) else { return };
+        if slot.generation == key.generation && slot.stream.is_some() {
+            slot.stream = None;
+            slot.generation = slot.generation.wrapping_add(1);
+            self.free.push(key.index);
         }
-        let stream = slot.stream.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
-        Some(stream)
     }
 
     /// How many streams there are.

@@ -123,7 +123,11 @@ impl Origin {
         let now = stage.now();
         let late = self.pings.iter().find(|(_, since)| now - since > PATIENCE_MICROS);
         let is_clear = stage.plan.is_calm && end.is_fin();
-        assert!(late.is_none() || !is_clear || self.sips.is_some(), "a heartbeat of server {} was never answered", self.link);
+        assert!(
+            late.is_none() || !is_clear || self.sips.is_some(),
+            "a heartbeat of server {} was never answered",
+            self.link
+        );
         // A heartbeat may be cut when its connection is not kept any more.
         let is_cut = self.incoming.len() > HEARTBEAT_BYTES;
         assert!(!is_cut || !is_clear, "a call to server {} was cut", self.link);
