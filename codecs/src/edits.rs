@@ -17,6 +17,7 @@ pub struct Edits {
     removed: Vec<u16>,
     added: Vec<u8>,
     added_spans: Vec<FieldSpan>,
+    timeout_ms: Option<u32>,
 }
 
 impl Edits {
@@ -28,6 +29,7 @@ impl Edits {
         self.removed.clear();
         self.added.clear();
         self.added_spans.clear();
+        self.timeout_ms = None;
     }
 
     /// Whether the head goes out as it came, apart from what is hop-by-hop.
@@ -54,6 +56,11 @@ impl Edits {
         self.authority.clear();
         self.authority.extend_from_slice(authority);
         self.has_authority = true;
+    }
+
+    /// Replaces what a call's frame says of how long its caller waits: what is left of that.
+    pub fn set_timeout(&mut self, timeout_ms: u32) {
+        self.timeout_ms = Some(timeout_ms);
     }
 
     /// Lets the head's Upgrade pass, with `Connection: Upgrade` written anew. Without it, Upgrade is dropped.
@@ -163,6 +170,11 @@ impl Edits {
     /// The new authority, if it was replaced.
     pub fn authority(&self) -> Option<&[u8]> {
         self.has_authority.then_some(self.authority.as_slice())
+    }
+
+    /// What is left of the time that a call's caller waits, if it was replaced.
+    pub fn timeout_ms(&self) -> Option<u32> {
+        self.timeout_ms
     }
 
     /// Whether Upgrade passes.

@@ -153,6 +153,11 @@ pub(super) fn id_offset(version: u8) -> usize {
     if version == V2 { 6 } else { 5 }
 }
 
+/// Where a call's timeout stands: behind the id and the codec, and in version 2 the switch.
+pub(super) fn timeout_offset(version: u8) -> usize {
+    if version == V2 { 12 } else { 10 }
+}
+
 /// Where the length of the field block stands in a frame's fixed part of `fixed_bytes`: in front of the content's length.
 pub(super) fn fields_length_offset(fixed_bytes: usize) -> usize {
     fixed_bytes - 6

@@ -2,7 +2,7 @@
 
 use super::header::{
     COMMAND_GO_AWAY, COMMAND_HEARTBEAT, COMMAND_REQUEST, COMMAND_RESPONSE, Header, TYPE_ONE_WAY,
-    TYPE_REQUEST, TYPE_RESPONSE, V1, V2, fields_length_offset, id_offset, malformed,
+    TYPE_REQUEST, TYPE_RESPONSE, V1, V2, fields_length_offset, id_offset, malformed, timeout_offset,
 };
 use super::{fields, status};
 use crate::bridge::{Bridge, SOFA};
@@ -121,6 +121,13 @@ impl Layout for Bolt {
             place.copy_from_slice(&(id as u32).to_be_bytes());
         }
         Ok(())
+    }
+
+    fn write_timeout(frame: &Frame, written: &mut [u8], timeout_ms: u32) {
+        let at = timeout_offset(frame.dialect);
+        if let Some(place) = written.get_mut(at..at + 4) {
+            place.copy_from_slice(&timeout_ms.min(i32::MAX as u32).to_be_bytes());
+        }
     }
 
     fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {

@@ -28,7 +28,7 @@ pub(super) fn read_invocation(body: &[u8], offset: usize) -> Result<Invocation, 
     };
     let _protocol_version = next()?;
     let (service, version, method, descriptor) = (next()?, next()?, next()?, next()?);
-    let call = Call { service, method, version, group: Span::default() };
+    let call = Call { service, method, version, ..Call::default() };
     Ok(Invocation { call, descriptor, length: reader.position() })
 }
 

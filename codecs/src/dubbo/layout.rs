@@ -8,7 +8,8 @@ use crate::codec::ProtocolError;
 use crate::edits::Edits;
 use crate::hessian2::{HessianError, begin_map, end_map, write_int, write_string, write_text};
 use crate::message::FieldSpan;
-use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits};
+use crate::rpc::{Call, Detection, Frame, FrameKind, Layout, NewCall, PoolMode, Scan, ScanLimits, Span};
+use std::ops::Range;
 
 /// The body of an event that announces that a server takes no more calls.
 const READ_ONLY: u8 = b'R';
@@ -118,6 +119,7 @@ impl Layout for Dubbo {
         })?;
         if u64::from(frame.seen_bytes) == frame.total_bytes() {
             read_attachments(seen, HEADER_BYTES, &mut invocation, max_fields, fields)?;
+            invocation.call.timeout_ms = timeouts(seen, fields).find_map(|place| number_of(&seen[place]));
         }
         Ok(invocation.call)
     }
@@ -136,6 +138,27 @@ impl Layout for Dubbo {
             place.copy_from_slice(&id.to_be_bytes());
         }
         Ok(())
+    }
+
+    /// Digits with zeros in front, which Java's `Integer.parseInt` and its likes read: nothing moves.
+    fn write_timeout(frame: &Frame, written: &mut [u8], timeout_ms: u32) {
+        let is_whole = written.len() as u64 == frame.total_bytes() && frame.serialization == HESSIAN2;
+        let body = written.get(HEADER_BYTES..).unwrap_or_default();
+        let Some(mut invocation) = read_invocation(body, HEADER_BYTES).ok().filter(|_| is_whole) else {
+            return;
+        };
+        let mut fields = vec![];
+        if read_attachments(written, HEADER_BYTES, &mut invocation, u16::MAX, &mut fields).is_err() {
+            return;
+        }
+        let places: Vec<Range<usize>> = timeouts(written, &fields).collect();
+        for place in places {
+            let digits = format!("{timeout_ms:0width$}", width = place.len());
+            // It is no more than what stood there.
+            if digits.len() == place.len() {
+                written[place].copy_from_slice(digits.as_bytes());
+            }
+        }
     }
 
     fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
@@ -196,6 +219,17 @@ impl Layout for Dubbo {
         set_body_length(begin, out);
         true
     }
+}
+
+/// Where attachments say how long the caller waits: Dubbo's `timeout`, and `_TO`, by which newer ones ask to count it down.
+fn timeouts<'f>(bytes: &'f [u8], fields: &'f [FieldSpan]) -> impl Iterator<Item = Range<usize>> + 'f {
+    let name = |span: &FieldSpan| Span { start: span.line_start, len: u32::from(span.name_len) }.of(bytes);
+    let named = fields.iter().filter(move |span| matches!(name(span), b"timeout" | b"_TO"));
+    named.map(|span| span.value_start as usize..(span.value_start + span.value_len) as usize)
+}
+
+fn number_of(digits: &[u8]) -> Option<u32> {
+    std::str::from_utf8(digits).ok()?.parse().ok().filter(|&number| number > 0)
 }
 
 /// What bridging reads of a whole answer.

@@ -35,6 +35,8 @@ pub struct Call {
     pub version: Span,
     /// The service's group.
     pub group: Span,
+    /// How long the caller waits, where that stands among the fields; else the frame's outline says so.
+    pub timeout_ms: Option<u32>,
 }
 
 /// A call in words, for tools that make one: what a protocol has no place for is left out.

@@ -269,6 +269,9 @@ impl<L: Layout> Codec for Client<L> {
         }
         let begin = out.len();
         L::write_head(&rpc.frame, rpc.taken(), head.fields.spans(), wire_id::<L>(stream), edits, out)?;
+        if let Some(timeout_ms) = edits.timeout_ms() {
+            L::write_timeout(&rpc.frame, &mut out[begin..], timeout_ms);
+        }
         exchange.call = Call::Begun { is_one_way: rpc.is_one_way() };
         self.dialect = rpc.frame.dialect;
         self.outgoing.begin(stream, &rpc, &out[begin..]);

@@ -66,6 +66,11 @@ impl<'a> RpcHead<'a> {
         self.call.group.of(self.seen)
     }
 
+    /// How long the caller waits, where the frame says so.
+    pub fn timeout_ms(&self) -> Option<u32> {
+        self.frame.timeout_ms.or(self.call.timeout_ms)
+    }
+
     /// Whether nobody waits for an answer.
     pub fn is_one_way(&self) -> bool {
         self.frame.kind == super::FrameKind::OneWay

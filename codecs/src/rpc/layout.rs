@@ -65,6 +65,10 @@ pub trait Layout: Send + Sync + 'static {
         out: &mut Vec<u8>,
     ) -> Result<(), ProtocolError>;
 
+    /// Lets the first bytes of a call's frame, as [`write_head`](Self::write_head) has written them, say that its caller waits so long,
+    /// which is no longer than it said. In the bytes that it has: where there is no place among them, they stay as they are.
+    fn write_timeout(_frame: &Frame, _written: &mut [u8], _timeout_ms: u32) {}
+
     /// Writes a call that is made here; `false` if the protocol has nothing to make one of. Fields that its frame has no
     /// room for are left out.
     fn write_call(_call: &NewCall<'_>, _id: u64, _out: &mut Vec<u8>) -> bool {

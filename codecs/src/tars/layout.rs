@@ -134,6 +134,11 @@ impl Layout for Tars {
         Ok(())
     }
 
+    fn write_timeout(_: &Frame, written: &mut [u8], timeout_ms: u32) {
+        let Ok(packet) = packet::read(written) else { return };
+        packet::write_timeout(written, packet.head_bytes + packet.payload_bytes, timeout_ms);
+    }
+
     fn write_call(call: &NewCall<'_>, id: u64, out: &mut Vec<u8>) -> bool {
         let begin = out.len();
         out.extend_from_slice(&[0; LENGTH_BYTES]);

@@ -4,6 +4,7 @@ use super::jce::{JceError, MAP, Reader};
 use crate::codec::ProtocolError;
 use crate::message::{FieldName, FieldSpan};
 use crate::rpc::Span;
+use std::ops::Range;
 
 /// Bytes of the length in front of every packet, which counts itself too.
 pub(super) const LENGTH_BYTES: usize = 4;
@@ -84,12 +85,28 @@ pub(super) fn read(bytes: &[u8]) -> Result<Packet, JceError> {
 
 /// How long the caller waits, which stands behind a request's payload.
 pub(super) fn read_timeout(bytes: &[u8], payload_end: usize) -> Option<u32> {
-    let mut reader = Reader::new(bytes.get(payload_end..).unwrap_or_default());
+    Some(find_timeout(bytes, payload_end)?.0)
+}
+
+/// Writes how long the caller waits where that stands already, in as many bytes: it is no more than what stood there.
+pub(super) fn write_timeout(bytes: &mut [u8], payload_end: usize, timeout_ms: u32) {
+    let Some((before, place)) = find_timeout(bytes, payload_end) else { return };
+    let number = timeout_ms.min(before).to_be_bytes();
+    let width = place.len();
+    bytes[place].copy_from_slice(&number[number.len() - width..]);
+}
+
+/// The timeout, and where its number stands: in one, two or four bytes.
+fn find_timeout(bytes: &[u8], payload_end: usize) -> Option<(u32, Range<usize>)> {
+    let mut reader = Reader::new(bytes.get(payload_end..)?);
     while !reader.is_at_end() {
         let tag = reader.tag().ok()?;
+        let start = payload_end + reader.position();
         if tag.number == TIMEOUT {
             let timeout = reader.int(tag.kind).ok()?;
-            return u32::try_from(timeout).ok().filter(|&timeout| timeout > 0);
+            let timeout = u32::try_from(timeout).ok().filter(|&timeout| timeout > 0)?;
+            let place = start..payload_end + reader.position();
+            return (place.len() <= size_of::<u32>()).then_some((timeout, place));
         }
         reader.skip(tag.kind).ok()?;
     }

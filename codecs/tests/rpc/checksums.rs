@@ -4,7 +4,7 @@ use crate::frames::{crc32, with_checksum};
 use crate::proxy::{BOLT_V2, Proxy, Said, feed, heard};
 use sidering_codecs::{Control, Edits};
 
-fn assert_checked(frame: &[u8]) {
+pub(crate) fn assert_checked(frame: &[u8]) {
     let (counted, checksum) = frame.split_at(frame.len() - 4);
     assert_eq!(crc32(counted).to_be_bytes(), checksum);
 }

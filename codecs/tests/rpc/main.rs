@@ -13,3 +13,4 @@ mod hostile;
 mod proxy;
 mod strays;
 mod support;
+mod timeouts;

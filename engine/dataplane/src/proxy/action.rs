@@ -234,7 +234,7 @@ fn suit_call(stream: &mut Stream, head: &RequestHead<'_>) {
     if stream.is_call {
         stream.retry.hedges = false;
     }
-    if let Some(timeout_ms) = head.rpc.and_then(|rpc| rpc.frame.timeout_ms) {
+    if let Some(timeout_ms) = head.rpc.and_then(|rpc| rpc.timeout_ms()) {
         let timeout_ms = u64::from(timeout_ms);
         let is_shorter = stream.route_timeout_ms == 0 || timeout_ms < stream.route_timeout_ms;
         if is_shorter {

@@ -321,7 +321,7 @@ fn note_request(log: &mut LogText, head: &RequestHead<'_>, captured: &[String]) 
         kept.clear();
         kept.extend_from_slice(text);
     }
-    log.timeout_ms = head.rpc.and_then(|rpc| rpc.frame.timeout_ms);
+    log.timeout_ms = head.rpc.and_then(|rpc| rpc.timeout_ms());
     log.captured_request.clear();
     log.captured_response.clear();
     for name in captured {

@@ -2,14 +2,14 @@
 
 use crate::cluster::{CoreCluster, Host, Outcome};
 use crate::config::RetryOn;
-use crate::io::{CloseMode, ConnId, Io, IoError};
+use crate::io::{CloseMode, ConnId, Io, IoError, Time};
 use crate::net::conn::{Phase, Role};
 use crate::net::race::Racer;
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::stream::{OwnedHead, Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
-use sidering_codecs::RequestHead;
+use sidering_codecs::{Edits, RequestHead};
 use std::rc::Rc;
 
 /// Why a request got no connection: status, flags, details.
@@ -214,6 +214,9 @@ impl<I: Io> Worker<I> {
         let Some(head) = stream.head.take() else { return };
         let mut edits = std::mem::take(&mut self.edits);
         let lent = head.lend(&mut edits);
+        if let Some(timeout_ms) = lent.rpc.and_then(|rpc| rpc.timeout_ms()) {
+            count_down(stream, timeout_ms, self.now, &mut edits);
+        }
         self.edits = edits;
         self.encode_request(key, id, &lent);
         let Some(stream) = self.streams.get_mut(key) else { return };
@@ -391,6 +394,16 @@ impl<I: Io> Worker<I> {
         self.reclaim_lines(lines);
         heads.into_iter().flatten().for_each(|head| self.reclaim_head(head));
         bodies.into_iter().flatten().for_each(|body| self.bodies.release(body, &mut self.buffers));
+    }
+}
+
+/// Lets a call that has waited, for a connection or another attempt, say what is left of the time that its caller waits: no more
+/// than is left of its deadline here. One that goes out at once stays as it came.
+fn count_down(stream: &Stream, timeout_ms: u32, now: Time, edits: &mut Edits) {
+    let waited_ms = now.micros_since(stream.request_ended) / 1000;
+    if waited_ms > 0 && stream.request == Progress::Ended && stream.route_timeout_ms > 0 {
+        let left_ms = stream.route_timeout_ms.saturating_sub(waited_ms).clamp(1, u64::from(timeout_ms));
+        edits.set_timeout(left_ms as u32);
     }
 }
 

@@ -185,7 +185,9 @@ fn the_call_is_told_how_long_it_may_take() {
         wire.send(&answer(&frame, &[&[text.len() as u8], text.as_bytes()].concat()))
     });
     let proxy = Proxy::start(&bridge_to(&origin, "timeout: 7s,", ""));
-    assert_eq!(ask(&mut proxy.connect("web"), &post("/echo", "\"\"")).text(), "\"7000\"");
+    let told = ask(&mut proxy.connect("web"), &post("/echo", "\"\"")).text();
+    // Less what it has waited for its connection.
+    assert!((1..=7000).contains(&told.trim_matches('"').parse::<u32>().unwrap()), "{told}");
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use super::bolt::{self, Frame, call};
 use super::calls_to;
 use crate::support::{Config, Origin, Proxy, Wire, until};
-use std::net::TcpListener;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 const SERVICE: &str = "com.alipay.test.TestService:1.0";
 
@@ -22,62 +21,6 @@ fn ask(wire: &mut Wire, asked: &Frame) -> Frame {
 #[track_caller]
 fn assert_usable(wire: &mut Wire) {
     assert_eq!(ask(wire, &call(99, SERVICE, "works", b"still")).content, b"still");
-}
-
-#[test]
-fn no_route_and_no_endpoint() {
-    let origin = Origin::start(|wire, _| bolt::echo(wire));
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let routes = "{ match: { method: works }, cluster: api }, { match: { method: broken }, cluster: down }";
-    let config = Config::new().rpc("calls", "bolt", "", routes).cluster("api", &origin, "");
-    let proxy = Proxy::start(&config.cluster("down", closed, ""));
-    let mut wire = proxy.connect("calls");
-    assert_eq!(ask(&mut wire, &call(1, SERVICE, "other", b"")).status, bolt::NO_PROCESSOR);
-    assert_usable(&mut wire);
-    assert_eq!(ask(&mut wire, &call(2, SERVICE, "broken", b"")).status, bolt::THREADPOOL_BUSY);
-    assert_usable(&mut wire);
-}
-
-#[test]
-fn the_calls_own_timeout_ends_it() {
-    let origin = Origin::start(|wire, _| {
-        loop {
-            let frame = bolt::read(wire)?;
-            if frame.header("sofa_head_method_name") != Some("never") {
-                wire.send(&frame.answer(bolt::SUCCESS, &frame.content).bytes())?;
-            }
-        }
-    });
-    let proxy = Proxy::start(&calls_to("bolt", &origin));
-    let mut wire = proxy.connect("calls");
-    let asked = Frame { timeout_ms: 200, ..call(3, SERVICE, "never", b"") };
-    assert_eq!(ask(&mut wire, &asked).status, bolt::TIMEOUT);
-    assert_usable(&mut wire);
-    assert_eq!(origin.accepted(), 1, "the upstream connection goes on");
-}
-
-#[test]
-fn nobody_answers_a_one_way_call() {
-    let seen: Arc<Mutex<Vec<Frame>>> = Arc::default();
-    let sink = Arc::clone(&seen);
-    let origin = Origin::start(move |wire, _| {
-        loop {
-            let frame = bolt::read(wire)?;
-            sink.lock().unwrap().push(frame.clone());
-            if frame.kind == bolt::REQUEST {
-                wire.send(&frame.answer(bolt::SUCCESS, &frame.content).bytes())?;
-            }
-        }
-    });
-    let proxy = Proxy::start(&calls_to("bolt", &origin));
-    let mut wire = proxy.connect("calls");
-    let one_way = Frame { kind: bolt::ONE_WAY, ..call(4, SERVICE, "note", b"noted") };
-    wire.send(&one_way.bytes()).unwrap();
-    assert_usable(&mut wire);
-    until("the note to arrive", || {
-        seen.lock().unwrap().iter().any(|it| it.content == b"noted").then_some(())
-    });
-    assert_eq!(proxy.metrics().sum("sidering_streams_active"), 0.0);
 }
 
 #[test]

@@ -5,6 +5,8 @@ mod bridge;
 mod bridged_peers;
 mod calls;
 mod detection;
+mod dialects;
+mod every;
 mod failures;
 mod flow;
 mod heartbeats;

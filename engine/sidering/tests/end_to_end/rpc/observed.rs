@@ -1,7 +1,7 @@
 //! What is told of calls: metrics by service and method, and the access log.
 
 use super::bolt::{self, Frame, call};
-use super::others::{golden, read_dubbo};
+use super::others::{dubbo_origin, golden, read_dubbo};
 use crate::support::access_log::records;
 use crate::support::{Config, Origin, Proxy, until};
 
@@ -89,15 +89,7 @@ fn the_access_log_tells_what_was_called_and_how_it_ended() {
 
 #[test]
 fn groups_are_logged_where_they_stand_behind_the_arguments() {
-    let answer = golden("dubbo response");
-    let origin = Origin::start(move |wire, _| {
-        loop {
-            let call = read_dubbo(wire)?;
-            let mut answer = answer.clone();
-            answer[4..12].copy_from_slice(&call[4..12]);
-            wire.send(&answer)?;
-        }
-    });
+    let origin = dubbo_origin();
     let proxy = Proxy::start(&super::calls_to("dubbo", &origin));
     let mut wire = proxy.connect("calls");
     wire.send(&golden("dubbo request")).unwrap();

@@ -45,6 +45,17 @@ fn with(mut frame: Vec<u8>, at: usize, bytes: &[u8]) -> Vec<u8> {
 
 const DUBBO_ID: usize = 4;
 
+/// Answers every call of Dubbo.
+pub(super) fn dubbo_origin() -> Origin {
+    let answer = golden("dubbo response");
+    Origin::start(move |wire, _| {
+        loop {
+            let call = read_dubbo(wire)?;
+            wire.send(&with(answer.clone(), DUBBO_ID, &call[DUBBO_ID..DUBBO_ID + 8]))?;
+        }
+    })
+}
+
 #[test]
 fn dubbo_calls_are_answered_out_of_order() {
     let answer = golden("dubbo response");
@@ -74,13 +85,7 @@ fn dubbo_calls_are_answered_out_of_order() {
 
 #[test]
 fn dubbo_calls_are_routed_by_what_stands_behind_their_arguments() {
-    let answer = golden("dubbo response");
-    let origin = Origin::start(move |wire, _| {
-        loop {
-            let call = read_dubbo(wire)?;
-            wire.send(&with(answer.clone(), DUBBO_ID, &call[DUBBO_ID..DUBBO_ID + 8]))?;
-        }
-    });
+    let origin = dubbo_origin();
     let routes = "{ match: { group: other }, direct_response: { status: 503 } }, \
                   { match: { service: io.mosn.EchoService, method: echo, version: 1.0.0, group: g1, \
                   headers: [{ name: timeout, exact: \"3000\" }] }, cluster: api }";
@@ -101,7 +106,7 @@ const TARS_ANSWER_ID: usize = 8;
 
 /// The id of a Tars request: the field of tag 4, whichever its width.
 pub(super) fn tars_id(call: &[u8]) -> u32 {
-    let at = [8, 9].into_iter().find(|at| call[*at] >> 4 == 4).expect("tag 4 behind three small fields");
+    let at = [8, 9, 10].into_iter().find(|at| call[*at] >> 4 == 4).expect("tag 4 behind three small fields");
     match call[at] & 0xf {
         12 => 0,
         0 => u32::from(call[at + 1]),

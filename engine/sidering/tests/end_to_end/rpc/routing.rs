@@ -20,6 +20,20 @@ fn named(name: &'static str) -> Origin {
     })
 }
 
+/// Answers everything with what it was sent, and notes it.
+fn noting() -> (Origin, Arc<Mutex<Vec<Frame>>>) {
+    let seen: Arc<Mutex<Vec<Frame>>> = Arc::default();
+    let sink = Arc::clone(&seen);
+    let origin = Origin::start(move |wire, _| {
+        loop {
+            let frame = bolt::read(wire)?;
+            sink.lock().unwrap().push(frame.clone());
+            wire.send(&frame.answer(bolt::SUCCESS, &frame.content).bytes())?;
+        }
+    });
+    (origin, seen)
+}
+
 #[track_caller]
 fn ask(wire: &mut Wire, asked: &Frame) -> Frame {
     wire.send(&asked.bytes()).unwrap();
@@ -126,15 +140,7 @@ fn failed_calls_are_made_again() {
 
 #[test]
 fn calls_are_mirrored() {
-    let seen: Arc<Mutex<Vec<Frame>>> = Arc::default();
-    let sink = Arc::clone(&seen);
-    let shadow = Origin::start(move |wire, _| {
-        loop {
-            let frame = bolt::read(wire)?;
-            sink.lock().unwrap().push(frame.clone());
-            wire.send(&frame.answer(bolt::SUCCESS, b"dropped").bytes())?;
-        }
-    });
+    let (shadow, seen) = noting();
     let origin = named("api");
     let routes = "{ match: {}, cluster: api, mirror: { cluster: shadow } }";
     let config = Config::new().rpc("calls", "bolt", "", routes);
@@ -167,15 +173,7 @@ fn filters_answer_in_the_protocols_terms() {
 
 #[test]
 fn headers_of_calls_and_answers_are_changed() {
-    let seen: Arc<Mutex<Vec<Frame>>> = Arc::default();
-    let sink = Arc::clone(&seen);
-    let origin = Origin::start(move |wire, _| {
-        loop {
-            let frame = bolt::read(wire)?;
-            sink.lock().unwrap().push(frame.clone());
-            wire.send(&frame.answer(bolt::SUCCESS, &frame.content).bytes())?;
-        }
-    });
+    let (origin, seen) = noting();
     let keys = "request_headers: { set: { x-a: \"%REQ(x-b)%\" }, remove: [x-c] }, \
                 response_headers: { add: { x-d: \"1\" } }";
     let config = Config::new().rpc("calls", "bolt", keys, "{ match: {}, cluster: api }");

@@ -230,7 +230,9 @@ impl Origin {
         let mut frame = frame.clone();
         let name = self.wire.traits().name;
         let has_timeout = matches!(name, "bolt" | "tars");
-        if !has_timeout {
+        // One that has waited says what is left.
+        let is_counted_down = (1..sent.timeout_ms).contains(&frame.timeout_ms);
+        if !has_timeout || is_counted_down {
             frame.timeout_ms = sent.timeout_ms;
         }
         let has_fields = name != "dubbo_thrift" && (name != "thrift" || sent.dialect == 2);

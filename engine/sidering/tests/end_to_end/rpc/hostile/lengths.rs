@@ -1,6 +1,6 @@
 //! Every length of every layout at its edges, from either side.
 
-use super::dialects::{DIALECTS, Dialect, Length, Width};
+use super::super::dialects::{DIALECTS, Dialect, Length, Width, assert_answered};
 use super::stage::Stage;
 use crate::support::Wire;
 
@@ -43,7 +43,7 @@ fn lengths_of_calls(dialect: &'static Dialect) {
         let mut client = stage.client();
         // A client of its own, and one that was served before.
         if value % 2 == 0 {
-            super::stage::assert_answered(dialect, &mut client, &case);
+            assert_answered(dialect, &mut client, &case);
         }
         client.send(&dialect.with_length(dialect.call(5), length, value)).unwrap();
         let frames = frames_until_end(dialect, &mut client, &case);

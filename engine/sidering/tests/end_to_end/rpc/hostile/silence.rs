@@ -1,6 +1,6 @@
 //! Frames that break off, and then nothing: no client and no upstream is waited for longer than the configuration says.
 
-use super::dialects::{DIALECTS, Dialect};
+use super::super::dialects::{DIALECTS, Dialect};
 use super::stage::Stage;
 use std::io::ErrorKind;
 

@@ -1,6 +1,6 @@
 //! Where hostile peers appear: one worker, an upstream that does what a test says, and neighbours that nothing may happen to.
 
-use super::dialects::Dialect;
+use super::super::dialects::{Dialect, assert_answered};
 use crate::support::{Config, Origin, Proxy, Wire, until};
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -92,6 +92,16 @@ impl Stage {
         assert!(bytes < MOST_BYTES, "{case}: {bytes} bytes of memory");
     }
 
+    /// The client is served on, nobody else has felt anything, and nothing is left behind.
+    #[track_caller]
+    pub(super) fn assert_well(mut self, mut client: Wire) {
+        let name = self.dialect.name;
+        assert_answered(self.dialect, &mut client, name);
+        self.assert_unharmed(name);
+        drop(client);
+        self.assert_home();
+    }
+
     /// Everything that was lent has come back.
     #[track_caller]
     pub(super) fn assert_home(self) {
@@ -100,12 +110,4 @@ impl Stage {
         drop((neighbour, stranger, _origins));
         proxy.assert_home();
     }
-}
-
-/// A call on this connection gets its answer.
-#[track_caller]
-pub(super) fn assert_answered(dialect: &Dialect, wire: &mut Wire, case: &str) {
-    wire.send(&dialect.call(6)).unwrap_or_else(|error| panic!("{case}: {error}"));
-    let answer = dialect.read(wire).unwrap_or_else(|error| panic!("{case}: {error}"));
-    assert_eq!(answer, dialect.answer(6), "{case}");
 }

@@ -1,9 +1,9 @@
 //! Whole frames where they do not belong: ids that come twice, answers that nobody asked for, answers instead of calls, calls
 //! instead of answers, and bytes of no frame behind good ones.
 
-use super::dialects::{DIALECTS, Dialect};
+use super::super::dialects::{DIALECTS, Dialect, assert_answered};
 use super::lengths::frames_until_end;
-use super::stage::{Stage, assert_answered};
+use super::stage::Stage;
 
 /// No frame of any protocol begins like these.
 const GARBAGE: [&[u8]; 3] = [b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &[0xff; 64], &[0; 64]];
@@ -15,7 +15,7 @@ fn with_ids() -> impl Iterator<Item = &'static Dialect> {
 #[test]
 fn two_calls_under_one_id_get_two_answers() {
     for dialect in &DIALECTS {
-        let mut stage = Stage::set(dialect, "", "");
+        let stage = Stage::set(dialect, "", "");
         let mut client = stage.client();
         for _ in 0..10 {
             client.send(&dialect.call(5).repeat(3)).unwrap();
@@ -23,17 +23,14 @@ fn two_calls_under_one_id_get_two_answers() {
                 assert_eq!(dialect.read(&mut client).unwrap(), dialect.answer(5), "{}", dialect.name);
             }
         }
-        assert_answered(dialect, &mut client, dialect.name);
-        stage.assert_unharmed(dialect.name);
-        drop(client);
-        stage.assert_home();
+        stage.assert_well(client);
     }
 }
 
 #[test]
 fn two_calls_under_one_id_that_are_under_way_at_once_get_two_answers() {
     for dialect in with_ids() {
-        let mut stage = Stage::set(dialect, "", "");
+        let stage = Stage::set(dialect, "", "");
         stage.play(|wire, first| {
             let second = dialect.read(wire)?;
             wire.send(&[dialect.answer_to(&second), dialect.answer_to(first)].concat())?;
@@ -44,10 +41,7 @@ fn two_calls_under_one_id_that_are_under_way_at_once_get_two_answers() {
         for _ in 0..2 {
             assert_eq!(dialect.read(&mut client).unwrap(), dialect.answer(5), "{}", dialect.name);
         }
-        assert_answered(dialect, &mut client, dialect.name);
-        stage.assert_unharmed(dialect.name);
-        drop(client);
-        stage.assert_home();
+        stage.assert_well(client);
     }
 }
 
