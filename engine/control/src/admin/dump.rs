@@ -57,7 +57,7 @@ fn listener(json: &mut Json, listener: &Listener, workers: u32, clusters: &[Arc<
         ListenerKind::Tcp { .. } => None,
         ListenerKind::Http(http) => Some(http),
     };
-    json.key("protocol").text(http.map_or("tcp", |http| http.protocol));
+    json.key("protocol").text(listener.protocol());
     json.key("limits").object(|json| {
         // Of the whole process, as configured, but for what rounding up to whole cores added.
         let max_connections = u64::from(limits.max_connections) * u64::from(workers);

@@ -55,6 +55,7 @@ pub(super) fn listeners(control: &Control, query: &Query<'_>) -> Answer {
                 json.object(|json| {
                     json.key("name").text(&listener.name);
                     json.key("local_address").text(&show_address(&listener.address));
+                    json.key("protocol").text(listener.protocol());
                 });
             });
         }));

@@ -234,6 +234,13 @@ fn pages() {
     assert_eq!(ask(&mut control, "GET", "/listeners").body, expected);
     let json: Value = serde_json::from_str(&ask(&mut control, "GET", "/listeners?format=json").body).unwrap();
     assert_eq!(json["listener_statuses"][0]["name"], "web");
+    let spoken = control.snapshot.listeners.iter().map(|listener| match listener.name.as_str() {
+        "db" => "tcp",
+        "calls" => "dubbo",
+        _ => "http1",
+    });
+    let told = json["listener_statuses"].as_array().unwrap().iter().map(|status| &status["protocol"]);
+    assert!(told.eq(spoken), "{json}");
     let clusters = ask(&mut control, "GET", "/clusters").body;
     for line in [
         "api::default_priority::max_pending_requests::9",

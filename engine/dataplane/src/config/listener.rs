@@ -17,6 +17,16 @@ pub struct Listener {
     pub kind: ListenerKind,
 }
 
+impl Listener {
+    /// What it speaks, as a file names it: `tcp`, [`AUTO`](super::AUTO), or a name of the codec registry.
+    pub fn protocol(&self) -> &'static str {
+        match &self.kind {
+            ListenerKind::Tcp { .. } => "tcp",
+            ListenerKind::Http(http) => http.protocol,
+        }
+    }
+}
+
 /// Bounds of a listener. A timeout of 0 is off.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListenerLimits {
