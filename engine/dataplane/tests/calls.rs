@@ -385,6 +385,97 @@ fn an_answer_waits_while_another_one_is_under_way() {
     bench.assert_empty();
 }
 
+/// A client whose first call has got half of its answer from the one upstream, and whose second one, which is given this
+/// time, has got nothing from the other: the upstreams, the rest of the answer, and the name of the second call.
+fn behind_a_half_of(snapshot: Snapshot, timeout_ms: i32) -> (Bench, ConnId, [ConnId; 2], Vec<u8>, u32) {
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, &request(1, b"a"));
+    let one = bench.connected();
+    bench.receive(client, &request_of(REQUEST, 2, timeout_ms, b"b"));
+    let two = bench.connected();
+    let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+    let long = response(first, &[b'l'; 10_000]);
+    bench.receive(one, &long[..5_000]);
+    (bench, client, [one, two], long[5_000..].to_vec(), second)
+}
+
+#[test]
+fn a_call_that_times_out_behind_the_answer_to_another_does_so_once() {
+    let (mut bench, client, [one, two], rest, second) = behind_a_half_of(snapshot(2), 50);
+    bench.advance_ms(60);
+    assert_eq!(bench.cluster.request_timeouts.get(), 1);
+    assert_eq!(bench.cluster.requests_active.get(), 1, "nothing is waited for any more");
+    for _ in 0..20 {
+        bench.advance_ms(1);
+    }
+    let mut got = bench.flush(client);
+    // What comes too late is nobody's.
+    bench.receive(two, &response(second, b"late"));
+    assert_eq!(bench.cluster.stray_answers.get(), 1);
+    bench.receive(one, &rest);
+    got.extend(bench.flush(client));
+    let answers: Vec<_> =
+        frames(&got).iter().map(|(id, status, content)| (*id, *status, content.len())).collect();
+    assert_eq!(
+        (answers[0], answers[1].0, answers[1].1),
+        ((1, 0, 10_000), 2, 7),
+        "bolt's status for a timeout"
+    );
+    assert_eq!(answers.len(), 2);
+    assert_eq!(bench.cluster.request_timeouts.get(), 1);
+    assert!(!bench.is_closed(client));
+    bench.assert_empty();
+}
+
+/// Calls that are given up after a second without a sign of life.
+fn impatient(endpoints: u16) -> Snapshot {
+    let mut snapshot = snapshot(endpoints);
+    snapshot.listeners[0].limits.stream_idle_timeout_ms = 1_000;
+    cluster_mut(&mut snapshot, 0).pool.max_connections = 10;
+    snapshot
+}
+
+#[test]
+fn what_waits_for_its_turn_is_not_idle_while_the_answer_in_front_goes_on() {
+    let (mut bench, client, [one, _], rest, _) = behind_a_half_of(impatient(3), 0);
+    bench.receive(client, &request(3, b"c"));
+    let three = bench.connected();
+    let third = frames(&bench.flush(three))[0].0;
+    bench.receive(three, &response(third, b"whole"));
+    let mut got = bench.flush(client);
+    for part in rest[..4_900].chunks(700) {
+        bench.advance_ms(500);
+        bench.receive(one, part);
+        got.extend(bench.flush(client));
+        assert!(!bench.is_closed(client));
+    }
+    assert_eq!(bench.listener.timeouts.get(), 1, "the second got no answer, and is told so once");
+    bench.receive(one, &rest[4_900..]);
+    got.extend(bench.flush(client));
+    let answers: Vec<_> = frames(&got).iter().map(|(id, status, _)| (*id, *status)).collect();
+    assert_eq!(answers, [(1, 0), (3, 0), (2, 7)]);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_client_that_takes_nothing_keeps_no_reply_for_longer_than_it_may_be_idle() {
+    let mut bench = Bench::new(impatient(1));
+    let client = bench.client();
+    bench.receive(client, &[request(1, b"a"), request_of(REQUEST, 2, 50, b"b")].concat());
+    let upstream = bench.connected();
+    let first = frames(&bench.flush(upstream))[0].0;
+    bench.receive(upstream, &response(first, &vec![b'l'; 400_000]));
+    bench.advance_ms(60);
+    assert_eq!(bench.cluster.request_timeouts.get(), 1);
+    bench.advance_ms(900);
+    assert!(!bench.is_closed(client));
+    bench.advance_ms(200);
+    assert!(bench.is_closed(client), "its answers wait for nothing else");
+    assert_eq!((bench.cluster.request_timeouts.get(), bench.listener.timeouts.get()), (1, 1));
+    bench.assert_empty();
+}
+
 #[test]
 fn an_answer_that_waits_beyond_its_bound_pauses_its_upstream() {
     let mut bench = Bench::new(snapshot(2));

@@ -348,7 +348,7 @@ impl<I: Io> Worker<I> {
             let Some(stream) = self.streams.get_mut(key) else { continue };
             match stream.answer.take() {
                 Some(answer) => self.deliver_answer(io, key, downstream, &answer),
-                None => self.send_local_reply(io, key),
+                None => self.write_local_reply(io, key),
             }
         }
         self.write_control(downstream);

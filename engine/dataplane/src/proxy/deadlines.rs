@@ -129,7 +129,8 @@ impl<I: Io> Worker<I> {
             (Role::Downstream { listener } | Role::TunnelDownstream { listener }, _) => {
                 if let Some(calls) = conn.calls.as_ref().filter(|calls| !calls.is_empty()) {
                     let streams = calls.streams().filter_map(|key| self.streams.get(key));
-                    return streams.filter_map(stream_deadline).min_by_key(|(deadline, _)| *deadline);
+                    let deadlines = streams.filter_map(|stream| call_deadline(stream, calls.taken));
+                    return deadlines.min_by_key(|(deadline, _)| *deadline);
                 }
                 match conn.stream.and_then(|key| self.streams.get(key)) {
                     Some(stream) => stream_deadline(stream),
@@ -152,7 +153,7 @@ impl<I: Io> Worker<I> {
     fn expire_calls(&mut self, io: &mut I, id: ConnId) {
         let Some(calls) = self.conns.get(id).and_then(|conn| conn.calls.as_ref()) else { return };
         let due = |key: StreamKey| {
-            let (deadline, limit) = stream_deadline(self.streams.get(key)?)?;
+            let (deadline, limit) = call_deadline(self.streams.get(key)?, calls.taken)?;
             (deadline <= self.now).then_some((key, limit))
         };
         let expired: Vec<(StreamKey, Limit)> = calls.streams().filter_map(due).collect();
@@ -328,15 +329,33 @@ fn waiting_deadline<C>(conn: &Conn<C>, limits: &ListenerLimits) -> Option<(Time,
     }
 }
 
+/// The deadline of one of many on its connection, whose client took something last at `taken`. What waits for its turn is not idle
+/// while the answer in front goes on, and a reply has nothing else to time out.
+fn call_deadline(stream: &Stream, taken: Time) -> Option<(Time, Limit)> {
+    let active = stream.last_activity.max(taken);
+    if stream.reply.is_some() {
+        after(active, stream.idle_timeout_ms, Limit::StreamIdle)
+    } else if stream.answer.is_some() {
+        deadline_of(stream, active)
+    } else {
+        stream_deadline(stream)
+    }
+}
+
 fn stream_deadline(stream: &Stream) -> Option<(Time, Limit)> {
+    deadline_of(stream, stream.last_activity)
+}
+
+/// The stream's earliest deadline, if something was last done for it at `active`.
+fn deadline_of(stream: &Stream, active: Time) -> Option<(Time, Limit)> {
     let limits = &stream.listener.config.limits;
     let duration = after(stream.started, stream.max_duration_ms, Limit::Duration);
     if stream.is_tunnel {
         let plain = stream.downstream_stream.is_none();
         let idle_ms = if plain { limits.idle_timeout_ms } else { stream.idle_timeout_ms };
-        return earliest([after(stream.last_activity, idle_ms, Limit::StreamIdle), duration]);
+        return earliest([after(active, idle_ms, Limit::StreamIdle), duration]);
     }
-    let idle = after(stream.last_activity, stream.idle_timeout_ms, Limit::StreamIdle);
+    let idle = after(active, stream.idle_timeout_ms, Limit::StreamIdle);
     let other = if stream.response == Progress::Ended {
         None
     } else if !is_whole(stream) {

@@ -19,6 +19,9 @@ impl<I: Io> Worker<I> {
         flags: ResponseFlags,
         details: &'static str,
     ) {
+        if self.has_waiting_reply(key) {
+            return;
+        }
         if let Some(stream) = self.streams.get_mut(key) {
             stream.reply = None;
         }
@@ -39,16 +42,20 @@ impl<I: Io> Worker<I> {
 
     /// Sends the reply that was left as work.
     pub(crate) fn send_local_reply(&mut self, io: &mut I, key: StreamKey) {
-        if !self.may_reply(key) {
+        if self.has_waiting_reply(key) {
             return;
         }
+        self.drop_held_answer(key);
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let Some(mut reply) = stream.reply.take() else { return };
+        let Some(reply) = &stream.reply else { return };
         if stream.response == Progress::Ended && !stream.is_tunnel {
+            stream.reply = None;
             return;
         }
         if stream.response == Progress::Open || stream.is_tunnel {
-            self.cut_off(io, key, reply.flags, reply.details);
+            let (flags, details) = (reply.flags, reply.details.clone());
+            stream.reply = None;
+            self.cut_off(io, key, flags, details);
             return;
         }
         stream.status = reply.status;
@@ -57,9 +64,18 @@ impl<I: Io> Worker<I> {
         stream.response = Progress::Ended;
         stream.response_ended = self.now;
         stream.last_activity = self.now;
-        let (downstream, is_edited) = (stream.downstream, stream.filters.is_some() || stream.place.is_some());
         self.detach_upstream(io, key, CloseMode::Graceful);
         self.drop_rest_of_request(io, key);
+        if self.has_turn(key) {
+            self.write_local_reply(io, key);
+        }
+    }
+
+    /// Writes the reply of a stream that has parted from its upstream and has its turn.
+    pub(super) fn write_local_reply(&mut self, io: &mut I, key: StreamKey) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let Some(mut reply) = stream.reply.take() else { return };
+        let (downstream, is_edited) = (stream.downstream, stream.filters.is_some() || stream.place.is_some());
         if self.is_bridged(key) && reply.text.is_none() {
             let message = error_text(&reply);
             say_in_json(&mut reply, message.trim_end());
@@ -101,20 +117,33 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    /// Whether the reply can go out now. Where many exchanges share the connection, it may have to wait for its turn; an
-    /// upstream's answer that still waits for its own is dropped for it.
-    fn may_reply(&mut self, key: StreamKey) -> bool {
-        let Some(stream) = self.streams.get_mut(key) else { return false };
-        if !stream.is_call {
-            return true;
-        }
-        if let Some(answer) = stream.answer.take() {
+    /// Whether the stream was answered by the proxy, and the reply only waits for its turn.
+    fn has_waiting_reply(&self, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.get(key) else { return false };
+        let calls = || self.conns.get(stream.downstream)?.calls.as_ref();
+        let is_answered = stream.reply.is_some() && stream.answer.is_none();
+        stream.is_call && is_answered && calls().is_some_and(|calls| calls.waiting.contains(&key))
+    }
+
+    /// An upstream's answer that still waits for its turn is dropped for a reply.
+    fn drop_held_answer(&mut self, key: StreamKey) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && stream.reply.is_some()
+            && let Some(answer) = stream.answer.take()
+        {
             self.bodies.release(answer.body, &mut self.buffers);
             stream.response = Progress::Awaited;
         }
-        let has_begun = stream.response == Progress::Open;
+    }
+
+    /// Whether the reply can go out now. Where many exchanges share the connection, it may have to wait for its turn.
+    fn has_turn(&mut self, key: StreamKey) -> bool {
+        let Some(stream) = self.streams.get(key) else { return false };
+        if !stream.is_call {
+            return true;
+        }
         let Some(conn) = self.conns.get_mut(stream.downstream) else { return false };
-        if has_begun || is_free(conn) {
+        if is_free(conn) {
             return true;
         }
         if let Some(calls) = &mut conn.calls
