@@ -287,6 +287,71 @@ fn an_attempt_that_gets_no_connection_leaves_the_first_one() {
     }
 }
 
+/// A request on a connection that another one had used, which takes too long: client, and that connection.
+fn overdue_on_a_used_connection(bench: &mut Bench, request: &[u8]) -> (ConnId, ConnId) {
+    let client = bench.client();
+    bench.receive(client, GET);
+    let used = bench.connected();
+    bench.flush(used);
+    bench.receive(used, OK);
+    assert_eq!(bench.flush(client), OK);
+    bench.receive(client, request);
+    assert_eq!(bench.flush(used), request);
+    bench.advance_ms(PER_TRY_MS);
+    bench.advance_ms(BACK_OFF_MS);
+    assert_eq!(bench.io.connects.len(), 2, "no other attempt has begun");
+    (client, used)
+}
+
+#[test]
+fn a_stale_connection_is_no_answer_to_a_request_that_was_followed_in_vain() {
+    let mut bench = Bench::new(snapshot(1, policy(1)));
+    let (client, used) = overdue_on_a_used_connection(&mut bench, GET);
+    bench.connect_failed(IoError::Refused);
+    bench.end(used, Ok(()));
+    assert_eq!(bench.flush(client), b"");
+    assert_eq!(count(&bench.cluster.requests_retried_stale), 1);
+    let fresh = bench.connected();
+    assert_eq!(bench.flush(fresh), GET);
+    bench.advance_ms(2 * PER_TRY_MS);
+    assert_eq!(bench.flush(client), b"", "nothing may follow it, so that it takes its time");
+    bench.receive(fresh, OK);
+    assert_eq!(bench.flush(client), OK);
+    assert_eq!(count(&bench.cluster.retries), 1, "no policy was asked again");
+    assert_over(&bench);
+}
+
+#[test]
+fn a_stale_connection_is_the_clients_to_hear_of_where_the_request_must_not_be_sent_twice() {
+    for request in [
+        "POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+    ] {
+        let mut bench = Bench::new(snapshot(1, policy(1)));
+        let (client, used) = overdue_on_a_used_connection(&mut bench, request.as_bytes());
+        bench.connect_failed(IoError::Refused);
+        bench.end(used, Ok(()));
+        let seen = bench.flush_text(client);
+        assert!(seen.starts_with("HTTP/1.1 503"), "{request}: {seen}");
+        assert_eq!(bench.io.connects.len(), 2, "{request}");
+        assert_eq!(count(&bench.cluster.requests_retried_stale), 0, "{request}");
+        assert_over(&bench);
+    }
+}
+
+#[test]
+fn a_stale_connection_beside_another_attempt_leaves_it_to_that_one() {
+    let mut bench = Bench::new(snapshot(1, policy(1)));
+    let (client, used) = overdue_on_a_used_connection(&mut bench, GET);
+    bench.end(used, Ok(()));
+    assert_eq!(bench.flush(client), b"");
+    assert_eq!(bench.io.connects.len(), 2, "the other one is under way");
+    bench.connect_failed(IoError::Refused);
+    let seen = bench.flush_text(client);
+    assert!(seen.starts_with("HTTP/1.1 503"), "{seen}");
+    assert_over(&bench);
+}
+
 #[test]
 fn bodies_that_are_kept_are_sent_beside_and_others_are_not() {
     let head = |length: usize| format!("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: {length}\r\n\r\n");

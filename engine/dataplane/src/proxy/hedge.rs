@@ -76,13 +76,16 @@ impl<I: Io> Worker<I> {
     }
 
     /// The attempt begun last has come to nothing, and is not followed: if others are under way, one of them takes its place, and
-    /// they change parts. All of those have been followed, so nothing is sent again from here on.
+    /// they change parts. All of those have been followed, so no policy has anything sent again from here on.
     pub(super) fn change_parts(&mut self, key: StreamKey) -> bool {
         let Some(stream) = self.streams.get_mut(key) else { return false };
         let Some(other) = stream.hedged.last_mut() else { return false };
         std::mem::swap(&mut stream.attempt, other);
-        let (downstream, head) = (stream.downstream, stream.head.take());
-        if let Some(head) = head {
+        let downstream = stream.downstream;
+        // A head that is all of the request is kept: the connection left may be a pooled one that was closed before it came.
+        if stream.request_has_body
+            && let Some(head) = stream.head.take()
+        {
             self.reclaim_head(head);
         }
         self.make_final(key);

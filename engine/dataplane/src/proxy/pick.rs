@@ -168,7 +168,8 @@ impl<I: Io> Worker<I> {
         conn.exchanges = conn.exchanges.saturating_add(1);
         stream.attempt.upstream = Upstream::Attached(id);
         stream.attempt.attached = self.now;
-        stream.attempt.is_overdue = false;
+        // What was followed in vain and is sent again takes its time, as there is nothing to follow it with.
+        stream.attempt.is_overdue &= stream.retry.is_final;
         // The address that this connection really goes to.
         if let Some(racer) = &conn.racer {
             stream.attempt.host = Some(Rc::clone(&racer.host));
