@@ -1,15 +1,16 @@
-//! One small request through a whole worker, both ways, on an engine that does nothing: what the data plane costs in
-//! user time, without the kernel and without the ring.
+//! Small requests through a whole worker, both ways, on an engine that does nothing: what the data plane costs in user time,
+//! without the kernel and without the ring.
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
 use sidering_dataplane::filter::{FilterConfig, cors, fault, rbac};
 use sidering_dataplane::io::*;
 use sidering_dataplane::message::{ClusterUpdate, Message, Update};
+use sidering_dataplane::observe::counters::CoreCounters;
+use sidering_dataplane::observe::methods::{CallCounters, MethodNames};
 use sidering_dataplane::route::RouteTable;
 use sidering_dataplane::worker::{Worker, WorkerOptions};
-use std::hint::black_box;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -20,6 +21,12 @@ const REQUEST: &[u8] =
 Accept: */*\r\nX-Trace: 0123456789abcdef\r\n\r\n";
 const RESPONSE: &[u8] = b"HTTP/1.1 200 OK\r\nServer: origin\r\nDate: Mon, 23 Nov 2026 00:00:00 GMT\r\n\
 Content-Type: text/plain\r\nContent-Length: 10\r\n\r\n0123456789";
+
+/// Calls that come at a time, as one read brings them.
+const CALLS: usize = 32;
+const CALL_PAYLOAD_BYTES: usize = 100;
+/// Where a bolt frame has its id.
+const CALL_ID: std::ops::Range<usize> = 5..9;
 
 #[derive(Clone)]
 struct BenchChunk(Rc<[u8]>, usize, usize);
@@ -43,6 +50,8 @@ impl Chunk for BenchChunk {
 struct NullIo {
     opened: u32,
     sent: usize,
+    /// What went out last.
+    last: Option<Segment<BenchChunk>>,
     closed: u32,
 }
 
@@ -64,7 +73,8 @@ impl Io for NullIo {
     fn receive(&mut self, _conn: ConnId) {}
     fn pause(&mut self, _conn: ConnId) {}
     fn send(&mut self, _conn: ConnId, segment: Segment<BenchChunk>) {
-        self.sent += black_box(segment).len();
+        self.sent += segment.len();
+        self.last = Some(segment);
     }
     fn relay(&mut self, _from: ConnId, _to: ConnId, _limit: u64) {}
     fn shutdown(&mut self, _conn: ConnId) {}
@@ -101,7 +111,7 @@ fn filters() -> Vec<ChainedFilter> {
     configs.into_iter().map(|config| ChainedFilter { config, disabled: false }).collect()
 }
 
-fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
+fn snapshot(protocol: &'static str, filters: Vec<ChainedFilter>) -> Snapshot {
     let address = Address::Ip(([127, 0, 0, 1], 1).into());
     let options = HttpOptions {
         use_remote_address: false,
@@ -109,7 +119,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         via: None,
         upgrades: vec!["websocket".into()],
         underscores: Underscores::Allow,
-        normalize_path: true,
+        normalize_path: protocol == "http1",
         merge_slashes: false,
         envoy_headers: EnvoyHeaders::Ignore,
     };
@@ -120,7 +130,7 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
         ..Route::default()
     };
     let http = HttpListener {
-        protocol: "http1",
+        protocol,
         codec: CodecOptions::default(),
         options,
         filters,
@@ -142,13 +152,13 @@ fn snapshot(filters: Vec<ChainedFilter>) -> Snapshot {
     };
     let cluster = Cluster {
         name: "origin".into(),
-        protocol: "http1",
+        protocol,
         endpoints: [Endpoint::new(address.clone())].into(),
         connect_timeout_ms: 5_000,
         lb: LoadBalancing::RoundRobin,
         pool: PoolLimits {
             max_connections: 10,
-            max_pending: 10,
+            max_pending: 100,
             idle_timeout_ms: 60_000,
             shares_idle: false,
         },
@@ -177,10 +187,13 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(filters: Vec<ChainedFilter>) -> Self {
+    /// The connections are established, with an exchange of these bytes.
+    fn new(protocol: &'static str, filters: Vec<ChainedFilter>, request: &[u8], response: &[u8]) -> Self {
+        let calls = CallCounters::new(&Arc::new(MethodNames::new(1000)));
+        let counters = CoreCounters { calls, ..CoreCounters::default() };
         let worker = Worker::new(WorkerOptions {
             core: 0,
-            counters: Arc::default(),
+            counters: counters.into(),
             access_log: None,
             reports: None,
             notices: None,
@@ -191,10 +204,10 @@ impl Bench {
         let mut io = NullIo::default();
         let (client, upstream) = (io.open(), ConnId { index: 1, generation: 0 });
         let chunk = |bytes: &[u8]| BenchChunk(bytes.into(), 0, bytes.len());
-        let (request, response) = (chunk(REQUEST), chunk(RESPONSE));
+        let (request, response) = (chunk(request), chunk(response));
         let mut bench = Bench { worker, io, now: Time { micros: 1 }, client, upstream, request, response };
         let update = Update {
-            snapshot: Arc::new(snapshot(filters)),
+            snapshot: Arc::new(snapshot(protocol, filters)),
             listeners: vec![Arc::default()],
             clusters: vec![ClusterUpdate { endpoints: vec![Arc::default()], ..ClusterUpdate::default() }],
         };
@@ -202,8 +215,7 @@ impl Bench {
         bench.complete(Completion::Accepted { listener: ListenerId(0), conn: client });
         bench.complete(Completion::Received { conn: client, chunk: bench.request.clone() });
         bench.complete(Completion::Connected { conn: upstream, result: Ok(()) });
-        bench.sent(upstream);
-        bench.answer();
+        bench.worker.handle_turn(&mut bench.io, bench.now);
         bench
     }
 
@@ -222,6 +234,28 @@ impl Bench {
         self.sent(self.client);
     }
 
+    /// A batch of calls goes out, and all are answered.
+    fn exchange_calls(&mut self) {
+        self.now.micros += 10;
+        self.complete(Completion::Received { conn: self.client, chunk: self.request.clone() });
+        self.worker.handle_turn(&mut self.io, self.now);
+        self.answer_calls();
+    }
+
+    /// The answers get the ids that the calls went out with.
+    fn answer_calls(&mut self) {
+        self.sent(self.upstream);
+        let (call_bytes, answer_bytes) = (self.request.len() / CALLS, self.response.len() / CALLS);
+        let answers = Rc::get_mut(&mut self.response.0).expect("nobody keeps answers");
+        let written = self.io.last.take().expect("calls went out");
+        for (call, answer) in written.chunks(call_bytes).zip(answers.chunks_mut(answer_bytes)) {
+            answer[CALL_ID].copy_from_slice(&call[CALL_ID]);
+        }
+        self.complete(Completion::Received { conn: self.upstream, chunk: self.response.clone() });
+        self.worker.handle_turn(&mut self.io, self.now);
+        self.sent(self.client);
+    }
+
     fn exchange(&mut self) {
         self.now.micros += 10;
         self.complete(Completion::Received { conn: self.client, chunk: self.request.clone() });
@@ -237,11 +271,43 @@ fn request(criterion: &mut Criterion) {
         ("worker/one small request there and back, past three filters", filters()),
     ];
     for (name, filters) in cases {
-        let mut bench = Bench::new(filters);
+        let mut bench = Bench::new("http1", filters, REQUEST, RESPONSE);
+        bench.sent(bench.upstream);
+        bench.answer();
         criterion.bench_function(name, |bencher| bencher.iter(|| bench.exchange()));
         assert_eq!(bench.io.closed, 0);
     }
 }
 
-criterion_group!(benches, request);
+fn bolt_frame(fixed: &[u8], class: &[u8], fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = vec![];
+    for text in fields.iter().flat_map(|(name, value)| [name, value]) {
+        block.extend_from_slice(&(text.len() as u32).to_be_bytes());
+        block.extend_from_slice(text.as_bytes());
+    }
+    let lengths = [(class.len() as u16).to_be_bytes(), (block.len() as u16).to_be_bytes()].concat();
+    let payload_bytes = (CALL_PAYLOAD_BYTES as u32).to_be_bytes();
+    [fixed, &lengths, &payload_bytes, class, &block, &[b'x'; CALL_PAYLOAD_BYTES]].concat()
+}
+
+fn calls(criterion: &mut Criterion) {
+    let fields = [
+        ("service", "com.example.Catalog:1.0"),
+        ("sofa_head_method_name", "find"),
+        ("rpc_trace_context.sofaTraceId", "0a0fe8a11605148132001100221234"),
+    ];
+    let class = b"com.alipay.sofa.rpc.core.request.SofaRequest";
+    let call = bolt_frame(&[1, 1, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 11, 0xb8], class, &fields);
+    let answer = bolt_frame(&[1, 0, 0, 2, 1, 0, 0, 0, 1, 1, 0, 0], b"", &[]);
+    let mut bench = Bench::new("bolt", vec![], &call.repeat(CALLS), &answer.repeat(CALLS));
+    bench.answer_calls();
+    let mut group = criterion.benchmark_group("worker");
+    group.throughput(Throughput::Elements(CALLS as u64));
+    let title = format!("{CALLS} small bolt calls there and back");
+    group.bench_function(title, |bencher| bencher.iter(|| bench.exchange_calls()));
+    group.finish();
+    assert_eq!((bench.io.closed, bench.io.last.map(|last| last.len())), (0, Some(CALLS * answer.len())));
+}
+
+criterion_group!(benches, request, calls);
 criterion_main!(benches);

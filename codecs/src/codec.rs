@@ -142,13 +142,18 @@ pub trait Codec {
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, ProtocolError>;
 
+    /// The head told last was all of its message ([`RpcHead::is_whole`](crate::rpc::RpcHead::is_whole)), so that its `End` is all
+    /// that can come next: it need not be told.
+    fn skip_end(&mut self) {}
+
     /// The peer ended its byte stream. An error means that a message was cut short.
     fn decode_end(&mut self) -> Result<InputEnd, ProtocolError>;
 
     /// Client side: names a new outgoing exchange, or `None` at the concurrency the connection allows.
     fn open(&mut self) -> Option<StreamId>;
 
-    /// Client side: writes a request head as `edits` change it. An error, with the status to answer, means that the protocol
+    /// Client side: writes a request head as `edits` change it. One that is all of its message ends it, and
+    /// [`encode_end`](Self::encode_end) has nothing to add. An error, with the status to answer, means that the protocol
     /// cannot say this head; then nothing was written, and the exchange is to be given up ([`abandon`](Self::abandon)).
     fn encode_request(
         &mut self,
@@ -175,7 +180,7 @@ pub trait Codec {
     /// Writes trailers where the framing has room for them (chunked coding), else nothing. `encode_end` follows.
     fn encode_trailers(&mut self, stream: StreamId, fields: &Fields<'_>, out: &mut Vec<u8>);
 
-    /// Ends the outgoing message.
+    /// Ends the outgoing message, unless its head was all of it.
     fn encode_end(&mut self, stream: StreamId, out: &mut Vec<u8>);
 
     /// Server side: a whole answer of the proxy's own, with `body` as text/plain, in the protocol's terms.

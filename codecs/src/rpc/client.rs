@@ -188,6 +188,16 @@ impl<L: Layout> Client<L> {
         ProtocolError { status: 502, ..error }
     }
 
+    /// All of a call was written; its exchange ends when its answer has, too, if it gets any.
+    fn end_call(&mut self, stream: StreamId) {
+        let Some(exchange) = self.exchanges.get_mut(stream) else { return };
+        let is_over = exchange.answer == Answer::Ended || exchange.call == Call::Begun { is_one_way: true };
+        exchange.call = Call::Ended;
+        if is_over {
+            self.exchanges.close(stream);
+        }
+    }
+
     /// Nothing more comes for this exchange; it ends when its call has, too.
     fn end_answer(&mut self, stream: StreamId) {
         if let Some(exchange) = self.exchanges.get_mut(stream) {
@@ -231,6 +241,12 @@ impl<L: Layout> Codec for Client<L> {
         }
     }
 
+    fn skip_end(&mut self) {
+        if let Some(stream) = self.incoming.skip_end() {
+            self.end_answer(stream);
+        }
+    }
+
     fn decode_end(&mut self) -> Result<InputEnd, ProtocolError> {
         self.is_reusable = false;
         if !self.carry.is_empty() || self.incoming.is_within_frame() {
@@ -256,7 +272,7 @@ impl<L: Layout> Codec for Client<L> {
         edits: &Edits,
         out: &mut Vec<u8>,
     ) -> Result<(), ProtocolError> {
-        let Some(rpc) = frame_of::<L>(head.rpc, head.version) else {
+        let Some(rpc) = frame_of::<L>(&head.rpc, head.version) else {
             return Err(ProtocolError { status: 501, reason: "the upstream speaks another protocol" });
         };
         let may_begin = self.outgoing.may_begin();
@@ -272,9 +288,11 @@ impl<L: Layout> Codec for Client<L> {
         if let Some(timeout_ms) = edits.timeout_ms() {
             L::write_timeout(&rpc.frame, &mut out[begin..], timeout_ms);
         }
-        exchange.call = Call::Begun { is_one_way: rpc.is_one_way() };
         self.dialect = rpc.frame.dialect;
-        self.outgoing.begin(stream, &rpc, &out[begin..]);
+        exchange.call = Call::Begun { is_one_way: rpc.is_one_way() };
+        if !self.outgoing.begin(stream, rpc, &out[begin..]) {
+            self.end_call(stream);
+        }
         Ok(())
     }
 
@@ -295,14 +313,8 @@ impl<L: Layout> Codec for Client<L> {
     fn encode_trailers(&mut self, _: StreamId, _: &Fields<'_>, _: &mut Vec<u8>) {}
 
     fn encode_end(&mut self, stream: StreamId, out: &mut Vec<u8>) {
-        if !self.outgoing.end(stream, out) {
-            return;
-        }
-        let Some(exchange) = self.exchanges.get_mut(stream) else { return };
-        let is_over = exchange.answer == Answer::Ended || exchange.call == Call::Begun { is_one_way: true };
-        exchange.call = Call::Ended;
-        if is_over {
-            self.exchanges.close(stream);
+        if self.outgoing.end(stream, out) {
+            self.end_call(stream);
         }
     }
 

@@ -80,6 +80,17 @@ impl Incoming {
         }
     }
 
+    /// If nothing but the end of a told frame is due, that is not told: whose it is.
+    pub(super) fn skip_end(&mut self) -> Option<StreamId> {
+        match self.state {
+            State::Told(stream) if self.payload_left == 0 && self.trailer_left == 0 => {
+                self.state = State::Head;
+                Some(stream)
+            }
+            _ => None,
+        }
+    }
+
     /// The next piece of the frame under way; `None` if there is none, or if more bytes are needed for it.
     pub(super) fn next_part<'i>(&mut self, input: &mut &'i [u8]) -> Result<Option<Part<'i>>, ProtocolError> {
         let stream = match self.state {

@@ -31,16 +31,16 @@ impl Outgoing {
         self.is_cut
     }
 
-    /// A head was written, as `written`; what its frame had behind the bytes that went into it follows.
-    pub(super) fn begin(&mut self, stream: StreamId, rpc: &RpcHead<'_>, written: &[u8]) {
+    /// A head was written, as `written`; what its frame had behind the bytes that went into it follows. `false` if there was
+    /// nothing, so that the frame is whole.
+    pub(super) fn begin(&mut self, stream: StreamId, rpc: &RpcHead<'_>, written: &[u8]) -> bool {
+        if rpc.is_whole() {
+            return false;
+        }
         let payload_left = payload_behind(&rpc.frame, rpc.taken_bytes as usize);
         let checksum = (rpc.frame.trailer_bytes > 0).then(|| Checksum::of(written));
         self.open = Some(Open { stream, payload_left, checksum });
-    }
-
-    /// A whole frame was written, to which nothing is added.
-    pub(super) fn begin_whole(&mut self, stream: StreamId) {
-        self.open = Some(Open { stream, payload_left: 0, checksum: None });
+        true
     }
 
     pub(super) fn data(&mut self, stream: StreamId, payload: &[u8]) -> Grant {

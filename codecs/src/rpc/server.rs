@@ -199,8 +199,11 @@ pub(super) fn body_length(rpc: &RpcHead<'_>) -> BodyLength {
 }
 
 /// The frame behind a head of this protocol, which alone can be written in it.
-pub(super) fn frame_of<'a, L: Layout>(rpc: Option<RpcHead<'a>>, version: Version) -> Option<RpcHead<'a>> {
-    rpc.filter(|_| version == Version::Rpc(L::NAME))
+pub(super) fn frame_of<'h, 'a, L: Layout>(
+    rpc: &'h Option<RpcHead<'a>>,
+    version: Version,
+) -> Option<&'h RpcHead<'a>> {
+    rpc.as_ref().filter(|_| version == Version::Rpc(L::NAME))
 }
 
 impl<L: Layout> Codec for Server<L> {
@@ -219,6 +222,10 @@ impl<L: Layout> Codec for Server<L> {
             None if self.incoming.expects_head() => self.decode_head(scratch, input),
             None => Ok(None),
         }
+    }
+
+    fn skip_end(&mut self) {
+        self.incoming.skip_end();
     }
 
     fn decode_end(&mut self) -> Result<InputEnd, ProtocolError> {
@@ -255,13 +262,16 @@ impl<L: Layout> Codec for Server<L> {
         if !self.outgoing.may_begin() {
             return Err(ProtocolError { status: 500, reason: "another answer is under way" });
         }
-        if let Some(rpc) = frame_of::<L>(head.rpc, head.version) {
+        let is_open = if let Some(rpc) = frame_of::<L>(&head.rpc, head.version) {
             let begin = out.len();
             L::write_head(&rpc.frame, rpc.taken(), head.fields.spans(), call.id, edits, out)?;
-            self.outgoing.begin(stream, &rpc, &out[begin..]);
+            self.outgoing.begin(stream, rpc, &out[begin..])
         } else {
             L::write_reply(call, &exchange.head, head.status, head.reason, out);
-            self.outgoing.begin_whole(stream);
+            false
+        };
+        if !is_open {
+            self.close_exchange(stream);
         }
         Ok(())
     }

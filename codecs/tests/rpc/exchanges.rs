@@ -5,7 +5,9 @@ use crate::proxy::{BOLT, BOLT_V2, DUBBO, DUBBO_THRIFT, KINDS, Proxy, Said, TARS,
 use crate::support::golden;
 use sidering_codecs::registry::CodecOptions;
 use sidering_codecs::rpc::FrameKind;
-use sidering_codecs::{BodyLength, Control, Edits, Fields, ResponseHead, StreamId, Version};
+use sidering_codecs::{
+    BodyLength, Codec, Control, Edits, Event, Fields, ResponseHead, Scratch, StreamId, Version,
+};
 
 const ID: u64 = 0x0102_0304;
 
@@ -322,4 +324,74 @@ fn fields_that_do_not_fit_leave_the_connection_as_it_was() {
     proxy.downstream.encode_local_reply(Some(stream), 431, b"", b"", &mut out);
     assert_eq!(BOLT.id_of(&out), ID);
     assert_ne!(opened, StreamId::default());
+}
+
+/// Takes `calls`, skips the end behind each head that is all of its message, and tells how many calls and ends were told.
+fn told_where_ends_are_skipped(
+    server: &mut dyn Codec,
+    mut calls: &[u8],
+    client: &mut dyn Codec,
+) -> (usize, usize) {
+    let (mut scratch, mut out) = (Scratch::default(), Vec::new());
+    let (mut begun, mut ended, mut opened) = (0, 0, StreamId::default());
+    while let Some(event) = server.decode(&mut scratch, &mut calls).expect("well-formed") {
+        match event {
+            Event::Request { head, .. } => {
+                begun += 1;
+                opened = client.open().expect("there is room");
+                client.encode_request(opened, &head, &Edits::default(), &mut out).expect("it fits");
+                let is_whole = head.rpc.is_some_and(|rpc| rpc.is_whole());
+                assert_eq!(client.may_begin(), is_whole, "what is all of a message ends it");
+                if is_whole {
+                    server.skip_end();
+                    client.encode_end(opened, &mut out);
+                }
+            }
+            Event::Data { bytes, .. } => {
+                client.encode_data(opened, bytes, &mut out);
+            }
+            Event::End { .. } => {
+                ended += 1;
+                client.encode_end(opened, &mut out);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    (begun, ended)
+}
+
+#[test]
+fn the_end_behind_a_head_that_is_all_of_its_message_may_be_skipped() {
+    for kind in KINDS {
+        let (whole, long) = (kind.request(), kind.request_of(&[7; 5000]));
+        let calls = [&whole[..], &long, &whole, &long, &long, &whole].concat();
+        let (mut server, mut client) = (kind.server(), kind.client());
+        let told = told_where_ends_are_skipped(&mut *server, &calls, &mut *client);
+        assert_eq!(told, (6, 3), "{kind:?}");
+        assert!(
+            client.may_begin() && !server.is_idle() && !client.is_idle(),
+            "{kind:?}: answers are awaited"
+        );
+    }
+}
+
+#[test]
+fn an_answer_whose_end_is_skipped_ends_its_exchange() {
+    for kind in KINDS {
+        let mut proxy = Proxy::new(kind);
+        for _ in 0..3 {
+            let sent = proxy.pass_up(&kind.request());
+            let answer = kind.with_id(&kind.response(), kind.id_of(&sent));
+            let (mut scratch, mut input) = (Scratch::default(), answer.as_slice());
+            let event = proxy.upstream.decode(&mut scratch, &mut input).expect("well-formed");
+            let Some(Event::Response { stream, head }) = event else { panic!("{event:?}") };
+            let mut out = Vec::new();
+            let encoded =
+                proxy.downstream.encode_response(proxy.down[&stream], &head, &Edits::default(), &mut out);
+            encoded.expect("it fits");
+            proxy.upstream.skip_end();
+            assert_eq!(out, kind.response(), "{kind:?}");
+            assert!(proxy.is_idle(), "{kind:?}");
+        }
+    }
 }
