@@ -46,81 +46,29 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The number of bytes of the fixed part, from the bytes that decide it; `Err` gives how many those are.
-    fn fixed_bytes(bytes: &[u8]) -> Result<Result<usize, usize>, ProtocolError> {
+    /// Reads the fixed part; `Err` in it gives how many bytes it takes at least.
+    #[inline]
+    pub(super) fn read(bytes: &[u8]) -> Result<Result<(Header, usize), usize>, ProtocolError> {
         let (version, at) = match bytes.first() {
             None => return Ok(Err(1)),
             Some(&V1) => (V1, 1),
             Some(&V2) => (V2, 2),
             Some(_) => return Err(malformed("not a bolt frame")),
         };
-        Ok(match (version, bytes.get(at)) {
+        let read = match (version, bytes.get(at)) {
             (_, None) => Err(at + 1),
-            (V1, Some(&TYPE_RESPONSE)) => Ok(20),
-            (V1, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => Ok(22),
-            (_, Some(&TYPE_RESPONSE)) => Ok(22),
-            (_, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => Ok(24),
+            (V1, Some(&TYPE_RESPONSE)) => read_fixed::<{ fixed_bytes(V1, true) }, 0>(bytes),
+            (V1, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => read_fixed::<{ fixed_bytes(V1, false) }, 0>(bytes),
+            (_, Some(&TYPE_RESPONSE)) => read_fixed::<{ fixed_bytes(V2, true) }, 1>(bytes),
+            (_, Some(&(TYPE_REQUEST | TYPE_ONE_WAY))) => read_fixed::<{ fixed_bytes(V2, false) }, 1>(bytes),
             (_, Some(_)) => return Err(malformed("an unknown type of bolt frame")),
-        })
-    }
-
-    /// Reads the fixed part; `Err` in it gives how many bytes it takes at least.
-    pub(super) fn read(bytes: &[u8]) -> Result<Result<(Header, usize), usize>, ProtocolError> {
-        let length = match Header::fixed_bytes(bytes)? {
-            Ok(length) => length,
-            Err(needed) => return Ok(Err(needed)),
         };
-        let fixed = bytes.get(..length).and_then(|fixed| fixed.split_last_chunk::<CLASS_LENGTH_BEHIND>());
-        let Some((fixed, &[c1, c0, f1, f0, ref content_bytes @ ..])) = fixed else { return Ok(Err(length)) };
-        // Version 2 has one byte more in front of the type, and one behind the codec.
-        let (version, inner_version, fixed) = match *fixed {
-            [V2, inner_version, ref fixed @ ..] => (V2, inner_version, fixed),
-            [version, ref fixed @ ..] => (version, 0, fixed),
-            [] => return Ok(Err(length)),
-        };
-        let Some((&[kind, command1, command0, _, i3, i2, i1, i0, codec], own)) = fixed.split_first_chunk()
-        else {
-            return Ok(Err(length));
-        };
-        let (switch, own) = match *own {
-            [switch, ref own @ ..] if version == V2 => (switch, own),
-            _ => (0, own),
-        };
-        let (timeout, status) = match *own {
-            [t3, t2, t1, t0] => (i32::from_be_bytes([t3, t2, t1, t0]), 0),
-            [s1, s0] => (0, u16::from_be_bytes([s1, s0])),
-            _ => (0, 0),
-        };
-        let (command, id) = (u16::from_be_bytes([command1, command0]), u32::from_be_bytes([i3, i2, i1, i0]));
-        let (class_bytes, fields_bytes) = (u16::from_be_bytes([c1, c0]), u16::from_be_bytes([f1, f0]));
-        let content_bytes = u32::from_be_bytes(*content_bytes);
-        if content_bytes > MAX_CONTENT_BYTES {
-            return Err(ProtocolError { status: 413, reason: "a bolt content of 2 GiB or more" });
+        match read {
+            Ok((header, _)) if header.content_bytes > MAX_CONTENT_BYTES => {
+                Err(ProtocolError { status: 413, reason: "a bolt content of 2 GiB or more" })
+            }
+            read => Ok(read),
         }
-        let has_checksum = inner_version >= CHECKSUM_SINCE && switch & SWITCH_CHECKSUM != 0;
-        let header = Header {
-            version,
-            kind,
-            command,
-            id,
-            codec,
-            timeout,
-            status,
-            class_bytes,
-            fields_bytes,
-            content_bytes,
-            has_checksum,
-        };
-        Ok(Ok((header, length)))
-    }
-
-    /// Where the fixed part ends, and where the field block begins behind it and the class name. The head must be whole.
-    pub(super) fn places(head: &[u8]) -> Result<(usize, usize), ProtocolError> {
-        let cut = malformed("a cut bolt head");
-        let fixed_bytes = Header::fixed_bytes(head)?.map_err(|_| cut)?;
-        let class_at = fixed_bytes - CLASS_LENGTH_BEHIND;
-        let (class_bytes, _) = head.get(class_at..).and_then(|rest| rest.split_first_chunk()).ok_or(cut)?;
-        Ok((fixed_bytes, fixed_bytes + usize::from(u16::from_be_bytes(*class_bytes))))
     }
 
     /// Writes a fixed part without checksum and with the command version 1.
@@ -146,6 +94,45 @@ impl Header {
         out.extend_from_slice(&self.fields_bytes.to_be_bytes());
         out.extend_from_slice(&self.content_bytes.to_be_bytes());
     }
+}
+
+/// The number of bytes of the fixed part.
+pub(super) const fn fixed_bytes(version: u8, is_answer: bool) -> usize {
+    (if version == V2 { 22 } else { 20 }) + (if is_answer { 0 } else { 2 })
+}
+
+/// Reads a fixed part of `LENGTH` bytes. Version 2 has one byte more (`MORE`) in front of the type, and one behind the codec.
+#[inline]
+fn read_fixed<const LENGTH: usize, const MORE: usize>(bytes: &[u8]) -> Result<(Header, usize), usize> {
+    let fixed: &[u8; LENGTH] = bytes.first_chunk().ok_or(LENGTH)?;
+    let short = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);
+    let long = |at: usize| u32::from_be_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+    let is_answer = fixed[1 + MORE] == TYPE_RESPONSE;
+    let (own, lengths) = (10 + 2 * MORE, LENGTH - CLASS_LENGTH_BEHIND);
+    let has_switch = MORE == 1 && fixed[1] >= CHECKSUM_SINCE;
+    let header = Header {
+        version: fixed[0],
+        kind: fixed[1 + MORE],
+        command: short(2 + MORE),
+        id: long(5 + MORE),
+        codec: fixed[9 + MORE],
+        timeout: if is_answer { 0 } else { long(own) as i32 },
+        status: if is_answer { short(own) } else { 0 },
+        class_bytes: short(lengths),
+        fields_bytes: short(lengths + 2),
+        content_bytes: long(lengths + 4),
+        has_checksum: has_switch && fixed[10 + MORE] & SWITCH_CHECKSUM != 0,
+    };
+    Ok((header, LENGTH))
+}
+
+/// Where the class name begins in a frame's head, and where behind it the field block does. The head must be whole.
+#[inline]
+pub(super) fn places(version: u8, is_answer: bool, head: &[u8]) -> Result<(usize, usize), ProtocolError> {
+    let fixed_bytes = fixed_bytes(version, is_answer);
+    let lengths = head.get(fixed_bytes - CLASS_LENGTH_BEHIND..).and_then(|rest| rest.split_first_chunk());
+    let (class_bytes, _) = lengths.ok_or(malformed("a cut bolt head"))?;
+    Ok((fixed_bytes, fixed_bytes + usize::from(u16::from_be_bytes(*class_bytes))))
 }
 
 /// Where the id stands in a frame of this version.

@@ -2,7 +2,7 @@
 
 use super::header::{
     COMMAND_GO_AWAY, COMMAND_HEARTBEAT, COMMAND_REQUEST, COMMAND_RESPONSE, Header, TYPE_ONE_WAY,
-    TYPE_REQUEST, TYPE_RESPONSE, V1, V2, fields_length_offset, id_offset, malformed, timeout_offset,
+    TYPE_REQUEST, TYPE_RESPONSE, V1, V2, fields_length_offset, id_offset, malformed, places, timeout_offset,
 };
 use super::{fields, status};
 use crate::bridge::{Bridge, SOFA};
@@ -47,6 +47,7 @@ impl Layout for Bolt {
         if is_known { Detection::Match } else { Detection::NoMatch }
     }
 
+    #[inline]
     fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Scan, ProtocolError> {
         let (header, fixed_bytes) = match Header::read(bytes)? {
             Ok(read) => read,
@@ -83,10 +84,10 @@ impl Layout for Bolt {
     ) -> Result<Call, ProtocolError> {
         let mut call = Call::default();
         let head = seen.get(..frame.head_bytes as usize).unwrap_or_default();
-        let (_, begin) = Header::places(head)?;
+        let (_, begin) = places_of(frame, head)?;
         fields::read(head, begin, max_fields, spans, |name, value| note_key(&mut call, name, value))?;
         let service = call.service.of(head);
-        if let Some(colon) = service.iter().position(|&byte| byte == b':') {
+        if let Some(colon) = memchr::memchr(b':', service) {
             call.version = Span::within(head, &service[colon + 1..]);
         }
         Ok(call)
@@ -102,7 +103,7 @@ impl Layout for Bolt {
     ) -> Result<(), ProtocolError> {
         let begin = out.len();
         if edits.removes_fields() || !edits.added().is_empty() {
-            let (fixed_bytes, block) = Header::places(head)?;
+            let (fixed_bytes, block) = places_of(frame, head)?;
             out.extend_from_slice(head.get(..block).unwrap_or(head));
             let block = out.len();
             fields::write(head, spans, edits, out);
@@ -224,6 +225,11 @@ fn kind_of(kind: u8, command: u16) -> Option<FrameKind> {
         (TYPE_REQUEST | TYPE_ONE_WAY, COMMAND_GO_AWAY) => FrameKind::GoAway,
         _ => return None,
     })
+}
+
+/// Where the class name and the field block of a frame's head begin.
+fn places_of(frame: &Frame, head: &[u8]) -> Result<(usize, usize), ProtocolError> {
+    places(frame.dialect, matches!(frame.kind, FrameKind::Response | FrameKind::Pong), head)
 }
 
 /// Notes a field that is part of the routing key, by the names that SOFARPC gives them. The service carries its version behind a

@@ -37,6 +37,7 @@ pub(super) struct Told {
 
 /// Reads a head that begins with `bytes`. An error concerns this frame alone. A frame that is there whole, `behind` being what
 /// follows those of its bytes that were taken, is not told before its checksum was looked at.
+#[inline]
 pub(super) fn read<L: Layout>(
     gathered: &Gathered<'_>,
     bytes: &[u8],
@@ -67,6 +68,7 @@ pub(super) const BAD_CHECKSUM: ProtocolError =
 
 /// Looks for a head in `carry` and `input`, and advances `input` behind what goes out with it. At most the limit of head
 /// bytes is carried: 431 beyond.
+#[inline]
 pub(super) fn gather<'i, L: Layout>(
     carry: &mut Carry,
     input: &mut &'i [u8],
@@ -75,7 +77,7 @@ pub(super) fn gather<'i, L: Layout>(
     if input.is_empty() {
         return Ok(None);
     }
-    let bound = limits.head_bytes as usize;
+    let mut wanted = None;
     if carry.is_empty() {
         let whole = *input;
         match L::scan(whole, limits)? {
@@ -85,11 +87,24 @@ pub(super) fn gather<'i, L: Layout>(
                 *input = &whole[taken_bytes..];
                 return Ok(Some(Gathered { frame, lent: Some(&whole[..seen_bytes]), taken_bytes }));
             }
-            Scan::More(wanted) => {
-                carry.take(input, whole.len(), bound);
-                wait(carry, wanted, bound)?;
-            }
+            Scan::More(more) => wanted = Some(more),
         }
+    }
+    gather_cut::<L>(carry, input, limits, wanted)
+}
+
+/// The same of a head that was cut, be it in front of all that is here, which `wanted` is the least length of then.
+#[cold]
+fn gather_cut<'i, L: Layout>(
+    carry: &mut Carry,
+    input: &mut &'i [u8],
+    limits: &ScanLimits,
+    wanted: Option<usize>,
+) -> Result<Option<Gathered<'i>>, ProtocolError> {
+    let bound = limits.head_bytes as usize;
+    if let Some(wanted) = wanted {
+        carry.take(input, input.len(), bound);
+        wait(carry, wanted, bound)?;
     }
     while !input.is_empty() {
         let missing = carry.missing();
