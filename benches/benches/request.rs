@@ -235,6 +235,7 @@ impl Bench {
     }
 
     /// A batch of calls goes out, and all are answered.
+    #[inline(never)]
     fn exchange_calls(&mut self) {
         self.now.micros += 10;
         self.complete(Completion::Received { conn: self.client, chunk: self.request.clone() });

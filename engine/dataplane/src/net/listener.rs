@@ -9,10 +9,12 @@ use crate::filter::coding::CodingPool;
 use crate::filter::local_rate_limit::shares::RateLimits;
 use crate::filter::{Chain, Parts};
 use crate::io::{Address, ListenerId};
+use crate::net::known_routes::{KnownRoutes, leaves_calls};
 use crate::observe::counters::ListenerCounters;
 use crate::route::split::Splits;
 use crate::route::{RouteTable, Routed};
 use sidering_codecs::registry::{Protocol, protocol};
+use sidering_codecs::rpc::PoolMode;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,6 +28,8 @@ pub struct CoreListener {
     pub kind: CoreListenerKind,
     /// `None` if no header rule stands anywhere in it.
     headers: Option<HeaderNeeds>,
+    /// `None` if its requests are no calls, or something is done to all of them, or their routes depend on more than is known.
+    known_routes: Option<KnownRoutes>,
     /// Indices of the snapshot's clusters in the order of their names; empty if no route looks for one by its name.
     clusters_by_name: Box<[u32]>,
 }
@@ -80,11 +84,15 @@ impl Shared<'_> {
             _ => "",
         };
         let is_named = names_clusters(&config);
+        let headers = header_needs(&config);
+        let known_routes =
+            (headers.is_none() && takes_plain_calls(&config, &kind)).then(KnownRoutes::default);
         Rc::new(CoreListener {
             snapshot: Arc::clone(self.snapshot),
             counters: Arc::clone(self.counters),
             cluster_keys: Rc::clone(self.cluster_keys.of(protocol)),
-            headers: header_needs(&config),
+            headers,
+            known_routes,
             clusters_by_name: if is_named { by_name(self.snapshot) } else { Box::default() },
             config,
             kind,
@@ -213,6 +221,7 @@ impl CoreListener {
             cluster_keys: Rc::from([]),
             kind: CoreListenerKind::Tcp { cluster: ClusterIndex(u32::MAX) },
             headers: None,
+            known_routes: None,
             clusters_by_name: Box::default(),
         })
     }
@@ -261,6 +270,11 @@ impl CoreListener {
         }
     }
 
+    /// The routes of its calls that were found before, if the method says all that is needed to find one.
+    pub fn known_routes(&self) -> Option<&KnownRoutes> {
+        self.known_routes.as_ref()
+    }
+
     /// Whether there is any header rule in it.
     pub fn has_header_rules(&self) -> bool {
         self.headers.is_some()
@@ -283,6 +297,16 @@ impl CoreListener {
             ListenerKind::Tcp { .. } => None,
         }
     }
+}
+
+/// Whether nothing but a route, and that by the method, decides what becomes of a call.
+fn takes_plain_calls(config: &Listener, kind: &CoreListenerKind) -> bool {
+    let (ListenerKind::Http(http), CoreListenerKind::Http { protocol, routes, .. }) = (&config.kind, kind)
+    else {
+        return false;
+    };
+    let has_many = protocol.is_rpc && protocol.pool == PoolMode::Multiplex;
+    has_many && routes.goes_by_method() && leaves_calls(&http.options)
 }
 
 fn names_clusters(config: &Listener) -> bool {

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod conn;
+pub mod known_routes;
 pub mod listener;
 pub mod race;
 pub mod timer;

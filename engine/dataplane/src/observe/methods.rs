@@ -24,7 +24,9 @@ pub struct MethodName {
 
 impl MethodName {
     fn is(&self, hash: u64, protocol: &str, service: &[u8], method: &[u8]) -> bool {
-        self.hash == hash && *self.service == *service && *self.method == *method && self.protocol == protocol
+        // Of one protocol there is mostly one text.
+        let is_protocol = std::ptr::eq(self.protocol, protocol) || self.protocol == protocol;
+        self.hash == hash && is_protocol && *self.service == *service && *self.method == *method
     }
 }
 
@@ -135,6 +137,13 @@ impl CallCounters {
     pub fn new(names: &Arc<MethodNames>) -> Self {
         let methods = names.places.iter().map(|_| OnceLock::new()).collect();
         CallCounters { names: Arc::clone(names), methods, other: MethodCounters::default() }
+    }
+
+    /// As [`begin`](Self::begin), of a method whose place is known.
+    pub fn begin_at(&self, place: MethodPlace) {
+        if let Some(counters) = self.at(place) {
+            counters.requests.add(1);
+        }
     }
 
     /// A call begins. A name is entered with its first call that `is_forwarded`: what no route takes may be anything.

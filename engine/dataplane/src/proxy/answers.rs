@@ -7,6 +7,7 @@ use crate::net::conn::{Conn, HELD_CHUNKS, Role};
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{HELD_ANSWER_BYTES, HeldAnswer, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
+use sidering_codecs::rpc::RpcHead;
 use sidering_codecs::{Control, Event, ResponseHead, StreamId};
 
 /// How the decoding of one chunk came to its end.
@@ -106,7 +107,15 @@ impl<I: Io> Worker<I> {
             match codec.decode(&mut scratch, &mut input) {
                 Ok(None) => break Decoded::More,
                 Err(error) => break Decoded::Broken(error.reason),
-                Ok(Some(Event::Response { stream, head })) => self.begin_answer_on(io, id, stream, &head),
+                Ok(Some(Event::Response { stream, ref head })) => {
+                    let is_whole = head.rpc.as_ref().is_some_and(RpcHead::is_whole);
+                    if !is_whole || !self.answer_plain_call(io, id, stream, head) {
+                        self.begin_answer_on(io, id, stream, head);
+                    }
+                    if is_whole {
+                        codec.skip_end();
+                    }
+                }
                 Ok(Some(Event::Data { bytes, .. })) => {
                     if self.stream_of(id).is_some_and(|key| !self.pass_answer_data(io, key, &chunk, bytes)) {
                         break Decoded::Full;

@@ -65,7 +65,7 @@ impl<I: Io> Worker<I> {
         }
     }
 
-    fn arm(&mut self, id: ConnId, deadline: Time) {
+    pub(super) fn arm(&mut self, id: ConnId, deadline: Time) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         if let Some(entry) = conn.timer.entry {
             if conn.timer.set_for <= deadline {

@@ -2,10 +2,12 @@
 
 use crate::io::{Chunk, CloseMode, ConnId, Io};
 use crate::net::conn::{HELD_CHUNKS, Phase};
+use crate::net::listener::CoreListener;
 use crate::observe::access_log::ResponseFlags;
 use crate::stream::{Progress, Relay, StreamKey};
 use crate::worker::Worker;
 use sidering_codecs::{BodyLength, Codec, Event, Grant, InputEnd, ProtocolError, StreamId};
+use std::rc::Rc;
 
 /// How the decoding of one chunk came to its end.
 enum Decoded {
@@ -102,16 +104,23 @@ impl<I: Io> Worker<I> {
     pub(crate) fn decode_downstream(&mut self, io: &mut I, id: ConnId, chunk: Option<I::Chunk>) -> bool {
         let Some(conn) = self.conns.get_mut(id) else { return false };
         let Some(mut codec) = conn.codec.take() else { return false };
+        let plain = self.listener_of_plain_calls(id);
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut input: &[u8] = chunk.as_deref().unwrap_or_default();
         let outcome = loop {
             match codec.decode(&mut scratch, &mut input) {
                 Ok(None) => break Decoded::Done,
                 Err(error) => break Decoded::Broken(error),
-                Ok(Some(Event::Request { stream, head })) => {
+                Ok(Some(Event::Request { stream, ref head }))
+                    if let Some(listener) = &plain
+                        && self.begin_plain_call(io, id, stream, listener, head) =>
+                {
+                    codec.skip_end();
+                }
+                Ok(Some(Event::Request { stream, ref head })) => {
                     let is_body_here =
                         matches!(head.body, BodyLength::Sized(length) if length <= input.len() as u64);
-                    let key = self.begin_request(io, id, stream, &head, is_body_here);
+                    let key = self.begin_request(io, id, stream, head, is_body_here);
                     if self.streams.get(key).is_some_and(|stream| !stream.gathers() && stream.is_blocked()) {
                         break Decoded::Blocked;
                     }
@@ -141,6 +150,14 @@ impl<I: Io> Worker<I> {
         self.scratch = scratch;
         self.after_decoding(io, id, codec, outcome, rest);
         has_taken
+    }
+
+    /// The listener of a connection of calls, if those may go the short way.
+    fn listener_of_plain_calls(&self, id: ConnId) -> Option<Rc<CoreListener>> {
+        let has_calls = self.conns.get(id).is_some_and(|conn| conn.calls.is_some());
+        let listener =
+            self.listener_of(id)?.filter(|listener| has_calls && listener.known_routes().is_some());
+        listener.map(Rc::clone)
     }
 
     fn after_decoding(

@@ -5,7 +5,7 @@ use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
 use crate::observe::methods::MethodPlace;
 use crate::proxy::drain::Drain;
-use crate::proxy::outcome::outcome_of;
+use crate::proxy::outcome::{leave_endpoint, notify, outcome_of};
 use crate::stream::{Details, Progress, Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::Version;
@@ -120,13 +120,17 @@ impl<I: Io> Worker<I> {
 
     /// Counts the end of the request's time with its cluster.
     pub(crate) fn record_upstream_end(&mut self, key: StreamKey) {
-        self.end_retry(key);
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let outcome = outcome_of(stream);
-        self.record_attempt_end(key, outcome);
         let Some(stream) = self.streams.get_mut(key) else { return };
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
+        if std::mem::take(&mut stream.attempt.is_counted) {
+            cluster.end_retry();
+        }
+        let outcome = outcome_of(stream);
+        let reached = leave_endpoint(&mut stream.attempt, cluster, outcome, stream.is_tunnel, self.now);
+        if let Some(host) = &stream.attempt.host {
+            notify(&mut self.notices, &self.counters, cluster, host.index, reached);
+        }
         cluster.end_request();
         let counters = &cluster.counters;
         if let Some(sent) = stream.attempt.sent {
@@ -137,10 +141,12 @@ impl<I: Io> Worker<I> {
         {
             counters.responses[class].add(1);
         }
-        self.forget_cluster_if_done(cluster_key);
+        if cluster.retired {
+            self.forget_cluster_if_done(cluster_key);
+        }
     }
 
-    fn record_end(&mut self, io: &mut I, key: StreamKey) {
+    pub(super) fn record_end(&mut self, io: &mut I, key: StreamKey) {
         if self.streams.get(key).is_some_and(|stream| stream.filters.is_some()) {
             self.end_filters(key);
         }

@@ -46,9 +46,7 @@ impl<I: Io> Worker<I> {
         stream.is_idempotent = head.method.is_idempotent();
         let listener = Rc::clone(&stream.listener);
         if let Some(fields) = &listener.snapshot.access_log {
-            let mut log = self.spare_logs.pop().unwrap_or_default();
-            note_request(&mut log, head, &fields.request_fields);
-            stream.log = Some(log);
+            self.note_for_log(key, head, &fields.request_fields);
         }
         self.edits.clear();
         if let Some((status, flags, details)) = self.route(io, key, id, &listener, head) {
@@ -59,6 +57,14 @@ impl<I: Io> Worker<I> {
         }
         self.arm_stream(key);
         key
+    }
+
+    /// Keeps what the access log tells of a head.
+    pub(super) fn note_for_log(&mut self, key: StreamKey, head: &RequestHead<'_>, captured: &[String]) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let mut log = self.spare_logs.pop().unwrap_or_default();
+        note_request(&mut log, head, captured);
+        stream.log = Some(log);
     }
 
     /// A new stream on a downstream connection.
@@ -118,6 +124,7 @@ impl<I: Io> Worker<I> {
         self.note_place(key, listener, found);
         if let Some(rpc) = &head.rpc {
             self.note_method(key, head.version, rpc, found);
+            self.note_route(key, listener, rpc, found);
         }
         let outcome = if self.filter_request(io, key, listener, found, head) {
             let asking = Asking {
@@ -175,6 +182,22 @@ impl<I: Io> Worker<I> {
         let (Some(stream), Version::Rpc(protocol)) = (self.streams.get_mut(key), version) else { return };
         let is_forwarded = found.is_some_and(|found| matches!(found.route.action, RouteAction::Forward(_)));
         stream.method = self.counters.calls.begin(protocol, rpc.service(), rpc.method(), is_forwarded);
+    }
+
+    /// The next calls of the method go the same way.
+    fn note_route(
+        &self,
+        key: StreamKey,
+        listener: &CoreListener,
+        rpc: &RpcHead<'_>,
+        found: Option<Routed<'_>>,
+    ) {
+        let (Some(known), Some(found)) = (listener.known_routes(), found) else { return };
+        let RouteAction::Forward(forward) = &found.route.action else { return };
+        let plain = listener.plain_route(found, forward, self.cluster_key(listener, forward.cluster));
+        if let (Some(plain), Some(stream)) = (plain, self.streams.get(key)) {
+            known.note(rpc.service(), rpc.method(), stream.method, plain);
+        }
     }
 
     /// Whether a route has somewhere to send its requests: a cluster with a healthy endpoint, or it needs none.

@@ -2,7 +2,7 @@
 //!
 //! Each file is one part of [`crate::worker::Worker`]'s behaviour. Two rules hold for all of them: while a connection's
 //! codec is out of its place (it is decoding), nothing may write to that connection, so answers are left as work; and
-//! whatever ends a stream goes through `finish`.
+//! whatever ends a stream goes through `finish`, or does the same at once (`plain_calls`).
 
 mod accept;
 mod action;
@@ -31,6 +31,7 @@ mod mirror;
 mod outcome;
 mod overrides;
 mod pick;
+mod plain_calls;
 mod race;
 mod relay;
 mod retry;

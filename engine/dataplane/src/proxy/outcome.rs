@@ -73,7 +73,7 @@ impl<I: Io> Worker<I> {
     }
 }
 
-fn leave_endpoint(
+pub(super) fn leave_endpoint(
     attempt: &mut Attempt,
     cluster: &mut CoreCluster,
     outcome: Outcome,
@@ -98,7 +98,7 @@ fn leave_endpoint(
 }
 
 /// Tells control of failures in a row. What finds no room is counted, and told again by the next row.
-fn notify(
+pub(super) fn notify(
     sink: &mut Option<Box<dyn NoticeSink>>,
     counters: &CoreCounters,
     cluster: &CoreCluster,

@@ -9,6 +9,7 @@ use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
 use crate::stream::{OwnedHead, Progress, Stream, StreamKey, Upstream};
 use crate::worker::Worker;
+use sidering_codecs::rpc::RpcHead;
 use sidering_codecs::{Edits, RequestHead};
 use std::rc::Rc;
 
@@ -60,6 +61,10 @@ impl<I: Io> Worker<I> {
         if !speaks && !stream.terminates_connect {
             return Some(OTHER_PROTOCOL);
         }
+        let is_whole_call = stream.is_call
+            && stream.body.is_none()
+            && cluster.is_multiplexed()
+            && head.rpc.as_ref().is_some_and(RpcHead::is_whole);
         let (is_raw, may_go_again) = (
             stream.terminates_connect,
             stream.is_idempotent && !stream.request_has_body || stream.retry.is_on(),
@@ -69,6 +74,10 @@ impl<I: Io> Worker<I> {
             self.keep_head(key, head);
         }
         match idle {
+            Some(conn) if is_whole_call => {
+                self.send_whole_call(io, key, conn, head);
+                None
+            }
             Some(conn) => {
                 self.attach(key, conn);
                 self.encode_request(key, conn, head);

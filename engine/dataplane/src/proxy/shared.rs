@@ -21,6 +21,12 @@ impl<I: Io> Worker<I> {
         if !cluster.is_multiplexed() || is_alone {
             return cluster.take_idle(endpoint);
         }
+        self.take_shared_conn(cluster_key, endpoint)
+    }
+
+    /// The same where connections carry many calls, and of one that is there whole.
+    pub(super) fn take_shared_conn(&mut self, cluster_key: u32, endpoint: u32) -> Option<ConnId> {
+        let cluster = self.clusters.get_mut(cluster_key as usize)?.as_mut()?;
         let limits = cluster.config.shared;
         let shared = cluster.shared(endpoint);
         let mut fewest: Option<(usize, ConnId)> = None;

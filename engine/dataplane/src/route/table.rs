@@ -8,7 +8,7 @@ use super::explain::{Considered, Explanation};
 use super::index::HostIndex;
 use super::request::RequestView;
 use super::zones::Zones;
-use crate::config::{ChainLink, LinkTables, NamedTable, PassOn, Route, VirtualHost};
+use crate::config::{ChainLink, Conditions, LinkTables, NamedTable, PassOn, Route, RouteMatch, VirtualHost};
 
 /// Virtual hosts, ready for lookups: one table of them, or a chain of tables. Two are equal if they were compiled from the
 /// same.
@@ -22,6 +22,7 @@ pub struct RouteTable {
     /// Of each link that has one, its map.
     zones: Box<[Option<Zones>]>,
     asks: Asks,
+    goes_by_method: bool,
 }
 
 /// One table of the chain.
@@ -76,7 +77,9 @@ impl RouteTable {
             LinkTables::Zones(map) => Some(Zones::compile(map)),
         });
         let zones = zones.collect();
-        RouteTable { virtual_hosts, indices, tables: compiled.into(), chain: chain.into(), zones, asks }
+        let goes_by_method = goes_by_method(&virtual_hosts, &chain);
+        let (tables, chain) = (compiled.into(), chain.into());
+        RouteTable { virtual_hosts, indices, tables, chain, zones, asks, goes_by_method }
     }
 
     /// The virtual hosts that it was compiled from, of all tables.
@@ -94,6 +97,13 @@ impl RouteTable {
     #[must_use]
     pub fn chain(&self) -> &[ChainLink] {
         &self.chain
+    }
+
+    /// Whether the service and the method are all that the route of a call depends on: no route asks for anything else, and no
+    /// table passes on what it takes itself.
+    #[must_use]
+    pub fn goes_by_method(&self) -> bool {
+        self.goes_by_method
     }
 
     /// What a view for [`RouteTable::find`] must know.
@@ -223,6 +233,22 @@ fn asks(virtual_hosts: &[VirtualHost]) -> Asks {
         source: asks.source || !conditions.sources.is_empty(),
         random: asks.random || conditions.runtime_fraction.is_some(),
     })
+}
+
+fn goes_by_method(virtual_hosts: &[VirtualHost], chain: &[ChainLink]) -> bool {
+    let is_fixed =
+        |link: &ChainLink| matches!(link.tables, LinkTables::Table(_)) && !link.pass_on.no_healthy_endpoint;
+    let mut routes = virtual_hosts.iter().flat_map(|host| &host.routes);
+    chain.iter().all(is_fixed) && routes.all(|route| asks_method_alone(&route.matcher))
+}
+
+/// Whether a match, on a path that all calls have, asks for nothing else than a call's service and method.
+fn asks_method_alone(matcher: &RouteMatch) -> bool {
+    let Some(conditions) = matcher.conditions.as_deref() else { return true };
+    let Conditions { methods: _, headers, query, sources, grpc, runtime_fraction, rpc } = conditions;
+    let asks_fields = !headers.is_empty() || !query.is_empty() || *grpc;
+    let asks_others = !sources.is_empty() || runtime_fraction.is_some();
+    !asks_fields && !asks_others && rpc.iter().all(|rpc| rpc.version.is_none() && rpc.group.is_none())
 }
 
 impl PartialEq for RouteTable {

@@ -127,6 +127,8 @@ pub struct Stream {
     pub is_one_way: bool,
     /// One of many on its downstream connection.
     pub is_call: bool,
+    /// A call that was whole when it came, and whose route does nothing but send it on.
+    pub is_plain: bool,
     pub request_has_body: bool,
     pub is_idempotent: bool,
     pub wants_upgrade: bool,
@@ -193,6 +195,7 @@ impl Stream {
     }
 
     /// A stream on `downstream` whose first byte came at `started`.
+    #[inline]
     pub fn new(listener: Rc<CoreListener>, downstream: ConnId, started: Time, now: Time) -> Self {
         let idle_timeout_ms = listener.config.limits.stream_idle_timeout_ms;
         Stream {
@@ -221,6 +224,7 @@ impl Stream {
             is_body_here: false,
             is_one_way: false,
             is_call: false,
+            is_plain: false,
             request_has_body: false,
             is_idempotent: false,
             wants_upgrade: false,

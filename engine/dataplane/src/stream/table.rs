@@ -1,6 +1,9 @@
 //! The streams of one core, by key. Keys carry a generation, so that a stale one finds nothing.
 
 use super::Stream;
+use crate::io::{ConnId, Time};
+use crate::net::listener::CoreListener;
+use std::rc::Rc;
 
 /// Names a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
@@ -25,13 +28,31 @@ pub struct StreamTable {
 impl StreamTable {
     /// Enters a stream.
     pub fn insert(&mut self, stream: Stream) -> StreamKey {
+        let (key, place) = self.place();
+        *place = Some(stream);
+        key
+    }
+
+    /// Enters a stream that is made where it stays: it is large, and not moved.
+    #[inline]
+    pub fn insert_new(
+        &mut self,
+        listener: Rc<CoreListener>,
+        downstream: ConnId,
+        started: Time,
+        now: Time,
+    ) -> (StreamKey, &mut Stream) {
+        let (key, place) = self.place();
+        (key, place.insert(Stream::new(listener, downstream, started, now)))
+    }
+
+    fn place(&mut self) -> (StreamKey, &mut Option<Stream>) {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             self.slots.len() as u32 - 1
         });
         let slot = &mut self.slots[index as usize];
-        slot.stream = Some(stream);
-        StreamKey { index, generation: slot.generation }
+        (StreamKey { index, generation: slot.generation }, &mut slot.stream)
     }
 
     /// The stream, if it still is.

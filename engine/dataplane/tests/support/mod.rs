@@ -238,18 +238,15 @@ impl Bench {
 
     /// One of several cores.
     pub(crate) fn of_core(core: u32, neighbours: Option<Box<dyn Neighbours>>, snapshot: Snapshot) -> Self {
-        let counters = Arc::new(CoreCounters::default());
+        Bench::of(WorkerOptions { core, neighbours, ..WorkerOptions::default() }, snapshot)
+    }
+
+    /// One with these options, of which it sees to those that do not matter to whoever makes it.
+    pub(crate) fn of(options: WorkerOptions, snapshot: Snapshot) -> Self {
+        let counters = Arc::clone(&options.counters);
         let notices = Rc::new(RefCell::new(Notices { told: vec![], room: usize::MAX }));
-        let worker = Worker::new(WorkerOptions {
-            core,
-            counters: Arc::clone(&counters),
-            access_log: None,
-            reports: None,
-            neighbours,
-            notices: Some(Box::new(Sink(Rc::clone(&notices)))),
-            seed: 1,
-            kept_slots_max: 256,
-        });
+        let sink = Some(Box::new(Sink(Rc::clone(&notices))) as Box<dyn NoticeSink>);
+        let worker = Worker::new(WorkerOptions { notices: sink, seed: 1, kept_slots_max: 256, ..options });
         let (cluster, listener, now) = (Arc::default(), Arc::default(), Time { micros: 1_000_000 });
         let (io, endpoints) = (TestIo::default(), HashMap::new());
         let mut bench = Bench { worker, io, now, counters, cluster, endpoints, listener, notices };
