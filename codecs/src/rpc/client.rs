@@ -15,8 +15,10 @@ use crate::message::{Fields, RequestHead, ResponseHead, Version};
 use crate::registry::CodecOptions;
 use std::marker::PhantomData;
 
+/// At most this many calls are under way on one upstream connection.
+pub const MAX_UPSTREAM_CALLS: usize = MAX_STREAMS - 1;
 /// The last slot is never a call's: heartbeats have it.
-const PING_SLOT: u32 = MAX_STREAMS as u32 - 1;
+const PING_SLOT: u32 = MAX_UPSTREAM_CALLS as u32;
 
 /// An upstream connection's codec.
 pub(super) struct Client<L> {
@@ -64,7 +66,7 @@ enum Answer {
 
 impl<L: Layout> Client<L> {
     pub(super) fn new(options: CodecOptions) -> Self {
-        let bound = if L::POOL_MODE == PoolMode::PingPong { 1 } else { PING_SLOT as usize };
+        let bound = if L::POOL_MODE == PoolMode::PingPong { 1 } else { MAX_UPSTREAM_CALLS };
         Client {
             limits: ScanLimits { head_bytes: options.header_bytes, wants_late_fields: options.late_fields },
             max_fields: options.headers,

@@ -24,6 +24,7 @@ mod slots;
 
 pub use crate::detection::Detection;
 pub use call::{Call, NewCall, Span};
+pub use client::MAX_UPSTREAM_CALLS;
 pub use control::MAX_CONTROL_BYTES;
 pub use frame::{Frame, FrameKind, Scan, ScanLimits};
 pub use head::{RpcHead, whole_call};

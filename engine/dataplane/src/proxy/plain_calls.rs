@@ -146,7 +146,10 @@ impl<I: Io> Worker<I> {
             host.counters.requests_active.add(1);
             attempt.is_at_endpoint = true;
         }
-        let Some(exchange) = codec.open() else { return };
+        let Some(exchange) = codec.open() else {
+            debug_assert!(false, "a connection was chosen that takes no call");
+            return;
+        };
         attempt.stream = exchange;
         attempt.sent = Some(self.now);
         calls.insert(exchange, key);

@@ -8,6 +8,7 @@ use crate::net::conn::{Conn, Phase, Role};
 use crate::stream::{Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::BodyLength;
+use sidering_codecs::rpc::MAX_UPSTREAM_CALLS;
 
 /// A request up to this long is sent when it is whole, so that a client that stops within it keeps no connection from
 /// others. A longer one gets a connection without others.
@@ -270,7 +271,8 @@ impl<I: Io> Worker<I> {
 /// How many exchanges it carries, if it takes another one.
 fn calls_if_takes<C: Chunk>(conn: &Conn<C>) -> Option<usize> {
     let (codec, calls) = (conn.codec.as_ref()?, conn.calls.as_ref()?);
-    let takes = calls.sender.is_none()
+    let takes = calls.len() < MAX_UPSTREAM_CALLS
+        && calls.sender.is_none()
         && codec.may_begin()
         && codec.is_reusable()
         && !conn.paused
