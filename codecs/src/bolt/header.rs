@@ -47,7 +47,7 @@ pub(super) struct Header {
 
 impl Header {
     /// Reads the fixed part; `Err` in it gives how many bytes it takes at least.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(bytes: &[u8]) -> Result<Result<(Header, usize), usize>, ProtocolError> {
         let (version, at) = match bytes.first() {
             None => return Ok(Err(1)),
@@ -102,7 +102,7 @@ pub(super) const fn fixed_bytes(version: u8, is_answer: bool) -> usize {
 }
 
 /// Reads a fixed part of `LENGTH` bytes. Version 2 has one byte more (`MORE`) in front of the type, and one behind the codec.
-#[inline]
+#[inline(always)]
 fn read_fixed<const LENGTH: usize, const MORE: usize>(bytes: &[u8]) -> Result<(Header, usize), usize> {
     let fixed: &[u8; LENGTH] = bytes.first_chunk().ok_or(LENGTH)?;
     let short = |at: usize| u16::from_be_bytes([fixed[at], fixed[at + 1]]);

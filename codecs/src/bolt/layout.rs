@@ -47,7 +47,7 @@ impl Layout for Bolt {
         if is_known { Detection::Match } else { Detection::NoMatch }
     }
 
-    #[inline]
+    #[inline(always)]
     fn scan(bytes: &[u8], limits: &ScanLimits) -> Result<Scan, ProtocolError> {
         let (header, fixed_bytes) = match Header::read(bytes)? {
             Ok(read) => read,
@@ -82,13 +82,11 @@ impl Layout for Bolt {
         max_fields: u16,
         spans: &mut Vec<FieldSpan>,
     ) -> Result<Call, ProtocolError> {
-        let mut call = Call::default();
+        let mut call = Call { is_version_in_service: true, ..Call::default() };
         let head = seen.get(..frame.head_bytes as usize).unwrap_or_default();
         let (_, begin) = places_of(frame, head)?;
-        fields::read(head, begin, max_fields, spans, |name, value| note_key(&mut call, name, value))?;
-        let service = call.service.of(head);
-        if let Some(colon) = memchr::memchr(b':', service) {
-            call.version = Span::within(head, &service[colon + 1..]);
+        if begin < head.len() {
+            fields::read(head, begin, max_fields, spans, |name, value| note_key(&mut call, name, value))?;
         }
         Ok(call)
     }
@@ -235,11 +233,13 @@ fn places_of(frame: &Frame, head: &[u8]) -> Result<(usize, usize), ProtocolError
 /// Notes a field that is part of the routing key, by the names that SOFARPC gives them. The service carries its version behind a
 /// colon.
 fn note_key(call: &mut Call, name: &[u8], value: Span) {
-    match name {
-        b"service" => call.service = value,
-        b"sofa_head_target_service" if call.service.len == 0 => call.service = value,
-        b"sofa_head_method_name" => call.method = value,
-        _ => {}
+    // A `match` would compare them byte by byte.
+    if name == b"service" {
+        call.service = value;
+    } else if name == b"sofa_head_method_name" {
+        call.method = value;
+    } else if name == b"sofa_head_target_service" && call.service.len == 0 {
+        call.service = value;
     }
 }
 

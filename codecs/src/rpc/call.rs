@@ -15,13 +15,6 @@ impl Span {
         let start = self.start as usize;
         head.get(start..start + self.len as usize).unwrap_or_default()
     }
-
-    /// The span of `part`, which must be a part of `head`.
-    pub(crate) fn within(head: &[u8], part: &[u8]) -> Self {
-        let start = (part.as_ptr() as usize).wrapping_sub(head.as_ptr() as usize);
-        debug_assert!(part.is_empty() || start + part.len() <= head.len());
-        Span { start: start as u32, len: part.len() as u32 }
-    }
 }
 
 /// The routing key of a call.
@@ -31,12 +24,25 @@ pub struct Call {
     pub service: Span,
     /// The method or function.
     pub method: Span,
-    /// The service's version.
+    /// The service's version, where it stands for itself.
     pub version: Span,
+    /// The version stands in the service's name, behind a colon. It is looked for when it is asked for.
+    pub is_version_in_service: bool,
     /// The service's group.
     pub group: Span,
     /// How long the caller waits, where that stands among the fields; else the frame's outline says so.
     pub timeout_ms: Option<u32>,
+}
+
+impl Call {
+    /// The service's version, of the head that it was read off.
+    pub fn version_of<'a>(&self, head: &'a [u8]) -> &'a [u8] {
+        if !self.is_version_in_service {
+            return self.version.of(head);
+        }
+        let service = self.service.of(head);
+        memchr::memchr(b':', service).map_or(&[], |colon| &service[colon + 1..])
+    }
 }
 
 /// A call in words, for tools that make one: what a protocol has no place for is left out.

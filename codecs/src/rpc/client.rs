@@ -2,7 +2,7 @@
 //! anew, so that calls of many clients share a connection; it may not take an answer for one to another call.
 
 use super::control::ControlQueue;
-use super::gather::{Gathered, HeadError, gather, read};
+use super::gather::{Found, Gathered, HeadError, find, gather_cut, read};
 use super::incoming::{Incoming, Part};
 use super::outgoing::Outgoing;
 use super::server::{body_length, frame_of};
@@ -88,8 +88,35 @@ impl<L: Layout> Client<L> {
         scratch: &'s mut Scratch,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, ProtocolError> {
-        let gathered = gather::<L>(&mut self.carry, input, &self.limits).map_err(|error| self.fail(error))?;
-        let Some(gathered) = gathered else { return Ok(None) };
+        match find::<L>(&self.carry, input, &self.limits).map_err(|error| self.fail(error))? {
+            Found::Here(gathered) => self.take_frame(scratch, gathered, input),
+            Found::Cut(wanted) => self.decode_cut_head(scratch, input, wanted),
+        }
+    }
+
+    /// The same of a head that does not stand in the input as a whole.
+    #[cold]
+    fn decode_cut_head<'s, 'i: 's>(
+        &'s mut self,
+        scratch: &'s mut Scratch,
+        input: &mut &'i [u8],
+        wanted: Option<usize>,
+    ) -> Result<Option<Event<'s>>, ProtocolError> {
+        let gathered = gather_cut::<L>(&mut self.carry, input, &self.limits, wanted);
+        match gathered.map_err(|error| self.fail(error))? {
+            Some(gathered) => self.take_frame(scratch, gathered, input),
+            None => Ok(None),
+        }
+    }
+
+    // What is known of the frame stays in registers only as long as this is not a function of its own.
+    #[inline(always)]
+    fn take_frame<'s, 'i: 's>(
+        &'s mut self,
+        scratch: &'s mut Scratch,
+        gathered: Gathered<'i>,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Event<'s>>, ProtocolError> {
         let Some(stream) = self.exchange_answered(&gathered) else {
             return self.take_aside(&gathered).map_err(|error| self.fail(error));
         };

@@ -66,36 +66,39 @@ pub(super) enum HeadError {
 pub(super) const BAD_CHECKSUM: ProtocolError =
     ProtocolError { status: 400, reason: "the checksum of a frame is wrong" };
 
-/// Looks for a head in `carry` and `input`, and advances `input` behind what goes out with it. At most the limit of head
-/// bytes is carried: 431 beyond.
-#[inline]
-pub(super) fn gather<'i, L: Layout>(
-    carry: &mut Carry,
-    input: &mut &'i [u8],
-    limits: &ScanLimits,
-) -> Result<Option<Gathered<'i>>, ProtocolError> {
-    if input.is_empty() {
-        return Ok(None);
-    }
-    let mut wanted = None;
-    if carry.is_empty() {
-        let whole = *input;
-        match L::scan(whole, limits)? {
-            Scan::Frame(frame) => {
-                let taken_bytes = taken_with_head(&frame, whole.len());
-                let seen_bytes = taken_bytes.max(frame.seen_bytes as usize);
-                *input = &whole[taken_bytes..];
-                return Ok(Some(Gathered { frame, lent: Some(&whole[..seen_bytes]), taken_bytes }));
-            }
-            Scan::More(more) => wanted = Some(more),
-        }
-    }
-    gather_cut::<L>(carry, input, limits, wanted)
+/// Where a head was found.
+pub(super) enum Found<'i> {
+    /// In the input.
+    Here(Gathered<'i>),
+    /// Not there as a whole, so that it has to be carried: at least so many of its bytes are wanted, if none of them are.
+    Cut(Option<usize>),
 }
 
-/// The same of a head that was cut, be it in front of all that is here, which `wanted` is the least length of then.
-#[cold]
-fn gather_cut<'i, L: Layout>(
+/// Looks for a head at the front of `input`, and advances that behind what goes out with it.
+#[inline(always)]
+pub(super) fn find<'i, L: Layout>(
+    carry: &Carry,
+    input: &mut &'i [u8],
+    limits: &ScanLimits,
+) -> Result<Found<'i>, ProtocolError> {
+    let whole = *input;
+    if whole.is_empty() || !carry.is_empty() {
+        return Ok(Found::Cut(None));
+    }
+    match L::scan(whole, limits)? {
+        Scan::Frame(frame) => {
+            let taken_bytes = taken_with_head(&frame, whole.len());
+            let seen_bytes = taken_bytes.max(frame.seen_bytes as usize);
+            *input = &whole[taken_bytes..];
+            Ok(Found::Here(Gathered { frame, lent: Some(&whole[..seen_bytes]), taken_bytes }))
+        }
+        Scan::More(wanted) => Ok(Found::Cut(Some(wanted))),
+    }
+}
+
+/// Carries what there is of a head, `wanted` being the least length of one that begins with the input, until it is whole. At most
+/// the limit of head bytes is carried: 431 beyond.
+pub(super) fn gather_cut<'i, L: Layout>(
     carry: &mut Carry,
     input: &mut &'i [u8],
     limits: &ScanLimits,

@@ -58,7 +58,7 @@ impl<'a> RpcHead<'a> {
 
     /// The service's version.
     pub fn version(&self) -> &'a [u8] {
-        self.call.version.of(self.seen)
+        self.call.version_of(self.seen)
     }
 
     /// The service's group.

@@ -55,6 +55,7 @@ impl Incoming {
     }
 
     /// A head was taken that is told: the rest of its frame follows, of which `is_checked` was already looked at.
+    #[inline]
     pub(super) fn tell(&mut self, stream: StreamId, frame: &Frame, taken: &[u8], is_checked: bool) {
         self.begin(State::Told(stream), frame, taken.len());
         self.checksum = (frame.trailer_bytes > 0 && !is_checked).then(|| Checksum::of(taken));
@@ -133,10 +134,15 @@ pub(super) fn payload_behind(frame: &Frame, taken: usize) -> u64 {
 
 /// Whether a frame that begins with `taken` and goes on with `input` has the checksum that it should have; `None` if it has none,
 /// or is not there whole.
+#[inline]
 pub(super) fn check_whole(frame: &Frame, taken: &[u8], input: &[u8]) -> Option<bool> {
     if usize::from(frame.trailer_bytes) != CHECKSUM_BYTES {
         return None;
     }
+    check(frame, taken, input)
+}
+
+fn check(frame: &Frame, taken: &[u8], input: &[u8]) -> Option<bool> {
     let payload_bytes = usize::try_from(payload_behind(frame, taken.len())).ok()?;
     let (payload, rest) = input.split_at_checked(payload_bytes)?;
     let mut checksum = Checksum::of(taken);

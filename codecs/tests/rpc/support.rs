@@ -49,7 +49,7 @@ pub(crate) fn told<L: Layout>(bytes: &[u8], limits: &ScanLimits) -> Told {
     Told {
         service: text(call.service.of(seen)),
         method: text(call.method.of(seen)),
-        version: text(call.version.of(seen)),
+        version: text(call.version_of(seen)),
         group: text(call.group.of(seen)),
         fields,
     }
