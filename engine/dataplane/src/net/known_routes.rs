@@ -16,6 +16,8 @@ pub struct PlainRoute {
     pub line: u32,
     /// The core's key.
     pub cluster: u32,
+    /// It asks endpoints for metadata.
+    pub has_subset: bool,
     /// These are of the call; 0 is off.
     pub timeout_ms: u64,
     pub idle_timeout_ms: u64,
@@ -137,6 +139,7 @@ impl CoreListener {
             place,
             line: found.route.line,
             cluster: cluster_key?,
+            has_subset: !forward.subset.is_empty(),
             timeout_ms: forward.timeout_ms,
             idle_timeout_ms: forward.idle_timeout_ms.unwrap_or(self.config.limits.stream_idle_timeout_ms),
             max_duration_ms: forward.max_stream_duration_ms,
@@ -162,6 +165,7 @@ mod tests {
         place: (0, 1),
         line: 7,
         cluster: 3,
+        has_subset: false,
         timeout_ms: 15_000,
         idle_timeout_ms: 0,
         max_duration_ms: 0,

@@ -1,9 +1,12 @@
 //! The end of streams: counters, the access-log record, and what becomes of the downstream connection.
 
-use crate::io::{CloseMode, Io};
+use crate::cluster::CoreCluster;
+use crate::io::{CloseMode, Io, Time};
 use crate::net::conn::Phase;
 use crate::observe::access_log::{AccessRecord, ResponseFlags};
+use crate::observe::counters::CoreCounters;
 use crate::observe::methods::MethodPlace;
+use crate::observe::notice::NoticeSink;
 use crate::proxy::drain::Drain;
 use crate::proxy::outcome::{leave_endpoint, notify, outcome_of};
 use crate::stream::{Details, Progress, Stream, StreamKey, Upstream};
@@ -123,52 +126,27 @@ impl<I: Io> Worker<I> {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let cluster_key = stream.cluster;
         let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) else { return };
-        if std::mem::take(&mut stream.attempt.is_counted) {
-            cluster.end_retry();
-        }
-        let outcome = outcome_of(stream);
-        let reached = leave_endpoint(&mut stream.attempt, cluster, outcome, stream.is_tunnel, self.now);
-        if let Some(host) = &stream.attempt.host {
-            notify(&mut self.notices, &self.counters, cluster, host.index, reached);
-        }
-        cluster.end_request();
-        let counters = &cluster.counters;
-        if let Some(sent) = stream.attempt.sent {
-            counters.request_time.record(self.now.micros_since(sent));
-        }
-        if stream.response != Progress::Awaited
-            && let Some(class) = class_of(stream.status)
-        {
-            counters.responses[class].add(1);
-        }
+        count_upstream_end(stream, cluster, &mut self.notices, &self.counters, self.now);
         if cluster.retired {
             self.forget_cluster_if_done(cluster_key);
         }
     }
 
-    pub(super) fn record_end(&mut self, io: &mut I, key: StreamKey) {
+    fn record_end(&mut self, io: &mut I, key: StreamKey) {
         if self.streams.get(key).is_some_and(|stream| stream.filters.is_some()) {
             self.end_filters(key);
         }
         let Some(stream) = self.streams.get(key) else { return };
-        let counters = &stream.listener.counters;
-        counters.requests_active.subtract(1);
-        let (class, micros) = (class_of(stream.status), self.now.micros_since(stream.started));
-        if let Some(class) = class {
-            counters.responses[class].add(1);
-        }
-        counters.request_time.record(micros);
-        counters.process_time.record(process_micros(stream, self.now));
-        if stream.method != MethodPlace::NONE {
-            self.counters.calls.end(stream.method, class, micros);
-        }
-        if stream.listener.snapshot.access_log.is_some() && self.access_log.is_some() {
-            self.write_record(io, key);
-        }
+        count_end(stream, &self.counters, self.now);
+        self.write_record(io, key);
     }
 
-    fn write_record(&mut self, io: &mut I, key: StreamKey) {
+    /// What the access log has of a stream that is over, if there is one.
+    pub(super) fn write_record(&mut self, io: &mut I, key: StreamKey) {
         let Some(stream) = self.streams.get(key) else { return };
+        if stream.listener.snapshot.access_log.is_none() || self.access_log.is_none() {
+            return;
+        }
         let mut peer = [0u8; 64];
         let mut cursor = &mut peer[..];
         if let Some(address) = io.peer_address(stream.downstream) {
@@ -225,6 +203,48 @@ impl<I: Io> Worker<I> {
     }
 }
 
+/// Counts the end of a request's time with its cluster.
+pub(super) fn count_upstream_end(
+    stream: &mut Stream,
+    cluster: &mut CoreCluster,
+    notices: &mut Option<Box<dyn NoticeSink>>,
+    counters: &CoreCounters,
+    now: Time,
+) {
+    if std::mem::take(&mut stream.attempt.is_counted) {
+        cluster.end_retry();
+    }
+    let outcome = outcome_of(stream);
+    let reached = leave_endpoint(&mut stream.attempt, cluster, outcome, stream.is_tunnel, now);
+    if let Some(host) = &stream.attempt.host {
+        notify(notices, counters, cluster, host.index, reached);
+    }
+    cluster.end_request();
+    if let Some(sent) = stream.attempt.sent {
+        cluster.counters.request_time.record(now.micros_since(sent));
+    }
+    if stream.response != Progress::Awaited
+        && let Some(class) = class_of(stream.status)
+    {
+        cluster.counters.responses[class].add(1);
+    }
+}
+
+/// Counts the end of a stream at its listener, and of a call at its method.
+pub(super) fn count_end(stream: &Stream, core: &CoreCounters, now: Time) {
+    let counters = &stream.listener.counters;
+    counters.requests_active.subtract(1);
+    let (class, micros) = (class_of(stream.status), now.micros_since(stream.started));
+    if let Some(class) = class {
+        counters.responses[class].add(1);
+    }
+    counters.request_time.record(micros);
+    counters.process_time.record(process_micros(stream, now));
+    if stream.method != MethodPlace::NONE {
+        core.calls.end(stream.method, class, micros);
+    }
+}
+
 /// The status of a call's answer in its protocol's terms; an answer of the proxy's own says what it makes of HTTP's.
 fn rpc_status(stream: &Stream) -> Option<i32> {
     match stream.version {
@@ -242,7 +262,7 @@ pub(super) fn class_of(status: u16) -> Option<usize> {
 
 /// The part of a request's time that was neither the upstream's nor spent on opening a connection: from the request in
 /// to its bytes with the kernel, and from the answer's last byte in to its bytes with the kernel.
-fn process_micros(stream: &Stream, now: crate::io::Time) -> u64 {
+fn process_micros(stream: &Stream, now: Time) -> u64 {
     let behind = now.micros_since(stream.response_ended);
     // Nor was what former attempts took, and the wait for this one.
     let opened = stream.attempt.connects > 0 || stream.retry.made > 0;

@@ -220,7 +220,7 @@ impl<I: Io> Worker<I> {
         if let Some(stream) = self.streams.get_mut(key)
             && stream.reply.is_none()
         {
-            stream.reply = Some(reply);
+            stream.reply = Some(Box::new(reply));
             self.work.push_back(Work::Reply(key));
         }
     }

@@ -3,8 +3,11 @@
 //! count nor log anything else than the long way does.
 
 use super::answers::is_free;
+use super::finish::{count_end, count_upstream_end};
 use super::pick::{NO_HEALTHY_UPSTREAM, OVERFLOW, Refusal};
+use super::shared::shared_conn;
 use super::upstream::note_response;
+use crate::cluster::PickRequest;
 use crate::io::{ConnId, Io};
 use crate::net::conn::{Phase, Role};
 use crate::net::known_routes::PlainRoute;
@@ -39,7 +42,7 @@ impl<I: Io> Worker<I> {
             self.note_for_log(key, head, &fields.request_fields);
         }
         self.edits.clear();
-        if let Some((status, flags, details)) = self.dispatch_plain_call(io, key, head) {
+        if let Some((status, flags, details)) = self.dispatch_plain_call(io, key, route.has_subset, head) {
             self.reply_locally(key, LocalReply::new(status, flags, details));
         }
         true
@@ -56,11 +59,10 @@ impl<I: Io> Worker<I> {
         listener.counters.requests_total.add(1);
         listener.counters.requests_active.add(1);
         self.counters.calls.begin_at(method);
-        let started = match self.conns.get(id) {
-            Some(conn) if conn.head_started => conn.since,
-            _ => self.now,
-        };
         let timeout_ms = sooner(route.timeout_ms, rpc.timeout_ms().map_or(0, u64::from));
+        let soonest_ms = sooner(sooner(timeout_ms, route.idle_timeout_ms), route.max_duration_ms);
+        let conn = self.conns.get_mut(id);
+        let started = conn.as_ref().filter(|conn| conn.head_started).map_or(self.now, |conn| conn.since);
         let (key, stream) = self.streams.insert_new(Rc::clone(listener), id, started, self.now);
         stream.downstream_stream = Some(exchange);
         stream.is_call = true;
@@ -76,23 +78,28 @@ impl<I: Io> Worker<I> {
         stream.route_timeout_ms = timeout_ms;
         stream.idle_timeout_ms = route.idle_timeout_ms;
         stream.max_duration_ms = route.max_duration_ms;
-        if let Some(conn) = self.conns.get_mut(id) {
-            if let Some(calls) = &mut conn.calls {
-                calls.insert(exchange, key);
-            }
-            conn.phase = Phase::Busy;
-            conn.head_started = false;
-            conn.exchanges = conn.exchanges.saturating_add(1);
+        let Some(conn) = conn else { return key };
+        if let Some(calls) = &mut conn.calls {
+            calls.insert(exchange, key);
         }
-        let soonest_ms = sooner(sooner(timeout_ms, route.idle_timeout_ms), route.max_duration_ms);
-        if soonest_ms > 0 {
-            // Perhaps before its deadline, and never behind it.
-            self.arm(id, started.after_ms(soonest_ms));
+        conn.phase = Phase::Busy;
+        conn.head_started = false;
+        conn.exchanges = conn.exchanges.saturating_add(1);
+        // Perhaps before its deadline, and never behind it.
+        let soonest = started.after_ms(soonest_ms);
+        if soonest_ms > 0 && (conn.timer.entry.is_none() || conn.timer.set_for > soonest) {
+            self.arm(id, soonest);
         }
         key
     }
 
-    fn dispatch_plain_call(&mut self, io: &mut I, key: StreamKey, head: &RequestHead<'_>) -> Option<Refusal> {
+    fn dispatch_plain_call(
+        &mut self,
+        io: &mut I,
+        key: StreamKey,
+        has_subset: bool,
+        head: &RequestHead<'_>,
+    ) -> Option<Refusal> {
         let random = self.next_random();
         let stream = self.streams.get_mut(key)?;
         let cluster_key = stream.cluster;
@@ -103,11 +110,11 @@ impl<I: Io> Worker<I> {
             cluster.counters.requests_overflow.add(1);
             return Some(OVERFLOW);
         }
-        let Some(endpoint) = cluster.pick(&stream.pick_request(self.now, random, &[])) else {
-            return Some(NO_HEALTHY_UPSTREAM);
-        };
+        let subset = if has_subset { stream.subset() } else { &[] };
+        let request = PickRequest { now: self.now, subset, random, ..PickRequest::default() };
+        let Some(endpoint) = cluster.pick(&request) else { return Some(NO_HEALTHY_UPSTREAM) };
         stream.attempt.host = cluster.hosts.get(endpoint).cloned();
-        match self.take_shared_conn(cluster_key, endpoint) {
+        match shared_conn(&self.conns, cluster, endpoint) {
             Some(conn) => {
                 self.send_whole_call(io, key, conn, head);
                 None
@@ -225,9 +232,18 @@ impl<I: Io> Worker<I> {
         if let Some(calls) = self.conns.get_mut(id).and_then(|conn| conn.calls.as_mut()) {
             calls.remove(exchange);
         }
-        self.record_upstream_end(key);
-        self.record_end(io, key);
+        let cluster_key = stream.cluster;
+        let mut is_retired = false;
+        if let Some(Some(cluster)) = self.clusters.get_mut(cluster_key as usize) {
+            count_upstream_end(stream, cluster, &mut self.notices, &self.counters, self.now);
+            is_retired = cluster.retired;
+        }
+        count_end(stream, &self.counters, self.now);
+        if is_retired {
+            self.forget_cluster_if_done(cluster_key);
+        }
         if has_boxes {
+            self.write_record(io, key);
             self.reclaim(key);
         }
         self.streams.remove(key);

@@ -4,7 +4,7 @@
 use super::pick::{NO_HEALTHY_UPSTREAM, Refusal};
 use crate::cluster::CoreCluster;
 use crate::io::{Chunk, CloseMode, ConnId, Io};
-use crate::net::conn::{Conn, Phase, Role};
+use crate::net::conn::{Conn, ConnTable, Phase, Role};
 use crate::stream::{Stream, StreamKey, Upstream};
 use crate::worker::{Work, Worker};
 use sidering_codecs::BodyLength;
@@ -22,28 +22,7 @@ impl<I: Io> Worker<I> {
         if !cluster.is_multiplexed() || is_alone {
             return cluster.take_idle(endpoint);
         }
-        self.take_shared_conn(cluster_key, endpoint)
-    }
-
-    /// The same where connections carry many calls, and of one that is there whole.
-    pub(super) fn take_shared_conn(&mut self, cluster_key: u32, endpoint: u32) -> Option<ConnId> {
-        let cluster = self.clusters.get_mut(cluster_key as usize)?.as_mut()?;
-        let limits = cluster.config.shared;
-        let shared = cluster.shared(endpoint);
-        let mut fewest: Option<(usize, ConnId)> = None;
-        for id in shared {
-            let Some(calls) = self.conns.get(*id).and_then(calls_if_takes) else { continue };
-            if calls < limits.max_calls_per_connection as usize {
-                return Some(*id);
-            }
-            if fewest.is_none_or(|(least, _)| calls < least) {
-                fewest = Some((calls, *id));
-            }
-        }
-        let may_open = shared.len() < limits.max_connections_per_endpoint as usize
-            && cluster.has_room()
-            && !cluster.is_connecting(endpoint);
-        cluster.take_idle(endpoint).or_else(|| fewest.filter(|_| !may_open).map(|(_, id)| id))
+        shared_conn(&self.conns, cluster, endpoint)
     }
 
     /// Parts the stream from the connection that carries its request or is being opened for it.
@@ -266,6 +245,30 @@ impl<I: Io> Worker<I> {
             self.touch(id);
         }
     }
+}
+
+/// A connection of many calls to the endpoint that can take one that is there whole.
+pub(super) fn shared_conn<C: Chunk>(
+    conns: &ConnTable<C>,
+    cluster: &mut CoreCluster,
+    endpoint: u32,
+) -> Option<ConnId> {
+    let limits = cluster.config.shared;
+    let shared = cluster.shared(endpoint);
+    let mut fewest: Option<(usize, ConnId)> = None;
+    for id in shared {
+        let Some(calls) = conns.get(*id).and_then(calls_if_takes) else { continue };
+        if calls < limits.max_calls_per_connection as usize {
+            return Some(*id);
+        }
+        if fewest.is_none_or(|(least, _)| calls < least) {
+            fewest = Some((calls, *id));
+        }
+    }
+    let may_open = shared.len() < limits.max_connections_per_endpoint as usize
+        && cluster.has_room()
+        && !cluster.is_connecting(endpoint);
+    cluster.take_idle(endpoint).or_else(|| fewest.filter(|_| !may_open).map(|(_, id)| id))
 }
 
 /// How many exchanges it carries, if it takes another one.

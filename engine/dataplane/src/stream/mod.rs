@@ -145,7 +145,7 @@ pub struct Stream {
     pub mirror: Option<Box<OwnedHead>>,
     /// The request as it goes out, to send it when there is a connection, or again.
     pub head: Option<Box<OwnedHead>>,
-    pub reply: Option<LocalReply>,
+    pub reply: Option<Box<LocalReply>>,
     /// An upstream's answer that waits for its turn on the downstream connection.
     pub answer: Option<Box<HeldAnswer>>,
     /// `None` if it meets none.
