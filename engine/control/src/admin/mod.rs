@@ -84,7 +84,7 @@ static ENDPOINTS: &[Endpoint] = &[
     Endpoint {
         path: "/listeners",
         handler: Handler::Page(page::listeners),
-        help: "listeners and their addresses",
+        help: "listeners, their addresses and protocols",
     },
     Endpoint {
         path: "/live",

@@ -9,13 +9,15 @@ use super::load_balancing;
 use super::node::Node;
 use super::outlier_detection::outlier_detection;
 use super::problem::{Place, Problems};
-use super::protocol::{self, TCP};
+use super::protocol;
 use super::section::{Section, choice, list, name};
 use super::spoken::Asked;
 use super::suggest::nearest;
 use super::tree::Tree;
 use crate::discovery::{Discovery, EndpointSource};
-use sidering_dataplane::config::{AUTO, CircuitBreaker, Cluster, ClusterIndex, PoolLimits, SharedLimits};
+use sidering_dataplane::config::{
+    AUTO, CircuitBreaker, Cluster, ClusterIndex, PoolLimits, SharedLimits, TCP,
+};
 use sidering_dataplane::io::ConnectOptions;
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Reads how a listener with `protocol: auto` finds out what its connections speak.
 
 use super::cluster::Clusters;
-use super::protocol::{LATER, TCP, detectable};
+use super::protocol::{LATER, detectable};
 use super::section::{Section, choice, list};
 use super::tree::Tree;
 use sidering_codecs::registry::protocols;
-use sidering_dataplane::config::Detection;
+use sidering_dataplane::config::{Detection, TCP};
 
 const TIMEOUT_MS: u64 = 1000;
 

@@ -1,10 +1,9 @@
 //! Reads how the endpoints of a cluster are checked: `health_check`.
 
 use super::problem::Problems;
-use super::protocol::TCP;
 use super::section::{Section, integer, list, scalar, text};
 use super::tree::{Tree, Value};
-use sidering_dataplane::config::{CheckPace, HealthCheck, HttpProbe, Probe, TcpProbe};
+use sidering_dataplane::config::{CheckPace, HealthCheck, HttpProbe, Probe, TCP, TcpProbe};
 
 const KINDS: &str = "one of `http: { path: /healthz }`, `tcp: {}`, `heartbeat: {}`";
 const LATER_KINDS: &[&str] = &["grpc"];

@@ -6,7 +6,7 @@ use super::detection;
 use super::filter;
 use super::header;
 use super::problem::{Place, Problems};
-use super::protocol::{self, Spoken, TCP};
+use super::protocol::{self, Spoken};
 use super::section::{Section, address, choice, list, name, text};
 use super::settings::Settings;
 use super::tree::{Tree, Value};
@@ -14,7 +14,7 @@ use super::units;
 use sidering_codecs::registry::{self, CodecOptions, MAX_HEADERS, Protocol};
 use sidering_dataplane::config::{
     AUTO, ChainedFilter, ClusterIndex, EnvoyHeaders, HttpListener, HttpOptions, Listener, ListenerKind,
-    ListenerLimits, Underscores, VirtualHost,
+    ListenerLimits, TCP, Underscores, VirtualHost,
 };
 use sidering_dataplane::filter::FilterConfig;
 use sidering_dataplane::io::{Address, ListenerId};

@@ -4,7 +4,7 @@ use super::cluster::Clusters;
 use super::problem::Problems;
 use super::section::{Section, name};
 use super::tree::Tree;
-use sidering_dataplane::config::ClusterIndex;
+use sidering_dataplane::config::{ClusterIndex, TCP};
 use std::sync::Arc;
 
 /// The key `node`.
@@ -28,6 +28,6 @@ impl<'t> Node<'t> {
 
     /// The cluster that it belongs to.
     pub(super) fn local_cluster(&self, clusters: &mut Clusters, problems: &Problems) -> Option<ClusterIndex> {
-        self.local_cluster.map(|tree| clusters.refer(tree, "tcp", problems))
+        self.local_cluster.map(|tree| clusters.refer(tree, TCP, problems))
     }
 }

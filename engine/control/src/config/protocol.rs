@@ -2,14 +2,12 @@
 //! not the registry's.
 
 use sidering_codecs::registry::{Protocol, protocol, protocols};
-use sidering_dataplane::config::AUTO;
+use sidering_dataplane::config::{AUTO, TCP};
 
 /// Protocols of the format that this version does not speak.
 pub(super) const LATER: &[&str] = &["http2", "grpc"];
 /// What `http` is while there is one version of it.
 const HTTP: &str = "http1";
-/// What has no messages.
-pub(super) const TCP: &str = "tcp";
 
 /// What is spoken on a connection.
 #[derive(Debug, Clone, Copy)]

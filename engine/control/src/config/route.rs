@@ -3,11 +3,11 @@
 use super::cluster::Clusters;
 use super::filter::Chain;
 use super::problem::Problems;
-use super::protocol::{TCP, is_rpc};
+use super::protocol::is_rpc;
 use super::section::{Section, list, text};
 use super::tree::Tree;
 use super::{filter, header, route_action, route_match, shadow, units};
-use sidering_dataplane::config::{AUTO, Route, RouteMatch, VirtualHost};
+use sidering_dataplane::config::{AUTO, Route, RouteMatch, TCP, VirtualHost};
 use std::collections::HashMap;
 
 /// Reads all virtual hosts of a listener whose protocol is `protocol`.

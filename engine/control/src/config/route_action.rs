@@ -2,13 +2,13 @@
 
 use super::cluster::Clusters;
 use super::problem::Problems;
-use super::protocol::{TCP, is_rpc};
+use super::protocol::is_rpc;
 use super::section::{Section, integer, list, name, scalar, text};
 use super::tree::{Tree, Value};
 use super::{bridge, hash, mirror, redirect, retry, rewrite};
 use sidering_codecs::registry::protocol;
 use sidering_dataplane::config::{
-    BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, WeightedCluster,
+    BUFFER_BYTES, ClusterHeader, ClusterIndex, Forward, RouteAction, RouteMatch, TCP, WeightedCluster,
 };
 
 /// The largest body of a direct response: what is larger belongs behind a server.

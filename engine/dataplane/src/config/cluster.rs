@@ -15,7 +15,7 @@ pub struct ClusterIndex(pub u32);
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Cluster {
     pub name: String,
-    /// A name of the codec registry, "tcp", or [`AUTO`](super::AUTO).
+    /// A name of the codec registry, [`TCP`](super::TCP), or [`AUTO`](super::AUTO).
     pub protocol: &'static str,
     /// No address twice.
     pub endpoints: Arc<[Endpoint]>,

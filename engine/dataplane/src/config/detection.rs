@@ -2,6 +2,9 @@
 
 use super::ClusterIndex;
 
+/// Stands where a protocol's name does: for bytes that are carried unseen.
+pub const TCP: &str = "tcp";
+
 /// Stands where a protocol's name does: on a listener for whatever a connection's first bytes speak, on a cluster for whatever
 /// the client speaks whose request it gets.
 pub const AUTO: &str = "auto";

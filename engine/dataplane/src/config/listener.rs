@@ -1,6 +1,6 @@
 //! Listeners: their addresses, bounds, and what they do with their connections.
 
-use super::{ChainedFilter, ClusterIndex, Detection, HeaderRules};
+use super::{ChainedFilter, ClusterIndex, Detection, HeaderRules, TCP};
 use crate::io::{Address, ListenerId};
 use crate::route::RouteTable;
 use sidering_codecs::registry::CodecOptions;
@@ -18,10 +18,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// What it speaks, as a file names it: `tcp`, [`AUTO`](super::AUTO), or a name of the codec registry.
+    /// What it speaks: [`TCP`], [`AUTO`](super::AUTO), or a name of the codec registry, which for a file's `http` is `http1`.
     pub fn protocol(&self) -> &'static str {
         match &self.kind {
-            ListenerKind::Tcp { .. } => "tcp",
+            ListenerKind::Tcp { .. } => TCP,
             ListenerKind::Http(http) => http.protocol,
         }
     }

@@ -32,7 +32,7 @@ pub use circuit_breaker::{CircuitBreaker, RetryBudget};
 pub use cluster::{
     Cluster, ClusterIndex, Endpoint, EndpointIdentity, PoolLimits, PriorityPolicy, SharedLimits,
 };
-pub use detection::{AUTO, Detection};
+pub use detection::{AUTO, Detection, TCP};
 pub use filter::{ChainedFilter, FilterOverride};
 pub use hash::{HashCookie, HashPolicy, HashSource};
 pub use header::{
