@@ -8,7 +8,7 @@ use support::{Bench, address};
 mod bolt;
 mod support;
 
-use bolt::{REQUEST, frames, heartbeat, number, request, response};
+use bolt::{ONE_WAY, REQUEST, frames, heartbeat, number, request, request_of, response};
 
 fn told(bench: &Bench) -> Vec<Notice> {
     bench.notices.borrow().told.clone()
@@ -121,4 +121,27 @@ fn heartbeats_alone_keep_a_client_and_begin_no_request() {
         assert_eq!(bench.flush(client).len(), 20);
     }
     assert!(!bench.is_closed(client));
+}
+
+#[test]
+fn a_heartbeat_is_answered_before_a_connection_with_the_rest_of_a_call_that_nobody_answers_is_closed() {
+    for is_replaced in [false, true] {
+        let (mut bench, upstream) = idle();
+        let client = bench.client();
+        bench.receive(client, &request_of(ONE_WAY, 8, 0, &[b'x'; 300_000]));
+        let waiting = bench.io.socket(upstream).sent.len();
+        assert!(waiting > 300_000, "more than the connection is given room for");
+        bench.receive(upstream, &heartbeat(9));
+        if is_replaced {
+            let mut next = bolt::snapshot_of("bolt", 2);
+            next.version = 2;
+            bench.apply(next);
+        }
+        let sent = bench.flush(upstream);
+        let answered = if sent.len() > waiting { sent[waiting..].to_vec() } else { bench.flush(upstream) };
+        assert_eq!(answered, pong(9), "{is_replaced}");
+        bench.flush(upstream);
+        assert_eq!(bench.is_closed(upstream), is_replaced);
+        bench.assert_empty();
+    }
 }

@@ -146,9 +146,9 @@ impl<I: Io> Worker<I> {
             && conn.is_left()
         {
             conn.since = self.now;
-            if !conn.outbox.is_empty() {
-                return;
-            }
+            // The peer may have asked whether we are there.
+            self.write_control(id);
+            let Some(conn) = self.conns.get(id).filter(|conn| conn.outbox.is_empty()) else { return };
             if conn.calls.is_some() {
                 self.after_call(io, id);
             } else {
