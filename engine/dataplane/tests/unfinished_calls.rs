@@ -138,3 +138,26 @@ fn an_upstream_that_stops_within_a_frame_is_given_up_with_the_next_call_in_vain(
 fn told(bench: &mut Bench, client: sidering_dataplane::io::ConnId) -> Vec<(u32, u16)> {
     frames(&bench.flush(client)).iter().map(|(id, status, _)| (*id, *status)).collect()
 }
+
+#[test]
+fn an_answer_that_ends_where_no_more_of_it_would_be_held_is_whole() {
+    const HELD_BYTES: usize = 64 * 1024;
+    for length in [HELD_BYTES - 1, HELD_BYTES, HELD_BYTES + 1] {
+        let mut bench = Bench::new(snapshot_of("bolt", 2));
+        let client = bench.client();
+        bench.receive(client, &request(1, b"a"));
+        let one = bench.connected();
+        bench.receive(client, &request(2, b"b"));
+        let two = bench.connected();
+        let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+        let in_front = response(first, &[b'f'; 10_000]);
+        bench.receive(one, &in_front[..5_000]);
+        bench.receive(two, &response(second, &vec![b'h'; length]));
+        let mut got = bench.flush(client);
+        bench.receive(one, &in_front[5_000..]);
+        got.extend(bench.flush(client));
+        let answers: Vec<_> = frames(&got).iter().map(|(id, _, content)| (*id, content.len())).collect();
+        assert_eq!(answers, [(1, 10_000), (2, length)]);
+        bench.assert_empty();
+    }
+}

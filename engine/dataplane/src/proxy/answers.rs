@@ -138,16 +138,15 @@ impl<I: Io> Worker<I> {
             }
         };
         self.scratch = scratch;
-        let rest = (!input.is_empty()).then(|| chunk.subset(input));
         if let Some(conn) = self.conns.get_mut(id) {
             conn.codec = Some(codec);
         }
         match outcome {
             Decoded::Broken(reason) => self.break_shared_protocol(io, id, reason),
             Decoded::Full => {
-                if let Some(conn) = self.conns.get_mut(id)
-                    && let Some(rest) = rest
-                {
+                // Be it empty: the end of the answer may be due.
+                let rest = chunk.subset(input);
+                if let Some(conn) = self.conns.get_mut(id) {
                     conn.held.insert(0, rest);
                 }
                 self.limit_held_answers(io, id);
