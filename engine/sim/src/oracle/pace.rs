@@ -1,7 +1,7 @@
 //! What ends in time, and what is spent on the way: timers, ends of connections, copies, connects.
 
 use crate::engine::Side;
-use crate::ledger::Outcome;
+use crate::ledger::{Outcome, Request};
 use crate::peers::exchange::Kind;
 use crate::shape::ALTERNATES;
 use crate::world::World;
@@ -141,11 +141,27 @@ impl World {
         windows as u64 * (2 * link.delay + TURN_MICROS)
     }
 
-    /// Whether the client of this record reads what it gets at once.
+    /// Whether the client of this record reads what it gets at once, and gets it when it is due.
     fn is_prompt(&self, record: &AccessRecord<'_>) -> bool {
         let peer = std::str::from_utf8(record.downstream_peer).unwrap_or("");
         let link = peer.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()?.checked_sub(1024));
-        link.is_some_and(|link| self.engine.links[usize::from(link)].reads_at_once)
+        link.is_some_and(|link| {
+            self.engine.links[usize::from(link)].reads_at_once
+                && !self.may_have_waited(u32::from(link), record)
+        })
+    }
+
+    /// Whether an upstream's answer to another call may have had the client's connection meanwhile: others wait for their turn.
+    fn may_have_waited(&self, link: u32, record: &AccessRecord<'_>) -> bool {
+        let ended_at = record.start_micros + record.duration_micros;
+        let had_it = |request: &Request| {
+            let is_anothers =
+                request.exchange.kind.is_call() && !matches!(request.outcome, Some(Outcome::Local(_)));
+            let is_meanwhile = request.begun_at.is_some_and(|begun| begun <= ended_at)
+                && request.ended_at.is_none_or(|ended| ended >= record.start_micros);
+            request.client == link && is_anothers && is_meanwhile && request.answer_begun
+        };
+        self.ledger.requests.iter().any(had_it)
     }
 
     fn is_tunnel(&self, link: u32) -> bool {
