@@ -33,6 +33,7 @@ impl Outgoing {
 
     /// A head was written, as `written`; what its frame had behind the bytes that went into it follows. `false` if there was
     /// nothing, so that the frame is whole.
+    #[inline]
     pub(super) fn begin(&mut self, stream: StreamId, rpc: &RpcHead<'_>, written: &[u8]) -> bool {
         if rpc.is_whole() {
             return false;

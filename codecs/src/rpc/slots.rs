@@ -44,6 +44,7 @@ impl<T: Default> Slots<T> {
     }
 
     /// Opens an exchange, unless the bound is reached. Its value is as the last one of the slot left it.
+    #[inline]
     pub(super) fn open(&mut self) -> Option<(StreamId, &mut T)> {
         if self.is_full() {
             return None;
@@ -63,23 +64,27 @@ impl<T: Default> Slots<T> {
         Some((StreamId::of_slot(slot, self.generation), &mut entry.value))
     }
 
+    #[inline]
     pub(super) fn get(&self, stream: StreamId) -> Option<&T> {
         let entry = self.entries.get(stream.slot() as usize)?;
         (entry.is_used && entry.generation == stream.generation()).then_some(&entry.value)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut T> {
         let entry = self.entries.get_mut(stream.slot() as usize)?;
         (entry.is_used && entry.generation == stream.generation()).then_some(&mut entry.value)
     }
 
     /// The exchange that uses this slot now.
+    #[inline]
     pub(super) fn of_slot(&self, slot: u32) -> Option<StreamId> {
         let entry = self.entries.get(slot as usize).filter(|entry| entry.is_used)?;
         Some(StreamId::of_slot(slot, entry.generation))
     }
 
     /// Ends an exchange, if it is still under way.
+    #[inline]
     pub(super) fn close(&mut self, stream: StreamId) {
         if self.get(stream).is_none() {
             return;

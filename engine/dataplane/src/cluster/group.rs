@@ -110,6 +110,7 @@ impl Group {
     }
 
     /// A host for a request: none of those to be avoided as long as there is another.
+    #[inline]
     pub(super) fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<u32> {
         if let Some(hashed) = &self.hashed {
             return self.pick_by_hash(hashed, request);

@@ -25,6 +25,7 @@ pub struct PickRequest<'a> {
 impl CoreCluster {
     /// An endpoint for a request: none of those to be avoided as long as there is another one that will do. `None` if there is
     /// none, or none that is of use.
+    #[inline]
     pub fn pick(&mut self, request: &PickRequest<'_>) -> Option<u32> {
         let pick = self.find(request)?;
         if pick.is_panic {
@@ -36,6 +37,7 @@ impl CoreCluster {
         Some(pick.host)
     }
 
+    #[inline]
     fn find(&mut self, request: &PickRequest<'_>) -> Option<Pick> {
         let found = match &mut self.subsets {
             Some(subsets) => subsets.pick(&self.hosts, request),

@@ -154,6 +154,7 @@ impl PrioritySet {
     }
 
     /// A host for a request: none of those to be avoided as long as there is another one that will do.
+    #[inline]
     pub fn pick(&mut self, table: &HostTable, request: &PickRequest<'_>) -> Option<Pick> {
         let (priority, health) = self.choose(request.hash.unwrap_or(request.random));
         let set = &mut self.sets[priority];
@@ -194,6 +195,7 @@ impl PrioritySet {
     }
 
     /// A priority by its load, and which of its hosts.
+    #[inline]
     fn choose(&self, random: u64) -> (usize, HostHealth) {
         if self.loads[0].healthy_percent == 100 {
             return (0, HostHealth::Healthy);

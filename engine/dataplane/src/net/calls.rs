@@ -25,6 +25,7 @@ pub struct Calls {
 
 impl Calls {
     /// Enters an exchange.
+    #[inline]
     pub fn insert(&mut self, exchange: StreamId, stream: StreamKey) {
         let slot = exchange.slot() as usize;
         if slot >= self.slots.len() {
@@ -36,12 +37,14 @@ impl Calls {
     }
 
     /// The stream of an exchange.
+    #[inline]
     pub fn get(&self, exchange: StreamId) -> Option<StreamKey> {
         let (generation, stream) = (*self.slots.get(exchange.slot() as usize)?)?;
         (generation == exchange.generation()).then_some(stream)
     }
 
     /// The exchange is over.
+    #[inline]
     pub fn remove(&mut self, exchange: StreamId) {
         let Some(stream) = self.get(exchange) else { return };
         self.slots[exchange.slot() as usize] = None;

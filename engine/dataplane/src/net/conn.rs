@@ -210,12 +210,14 @@ impl<C> Default for Outbox<C> {
 
 impl<C: Chunk> Outbox<C> {
     /// A buffer to write framing into. What was staged before stands in front of it.
+    #[inline]
     pub fn stage(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         // It has no second owner before it is handed over, so `make_mut` never copies.
         Rc::make_mut(self.staged.get_or_insert_with(|| buffers.take()))
     }
 
     /// As [`stage`](Self::stage), for a head: a short tail of payload may be copied behind it.
+    #[inline]
     pub fn stage_head(&mut self, buffers: &mut BufferPool) -> &mut Vec<u8> {
         self.is_behind_head = true;
         self.staged_payload = 0;
@@ -311,6 +313,7 @@ impl<C: Chunk> Outbox<C> {
     }
 
     /// How many bytes stand in front of what is staged next, since the connection was opened.
+    #[inline]
     pub fn position(&self) -> u64 {
         self.queued_position() + self.staged.as_ref().map_or(0, |staged| staged.len() as u64)
     }

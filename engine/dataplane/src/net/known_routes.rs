@@ -56,6 +56,7 @@ struct Known {
 
 impl KnownRoutes {
     /// Where calls of a method are counted, and their route, if that is a plain one.
+    #[inline]
     pub fn of(&self, service: &[u8], method: &[u8]) -> Option<(MethodPlace, PlainRoute)> {
         let table = self.table.borrow();
         let hash = hash_of(service, method);
@@ -104,6 +105,7 @@ fn places_of(hash: u64) -> impl Iterator<Item = usize> {
     (0..PROBES).map(move |step| (hash as usize).wrapping_add(step) % PLACES)
 }
 
+#[inline]
 fn hash_of(service: &[u8], method: &[u8]) -> u64 {
     let mut hasher = FxHasher::default();
     hasher.write(service);

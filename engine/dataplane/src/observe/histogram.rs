@@ -18,6 +18,7 @@ pub struct Histogram {
 
 impl Histogram {
     /// Counts one value; larger ones than 2^32 - 1 count in the last bucket.
+    #[inline]
     pub fn record(&self, micros: u64) {
         let buckets = self.buckets.get_or_init(|| Box::new(std::array::from_fn(|_| Counter::default())));
         buckets[bucket_of(micros)].add(1);

@@ -140,6 +140,7 @@ impl CallCounters {
     }
 
     /// As [`begin`](Self::begin), of a method whose place is known.
+    #[inline]
     pub fn begin_at(&self, place: MethodPlace) {
         if let Some(counters) = self.at(place) {
             counters.requests.add(1);
@@ -168,6 +169,7 @@ impl CallCounters {
     }
 
     /// A call is over; `class` is its status's, if it was answered.
+    #[inline]
     pub fn end(&self, place: MethodPlace, class: Option<usize>, micros: u64) {
         let Some(counters) = self.at(place) else { return };
         if let Some(class) = class {
@@ -176,6 +178,7 @@ impl CallCounters {
         counters.time.record(micros);
     }
 
+    #[inline]
     fn at(&self, place: MethodPlace) -> Option<&MethodCounters> {
         match place {
             MethodPlace::OTHER => Some(&self.other),

@@ -73,6 +73,7 @@ impl<I: Io> Worker<I> {
     }
 }
 
+#[inline]
 pub(super) fn leave_endpoint(
     attempt: &mut Attempt,
     cluster: &mut CoreCluster,
@@ -98,6 +99,7 @@ pub(super) fn leave_endpoint(
 }
 
 /// Tells control of failures in a row. What finds no room is counted, and told again by the next row.
+#[inline]
 pub(super) fn notify(
     sink: &mut Option<Box<dyn NoticeSink>>,
     counters: &CoreCounters,
@@ -118,6 +120,7 @@ pub(super) fn notify(
 }
 
 /// How the last attempt went, by what has become of its stream. An answer of the proxy's own stands in for the failure.
+#[inline]
 pub(super) fn outcome_of(stream: &Stream) -> Outcome {
     let is_whole = stream.response == Progress::Ended;
     match stream.response_started {

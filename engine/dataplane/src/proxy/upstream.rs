@@ -473,6 +473,7 @@ impl<I: Io> Worker<I> {
 pub(crate) const RESET_REASONS: RetryOn =
     RetryOn(RetryOn::RESET.0 | RetryOn::SERVER_ERROR.0 | RetryOn::GATEWAY_ERROR.0);
 
+#[inline]
 pub(super) fn note_response(stream: &mut Stream, head: &ResponseHead<'_>, now: crate::io::Time) {
     stream.response = Progress::Open;
     stream.response_started = Some(now);

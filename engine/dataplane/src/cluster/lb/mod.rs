@@ -67,6 +67,7 @@ impl Balancer {
     }
 
     /// One of the candidates; `None` only if there is none at all.
+    #[inline]
     pub fn pick(&mut self, candidates: Candidates<'_>, random: u64) -> Option<u32> {
         match self {
             Balancer::RoundRobin(balancer) => {
