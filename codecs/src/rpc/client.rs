@@ -117,7 +117,7 @@ impl<L: Layout> Client<L> {
         gathered: Gathered<'i>,
         input: &mut &'i [u8],
     ) -> Result<Option<Event<'s>>, ProtocolError> {
-        let Some(stream) = self.exchange_answered(&gathered) else {
+        let Some(stream) = self.begin_answer(&gathered) else {
             return self.take_aside(&gathered).map_err(|error| self.fail(error));
         };
         scratch.spans.clear();
@@ -134,9 +134,6 @@ impl<L: Layout> Client<L> {
         };
         let Gathered { frame, lent, taken_bytes } = gathered;
         self.incoming.tell(stream, &frame, &bytes[..taken_bytes], told.is_checked);
-        if let Some(exchange) = self.exchanges.get_mut(stream) {
-            exchange.answer = Answer::Begun;
-        }
         let bytes = lent.unwrap_or_else(|| self.carry.lend());
         let rpc = RpcHead { frame, seen: bytes, taken_bytes: taken_bytes as u32, call: told.call };
         let head = ResponseHead {
@@ -150,21 +147,25 @@ impl<L: Layout> Client<L> {
         Ok(Some(Event::Response { stream, head }))
     }
 
-    /// The exchange that a frame answers, if it is one that still waits for its answer.
-    fn exchange_answered(&self, gathered: &Gathered<'_>) -> Option<StreamId> {
+    /// The exchange that a frame answers, if it is one that still waits for its answer, which begins with that.
+    #[inline]
+    fn begin_answer(&mut self, gathered: &Gathered<'_>) -> Option<StreamId> {
         let frame = &gathered.frame;
         if frame.kind != FrameKind::Response {
             return None;
         }
         let slot = if L::POOL_MODE == PoolMode::PingPong { 0 } else { slot_of(frame.id) };
-        let stream = self.exchanges.of_slot(slot)?;
-        let exchange = self.exchanges.get(stream)?;
+        let (stream, exchange) = self.exchanges.of_slot(slot)?;
         let is_its_own = L::POOL_MODE == PoolMode::PingPong || wire_id::<L>(stream) == frame.id;
         let waits = match exchange.call {
             Call::Opened | Call::Begun { is_one_way: true } => false,
             Call::Begun { .. } | Call::Ended => exchange.answer == Answer::Awaited,
         };
-        (is_its_own && waits).then_some(stream)
+        if !is_its_own || !waits {
+            return None;
+        }
+        exchange.answer = Answer::Begun;
+        Some(stream)
     }
 
     /// Deals with a frame that answers no call under way.

@@ -78,9 +78,9 @@ impl<T: Default> Slots<T> {
 
     /// The exchange that uses this slot now.
     #[inline]
-    pub(super) fn of_slot(&self, slot: u32) -> Option<StreamId> {
-        let entry = self.entries.get(slot as usize).filter(|entry| entry.is_used)?;
-        Some(StreamId::of_slot(slot, entry.generation))
+    pub(super) fn of_slot(&mut self, slot: u32) -> Option<(StreamId, &mut T)> {
+        let entry = self.entries.get_mut(slot as usize).filter(|entry| entry.is_used)?;
+        Some((StreamId::of_slot(slot, entry.generation), &mut entry.value))
     }
 
     /// Ends an exchange, if it is still under way.
@@ -113,7 +113,8 @@ mod tests {
             assert_eq!(slots.open().is_some(), fits, "{opened}");
         }
         assert!(slots.is_full());
-        slots.close(slots.of_slot(1).unwrap());
+        let (second, _) = slots.of_slot(1).unwrap();
+        slots.close(second);
         let (stream, _) = slots.open().unwrap();
         assert_eq!(stream.slot(), 1, "a free slot is used again");
         assert!(slots.open().is_none());
