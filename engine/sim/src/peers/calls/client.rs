@@ -310,6 +310,18 @@ impl Client {
         stage.now().saturating_sub(self.heard_at) >= stage.plan.calm_idle_micros()
     }
 
+    /// What came of a call that has no answer of its own when the connection ends.
+    fn outcome_without_answer(&self, tag: u32, is_cut: bool) -> Outcome {
+        let id = self.waiting.iter().find(|waiting| waiting.tag == tag).map(|waiting| waiting.id);
+        // One of those with its id was refused, and it will not become clear which.
+        let may_be_refused = self.unclear.iter().any(|(of, _)| Some(*of) == id);
+        match is_cut {
+            true => Outcome::Cut,
+            false if may_be_refused => Outcome::RefusedOneOf,
+            false => Outcome::Unanswered,
+        }
+    }
+
     /// The proxy ended its side, and everything before was read.
     fn handle_end(&mut self, stage: &mut Stage<'_>, end: End) {
         let may_end = self.no_more || self.has_ended || stage.plan.swaps() || !stage.plan.is_calm;
@@ -323,7 +335,7 @@ impl Client {
         for at in 0..self.asked {
             let tag = self.script[at];
             if stage.ledger.get(tag).outcome.is_none() {
-                stage.conclude(tag, if is_cut { Outcome::Cut } else { Outcome::Unanswered });
+                stage.conclude(tag, self.outcome_without_answer(tag, is_cut));
                 stage.ledger.get_mut(tag).may_go_unanswered = self.no_more;
             }
         }
