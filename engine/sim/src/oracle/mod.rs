@@ -18,6 +18,7 @@ use sidering_dataplane::observe::access_log::RecordSink;
 use sidering_dataplane::observe::counters::{
     ClusterCounters, CoreCounters, EndpointCounters, ListenerCounters,
 };
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Listeners of a run.
@@ -33,6 +34,8 @@ pub(crate) struct Oracle {
     pub(crate) endpoints: Vec<Vec<Arc<EndpointCounters>>>,
     pub(crate) records: Records,
     pub(crate) notices: Notices,
+    /// When the request ended that was logged last of each connection, by its number.
+    last_ends: HashMap<u32, u64>,
     /// Of each cluster, until when requests to it found nobody.
     pub(crate) unserved_until: Vec<u64>,
     /// Listeners of the configuration that the machine has.
@@ -55,6 +58,7 @@ impl Oracle {
             endpoints: (0..clusters).map(endpoints).collect(),
             records: Records::default(),
             notices: Notices::default(),
+            last_ends: HashMap::new(),
             unserved_until: vec![0; clusters],
             applied: vec![],
             drained_at: None,

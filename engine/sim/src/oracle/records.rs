@@ -49,6 +49,7 @@ impl World {
             classes[usize::from(record.status / 100).min(5)] += 1;
             overflows += u64::from(record.flags.0 & ResponseFlags::UPSTREAM_OVERFLOW.0 != 0);
             self.check_record(&record);
+            self.note_end(&record);
         }
         let sum = |of: &dyn Fn(usize) -> u64| (0..self.oracle.listeners.len()).map(of).sum::<u64>();
         let requests = sum(&|id| self.oracle.listeners[id].requests_total.get());
@@ -69,8 +70,10 @@ impl World {
         let is_exact = self.plan.is_calm && !self.plan.hedges();
         // A call that nobody answers is over when it is written: that its connection was lost before it had left, and that there is
         // no room for it elsewhere, no record tells.
-        let is_one_way = |request: &&Request| request.exchange.kind == Kind::OneWay;
-        let untold = self.ledger.requests.iter().filter(is_one_way).count() as u64;
+        let is_lost = |request: &&Request| {
+            request.exchange.kind == Kind::OneWay && request.records == 1 && request.sights.is_empty()
+        };
+        let untold = self.ledger.requests.iter().filter(is_lost).count() as u64;
         let suits = overflows <= told && (overflows + untold >= told || !is_exact);
         assert!(suits, "{overflows} records with UO, and requests_overflow is {told}");
         for (tag, request) in self.ledger.requests.iter().enumerate() {

@@ -310,15 +310,18 @@ impl Client {
         stage.now().saturating_sub(self.heard_at) >= stage.plan.calm_idle_micros()
     }
 
-    /// What came of a call that has no answer of its own when the connection ends.
-    fn outcome_without_answer(&self, tag: u32, is_cut: bool) -> Outcome {
+    /// What came of a call that has no answer of its own when the connection ends. Of those with one id as many were refused as it
+    /// was refused, and which will not become clear: the first that is asked about is taken for one of them.
+    fn outcome_without_answer(&mut self, tag: u32, is_cut: bool) -> Outcome {
         let id = self.waiting.iter().find(|waiting| waiting.tag == tag).map(|waiting| waiting.id);
-        // One of those with its id was refused, and it will not become clear which.
-        let may_be_refused = self.unclear.iter().any(|(of, _)| Some(*of) == id);
-        match is_cut {
-            true => Outcome::Cut,
-            false if may_be_refused => Outcome::RefusedOneOf,
-            false => Outcome::Unanswered,
+        let refusal = self.unclear.iter().position(|(of, _)| Some(*of) == id);
+        match (refusal, is_cut) {
+            (_, true) => Outcome::Cut,
+            (Some(at), false) => {
+                self.unclear.remove(at);
+                Outcome::RefusedOneOf
+            }
+            (None, false) => Outcome::Unanswered,
         }
     }
 
@@ -335,7 +338,8 @@ impl Client {
         for at in 0..self.asked {
             let tag = self.script[at];
             if stage.ledger.get(tag).outcome.is_none() {
-                stage.conclude(tag, self.outcome_without_answer(tag, is_cut));
+                let outcome = self.outcome_without_answer(tag, is_cut);
+                stage.conclude(tag, outcome);
                 stage.ledger.get_mut(tag).may_go_unanswered = self.no_more;
             }
         }
