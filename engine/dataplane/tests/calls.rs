@@ -8,7 +8,7 @@ use support::{Bench, cluster_mut};
 mod bolt;
 mod support;
 
-use bolt::{ONE_WAY, REQUEST, frames, heartbeat, number, request, request_of, response};
+use bolt::{ONE_WAY, REQUEST, frames, heartbeat, number, request, request_of, response, two_calls};
 
 fn snapshot(endpoints: u16) -> Snapshot {
     bolt::snapshot_of("bolt", endpoints)
@@ -325,14 +325,7 @@ fn heartbeats_are_answered_here() {
 
 #[test]
 fn an_answer_waits_while_another_one_is_under_way() {
-    let mut bench = Bench::new(snapshot(2));
-    let client = bench.client();
-    bench.receive(client, &request(1, b"a"));
-    let one = bench.connected();
-    bench.receive(client, &request(2, b"b"));
-    let two = bench.connected();
-    assert_ne!(one, two);
-    let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+    let (mut bench, client, [one, two], [first, second]) = two_calls(snapshot(2), 0);
     let long = response(first, &[b'l'; 10_000]);
     bench.receive(one, &long[..5_000]);
     bench.receive(two, &response(second, b"short"));
@@ -351,13 +344,7 @@ fn an_answer_waits_while_another_one_is_under_way() {
 /// A client whose first call has got half of its answer from the one upstream, and whose second one, which is given this
 /// time, has got nothing from the other: the upstreams, the rest of the answer, and the name of the second call.
 fn behind_a_half_of(snapshot: Snapshot, timeout_ms: i32) -> (Bench, ConnId, [ConnId; 2], Vec<u8>, u32) {
-    let mut bench = Bench::new(snapshot);
-    let client = bench.client();
-    bench.receive(client, &request(1, b"a"));
-    let one = bench.connected();
-    bench.receive(client, &request_of(REQUEST, 2, timeout_ms, b"b"));
-    let two = bench.connected();
-    let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+    let (mut bench, client, [one, two], [first, second]) = two_calls(snapshot, timeout_ms);
     let long = response(first, &[b'l'; 10_000]);
     bench.receive(one, &long[..5_000]);
     (bench, client, [one, two], long[5_000..].to_vec(), second)
@@ -441,13 +428,7 @@ fn a_client_that_takes_nothing_keeps_no_reply_for_longer_than_it_may_be_idle() {
 
 #[test]
 fn an_answer_that_waits_beyond_its_bound_pauses_its_upstream() {
-    let mut bench = Bench::new(snapshot(2));
-    let client = bench.client();
-    bench.receive(client, &request(1, b"a"));
-    let one = bench.connected();
-    bench.receive(client, &request(2, b"b"));
-    let two = bench.connected();
-    let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+    let (mut bench, client, [one, two], [first, second]) = two_calls(snapshot(2), 0);
     let (long, longer) = (response(first, &[b'l'; 10_000]), response(second, &vec![b'm'; 100_000]));
     bench.receive(one, &long[..5_000]);
     bench.receive(two, &longer[..60_000]);
@@ -471,13 +452,7 @@ fn an_answer_that_waits_beyond_its_bound_pauses_its_upstream() {
 
 #[test]
 fn answers_that_wait_for_a_client_that_goes_are_dropped() {
-    let mut bench = Bench::new(snapshot(2));
-    let client = bench.client();
-    bench.receive(client, &request(1, b"a"));
-    let one = bench.connected();
-    bench.receive(client, &request(2, b"b"));
-    let two = bench.connected();
-    let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+    let (mut bench, client, [one, two], [first, second]) = two_calls(snapshot(2), 0);
     let (long, other) = (response(first, &[b'l'; 10_000]), response(second, &[b'm'; 30_000]));
     bench.receive(one, &long[..5_000]);
     bench.receive(two, &other[..20_000]);

@@ -3,7 +3,7 @@
 mod bolt;
 mod support;
 
-use bolt::{ONE_WAY, REQUEST, frames, number, request, request_of, response, snapshot_of};
+use bolt::{ONE_WAY, REQUEST, frames, number, request, request_of, response, snapshot_of, two_calls};
 use support::{Bench, cluster_mut};
 
 /// An answer of bolt's second version with a checksum, whose value is not looked at.
@@ -143,13 +143,7 @@ fn told(bench: &mut Bench, client: sidering_dataplane::io::ConnId) -> Vec<(u32, 
 fn an_answer_that_ends_where_no_more_of_it_would_be_held_is_whole() {
     const HELD_BYTES: usize = 64 * 1024;
     for length in [HELD_BYTES - 1, HELD_BYTES, HELD_BYTES + 1] {
-        let mut bench = Bench::new(snapshot_of("bolt", 2));
-        let client = bench.client();
-        bench.receive(client, &request(1, b"a"));
-        let one = bench.connected();
-        bench.receive(client, &request(2, b"b"));
-        let two = bench.connected();
-        let (first, second) = (frames(&bench.flush(one))[0].0, frames(&bench.flush(two))[0].0);
+        let (mut bench, client, [one, two], [first, second]) = two_calls(snapshot_of("bolt", 2), 0);
         let in_front = response(first, &[b'f'; 10_000]);
         bench.receive(one, &in_front[..5_000]);
         bench.receive(two, &response(second, &vec![b'h'; length]));

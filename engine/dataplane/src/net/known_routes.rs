@@ -14,7 +14,7 @@ pub struct PlainRoute {
     /// Its virtual host and its place therein.
     pub place: (u32, u32),
     pub line: u32,
-    /// The core's key.
+    /// The core's key of it.
     pub cluster: u32,
     /// It asks endpoints for metadata.
     pub has_subset: bool,
@@ -25,7 +25,7 @@ pub struct PlainRoute {
 }
 
 /// Methods that are known at most; calls of others have their routes found each time.
-pub const KNOWN_METHODS: usize = 1024;
+const KNOWN_METHODS: usize = 1024;
 /// A hash table with twice the room, so that most methods are found at once.
 const PLACES: usize = 2 * KNOWN_METHODS;
 /// Places that are looked at for one method, so that none takes long, whatever methods clients think of.
@@ -124,7 +124,7 @@ pub(super) fn leaves_calls(options: &HttpOptions) -> bool {
 }
 
 impl CoreListener {
-    /// What is needed of a route that was found, if it is plain. `cluster_key` knows the core's key of its cluster.
+    /// What is needed of a route that was found, if it is plain. `cluster_key` is the core's key of its cluster.
     pub fn plain_route(
         &self,
         found: Routed<'_>,

@@ -24,9 +24,7 @@ pub struct MethodName {
 
 impl MethodName {
     fn is(&self, hash: u64, protocol: &str, service: &[u8], method: &[u8]) -> bool {
-        // Of one protocol there is mostly one text.
-        let is_protocol = std::ptr::eq(self.protocol, protocol) || self.protocol == protocol;
-        self.hash == hash && is_protocol && *self.service == *service && *self.method == *method
+        self.hash == hash && self.protocol == protocol && *self.service == *service && *self.method == *method
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::cluster::{CoreCluster, Host, Outcome};
 use crate::config::RetryOn;
 use crate::io::{CloseMode, ConnId, Io, IoError, Time};
-use crate::net::conn::{Phase, Role};
+use crate::net::conn::{Conn, Phase, Role};
 use crate::net::race::Racer;
 use crate::observe::access_log::ResponseFlags;
 use crate::proxy::attempts::Verdict;
@@ -169,31 +169,15 @@ impl<I: Io> Worker<I> {
                 cluster.share(endpoint, id);
             }
         }
-        conn.phase = Phase::Busy;
-        conn.sends_one_way = false;
         conn.stream =
             if conn.calls.is_some() { conn.stream.filter(|before| *before != key) } else { Some(key) };
-        conn.answer_started = false;
-        conn.exchanges = conn.exchanges.saturating_add(1);
-        stream.attempt.upstream = Upstream::Attached(id);
-        stream.attempt.attached = self.now;
-        // What was followed in vain and is sent again takes its time, as there is nothing to follow it with.
-        stream.attempt.is_overdue &= stream.retry.is_final;
-        // The address that this connection really goes to.
-        if let Some(racer) = &conn.racer {
-            stream.attempt.host = Some(Rc::clone(&racer.host));
-        }
+        begin_attempt(conn, stream, id, self.now);
         if let Some(opened) = conn.codec.as_mut().and_then(|codec| codec.open()) {
             stream.attempt.stream = opened;
             if let Some(calls) = &mut conn.calls {
                 calls.insert(opened, key);
                 stream.attempt.sent = Some(self.now);
             }
-        }
-        if let Some(host) = &stream.attempt.host {
-            host.counters.requests_total.add(1);
-            host.counters.requests_active.add(1);
-            stream.attempt.is_at_endpoint = true;
         }
         if stream.retry.per_try_timeout_ms > 0 {
             self.arm_stream(key);
@@ -404,6 +388,29 @@ impl<I: Io> Worker<I> {
         self.reclaim_lines(lines);
         heads.into_iter().flatten().for_each(|head| self.reclaim_head(head));
         bodies.into_iter().flatten().for_each(|body| self.bodies.release(body, &mut self.buffers));
+    }
+}
+
+/// What begins with the attempt that the connection is to carry, on both.
+#[inline]
+pub(super) fn begin_attempt<C>(conn: &mut Conn<C>, stream: &mut Stream, id: ConnId, now: Time) {
+    conn.phase = Phase::Busy;
+    conn.sends_one_way = false;
+    conn.answer_started = false;
+    conn.exchanges = conn.exchanges.saturating_add(1);
+    let attempt = &mut stream.attempt;
+    attempt.upstream = Upstream::Attached(id);
+    attempt.attached = now;
+    // What was followed in vain and is sent again takes its time, as there is nothing to follow it with.
+    attempt.is_overdue &= stream.retry.is_final;
+    // The address that this connection really goes to.
+    if let Some(racer) = &conn.racer {
+        attempt.host = Some(Rc::clone(&racer.host));
+    }
+    if let Some(host) = &attempt.host {
+        host.counters.requests_total.add(1);
+        host.counters.requests_active.add(1);
+        attempt.is_at_endpoint = true;
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::answers::is_free;
 use super::finish::{count_end, count_upstream_end};
-use super::pick::{NO_HEALTHY_UPSTREAM, OVERFLOW, Refusal};
+use super::pick::{NO_HEALTHY_UPSTREAM, OVERFLOW, Refusal, begin_attempt};
 use super::shared::shared_conn;
 use super::upstream::note_response;
 use crate::cluster::PickRequest;
@@ -104,9 +104,7 @@ impl<I: Io> Worker<I> {
         let stream = self.streams.get_mut(key)?;
         let cluster_key = stream.cluster;
         let cluster = self.clusters.get_mut(cluster_key as usize)?.as_mut()?;
-        let is_admitted = cluster.begin_gathering();
-        cluster.counters.requests_total.add(1);
-        if !is_admitted {
+        if !cluster.begin_request() {
             cluster.counters.requests_overflow.add(1);
             return Some(OVERFLOW);
         }
@@ -130,33 +128,18 @@ impl<I: Io> Worker<I> {
     pub(super) fn send_whole_call(&mut self, io: &mut I, key: StreamKey, id: ConnId, head: &RequestHead<'_>) {
         let (Some(conn), Some(stream)) = (self.conns.get_mut(id), self.streams.get_mut(key)) else { return };
         let Role::Upstream { cluster, endpoint } = conn.role else { return };
-        let (Some(codec), Some(calls)) = (&mut conn.codec, &mut conn.calls) else { return };
         let Some(Some(cluster)) = self.clusters.get_mut(cluster as usize) else { return };
+        begin_attempt(conn, stream, id, self.now);
+        let (Some(codec), Some(calls)) = (&mut conn.codec, &mut conn.calls) else { return };
         if calls.is_empty() {
             // It takes others from now on.
             cluster.share(endpoint, id);
-        }
-        conn.phase = Phase::Busy;
-        conn.sends_one_way = false;
-        conn.answer_started = false;
-        conn.exchanges = conn.exchanges.saturating_add(1);
-        let attempt = &mut stream.attempt;
-        attempt.upstream = Upstream::Attached(id);
-        attempt.attached = self.now;
-        attempt.is_overdue &= stream.retry.is_final;
-        // The address that this connection really goes to.
-        if let Some(racer) = &conn.racer {
-            attempt.host = Some(Rc::clone(&racer.host));
-        }
-        if let Some(host) = &attempt.host {
-            host.counters.requests_total.add(1);
-            host.counters.requests_active.add(1);
-            attempt.is_at_endpoint = true;
         }
         let Some(exchange) = codec.open() else {
             debug_assert!(false, "a connection was chosen that takes no call");
             return;
         };
+        let attempt = &mut stream.attempt;
         attempt.stream = exchange;
         attempt.sent = Some(self.now);
         calls.insert(exchange, key);

@@ -1,9 +1,10 @@
 //! Frames of bolt, written and read by hand, and listeners for them.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use crate::support::{cluster, forward, http, limits, route};
+use crate::support::{Bench, cluster, forward, http, limits, route};
 use sidering_codecs::registry::CodecOptions;
 use sidering_dataplane::config::*;
+use sidering_dataplane::io::ConnId;
 use sidering_dataplane::route::RouteTable;
 
 pub(crate) const REQUEST: u8 = 1;
@@ -95,4 +96,18 @@ pub(crate) fn snapshot_of(protocol: &'static str, endpoints: u16) -> Snapshot {
         cluster.into()
     }];
     snapshot
+}
+
+/// A client with two calls under way, 1 and 2, the second of which is waited for so long; each has an upstream connection to itself:
+/// the client, those connections, and the names of the calls there.
+pub(crate) fn two_calls(snapshot: Snapshot, timeout_ms: i32) -> (Bench, ConnId, [ConnId; 2], [u32; 2]) {
+    let mut bench = Bench::new(snapshot);
+    let client = bench.client();
+    bench.receive(client, &request(1, b"a"));
+    let one = bench.connected();
+    bench.receive(client, &request_of(REQUEST, 2, timeout_ms, b"b"));
+    let two = bench.connected();
+    assert_ne!(one, two);
+    let names = [one, two].map(|conn| frames(&bench.flush(conn))[0].0);
+    (bench, client, [one, two], names)
 }
