@@ -145,3 +145,27 @@ fn a_heartbeat_is_answered_before_a_connection_with_the_rest_of_a_call_that_nobo
         bench.assert_empty();
     }
 }
+
+#[test]
+fn a_heartbeat_is_not_missed_while_a_long_frame_is_on_its_way_in_front_of_its_answer() {
+    const PIECE_BYTES: usize = 1_000;
+    let (mut bench, upstream) = idle();
+    // Nobody waits for it any more.
+    let stray = response(0x00ff_ff00, &[b'x'; 10 * PIECE_BYTES]);
+    let (first, rest) = stray.split_at(PIECE_BYTES);
+    bench.receive(upstream, first);
+    bench.advance_ms(4_100);
+    let id = pinged(&mut bench, upstream).expect("a heartbeat is due");
+    for piece in rest.chunks(PIECE_BYTES) {
+        bench.advance_ms(400);
+        bench.receive(upstream, piece);
+    }
+    bench.receive(upstream, &pong(id));
+    assert!(!bench.is_closed(upstream));
+    assert_eq!(bench.cluster.heartbeats_missed.get(), 0);
+    bench.advance_ms(5_100);
+    pinged(&mut bench, upstream).expect("the next one is due");
+    bench.advance_ms(600);
+    assert!(bench.is_closed(upstream), "nothing comes any more");
+    assert_eq!(bench.cluster.heartbeats_missed.get(), 1);
+}

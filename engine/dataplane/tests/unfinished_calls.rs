@@ -4,6 +4,7 @@ mod bolt;
 mod support;
 
 use bolt::{ONE_WAY, REQUEST, frames, number, request, request_of, response, snapshot_of, two_calls};
+use sidering_dataplane::io::Completion;
 use support::{Bench, cluster_mut};
 
 /// An answer of bolt's second version with a checksum, whose value is not looked at.
@@ -154,4 +155,45 @@ fn an_answer_that_ends_where_no_more_of_it_would_be_held_is_whole() {
         assert_eq!(answers, [(1, 10_000), (2, length)]);
         bench.assert_empty();
     }
+}
+
+#[test]
+fn a_call_of_which_only_the_checksum_is_missing_is_not_whole() {
+    const TIMEOUT_MS: i32 = 100;
+    let mut call = vec![2, 2];
+    call.extend_from_slice(&request_of(REQUEST, 7, TIMEOUT_MS, b"")[1..]);
+    // The second version has a byte of switches behind its codec's.
+    call.insert(11, 1);
+    call.extend_from_slice(&checksum(&call));
+    let (front, rest) = call.split_at(call.len() - 4);
+    let mut bench = Bench::new(snapshot_of("bolt", 1));
+    let client = bench.client();
+    bench.receive(client, front);
+    bench.advance_ms(80);
+    bench.receive(client, rest);
+    let upstream = bench.connected();
+    assert_eq!(bench.flush(upstream).len(), call.len());
+    bench.advance_ms(80);
+    assert_eq!(bench.flush(client), [], "its time began with its last byte");
+    bench.advance_ms(30);
+    assert_eq!(bench.flush(client)[0], 2, "an answer of the second version");
+    assert_eq!(bench.cluster.request_timeouts.get(), 1);
+    bench.assert_empty();
+}
+
+#[test]
+fn a_client_that_is_slow_to_take_its_last_answer_is_not_idle() {
+    let mut bench = Bench::new(snapshot_of("bolt", 1));
+    let client = bench.client();
+    bench.receive(client, &request(7, b"a call"));
+    let upstream = bench.connected();
+    let (id, ..) = frames(&bench.flush(upstream))[0];
+    bench.receive(upstream, &response(id, &[b'x'; 30_000]));
+    bench.advance_ms(50_000);
+    bench.io.socket(client).unreported -= 10_000;
+    bench.complete(Completion::Sent { conn: client, bytes: 10_000 });
+    bench.advance_ms(59_000);
+    assert!(!bench.is_closed(client), "its answer is cut");
+    bench.advance_ms(2_000);
+    assert!(bench.is_closed(client), "it takes nothing any more");
 }

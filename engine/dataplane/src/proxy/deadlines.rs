@@ -325,7 +325,9 @@ fn waiting_deadline<C>(conn: &Conn<C>, limits: &ListenerLimits) -> Option<(Time,
     if conn.head_started {
         after(conn.since, limits.request_headers_timeout_ms, Limit::RequestHead)
     } else {
-        after(conn.since, limits.idle_timeout_ms, Limit::Idle)
+        // The answers of calls that are over may still be on their way to a slow client.
+        let taken = conn.calls.as_ref().map_or(conn.since, |calls| calls.taken);
+        after(conn.since.max(taken), limits.idle_timeout_ms, Limit::Idle)
     }
 }
 
@@ -399,9 +401,9 @@ fn earliest<const N: usize>(deadlines: [Option<(Time, Limit)>; N]) -> Option<(Ti
     first
 }
 
-/// Whether nothing is awaited of the client.
+/// Whether nothing is awaited of the client: of a call without a body a checksum may be.
 fn is_whole(stream: &Stream) -> bool {
-    stream.request == Progress::Ended || !stream.request_has_body
+    stream.request == Progress::Ended || !stream.request_has_body && !stream.is_call
 }
 
 fn after(since: Time, ms: u64, limit: Limit) -> Option<(Time, Limit)> {

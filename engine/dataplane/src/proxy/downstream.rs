@@ -289,7 +289,7 @@ impl<I: Io> Worker<I> {
         stream.request = Progress::Ended;
         stream.request_relay = Relay::Off;
         let (is_mirrored, is_bridged) = (stream.mirror.is_some(), stream.bridge.is_some());
-        if stream.request_has_body {
+        if stream.request_has_body || stream.is_call {
             stream.request_ended = self.now;
             // The route's timeout begins, and may be the earlier one.
             self.arm_stream(key);

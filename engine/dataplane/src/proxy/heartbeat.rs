@@ -82,10 +82,11 @@ pub(super) enum Due {
     Pong(Time),
 }
 
-/// What an idle connection awaits, if its cluster has heartbeats. `interval_ms` is the endpoint's.
+/// What an idle connection awaits, if its cluster has heartbeats. `interval_ms` is the endpoint's. The answer may come behind the
+/// rest of a long frame that nobody waits for any more: while that comes, the endpoint is there.
 pub(super) fn due<C>(conn: &Conn<C>, heartbeat: &Heartbeat, interval_ms: u64) -> Due {
     match conn.pinged {
-        Some(pinged) => Due::Pong(pinged.after_ms(heartbeat.timeout_ms)),
+        Some(pinged) => Due::Pong(pinged.max(conn.heard).after_ms(heartbeat.timeout_ms)),
         None => Due::Ping(conn.heard.after_ms(interval_ms)),
     }
 }
